@@ -1,0 +1,18 @@
+import type { z } from 'zod';
+
+/**
+ * What a kind of context is. One file a kind beside this one; docs/adding-a-context.md is the procedure.
+ *
+ * The schema is the wire: gateways of an older build read what a newer publisher writes and the other way round.
+ * So objects are *loose on reading* (unknown fields pass through and are ignored) and every change of the schema
+ * is a new `schemaVersion`; tests/contexts/wire-lock.test.ts fails until that is done.
+ */
+export interface Kind<Name extends string, Body> {
+  readonly name: Name;
+  readonly schemaVersion: number;
+  readonly schema: z.ZodType<Body>;
+}
+
+export function defineKind<const Name extends string, Body>(kind: Kind<Name, Body>): Kind<Name, Body> {
+  return kind;
+}

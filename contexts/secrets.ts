@@ -1,0 +1,68 @@
+import { hash, timingSafeEqual } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import type { Random } from './base/random.ts';
+
+/**
+ * The secrets people are given: agent keys (`spk_`) and application keys (`spa_`).
+ *
+ *     spk_01k9c0v8w1e4qafk3s7m2t6xhz_9pX...43 characters...Q_1a2b3c4d
+ *     |   |                          |                       CRC-32 of all before it, 8 hex digits
+ *     |   |                          256 random bits in base 62
+ *     |   the key's id without its prefix
+ *     what it is
+ *
+ * Letters, digits and `_` only: a double click selects it whole. The prefix makes leaked
+ * keys findable by secret scanners; the checksum lets a gateway refuse typing errors and random floods without a
+ * look-up. Only the SHA-256 of the whole text, the *verifier*, is ever stored: the secret has full entropy, so a
+ * slow password hash would add cost and no safety.
+ */
+export const secretPrefixes = { agentKey: 'spk', applicationKey: 'spa' } as const;
+export type SecretOf = keyof typeof secretPrefixes;
+
+const idPrefixOf = { agentKey: 'aki_', applicationKey: 'apk_' } as const;
+const patterns = {
+  agentKey: /^spk_([0-9a-hjkmnp-tv-z]{26})_[0-9A-Za-z]{43}_([0-9a-f]{8})$/,
+  applicationKey: /^spa_([0-9a-hjkmnp-tv-z]{26})_[0-9A-Za-z]{43}_([0-9a-f]{8})$/,
+} as const;
+
+/** Characters of a well-formed secret. Anything of another length is malformed at first sight. */
+export const secretLength = 4 + 26 + 1 + 43 + 1 + 8;
+
+const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** A new secret for the key with that id. It is shown once and kept nowhere. */
+export function newSecret(of: SecretOf, id: string, random: Random): string {
+  let number = 0n;
+  for (const byte of random.bytes(32)) number = (number << 8n) | BigInt(byte);
+  let text = '';
+  for (let i = 0; i < 43; i++) {
+    text = base62[Number(number % 62n)] + text;
+    number /= 62n;
+  }
+  const body = `${secretPrefixes[of]}_${id.slice(idPrefixOf[of].length)}_${text}`;
+  return `${body}_${checksum(body)}`;
+}
+
+/** The id of the key this secret claims to be, or `undefined` where form or checksum are wrong. */
+export function parseSecret(of: SecretOf, secret: string): string | undefined {
+  if (secret.length !== secretLength) return undefined;
+  const match = patterns[of].exec(secret);
+  if (!match || checksum(secret.slice(0, -9)) !== match[2]) return undefined;
+  return idPrefixOf[of] + match[1];
+}
+
+/** What is stored in place of a secret: SHA-256, base64url without padding, 43 characters. */
+export function verifierOf(secret: string): string {
+  return hash('sha256', secret, 'base64url');
+}
+
+/** Compares in time that does not depend on where the two differ. */
+export function verifierMatches(secret: string, verifier: string): boolean {
+  const a = Buffer.from(verifierOf(secret));
+  const b = Buffer.from(verifier);
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+function checksum(text: string): string {
+  return crc32(text).toString(16).padStart(8, '0');
+}

@@ -1,0 +1,62 @@
+import type { Item, Key } from './dynamodb-table.ts';
+
+type ReadPage = (startAt: Key | undefined) => Promise<{ items: Item[]; next: Key | undefined }>;
+
+/**
+ * The items of several partitions, each in the order of `sk`, as one sequence in that order.
+ *
+ * Each partition holds the page being handed out and the one after it, asked for ahead; a caller that stops
+ * early leaves at most one answer a partition unread.
+ */
+export async function* mergedByKey(partitions: readonly ReadPage[]): AsyncGenerator<Item> {
+  const streams = partitions.map((readPage) => new PageStream(readPage));
+  await Promise.all(streams.map((stream) => stream.fill()));
+  while (true) {
+    let first: PageStream | undefined;
+    for (const stream of streams) {
+      if (stream.key !== undefined && (first?.key === undefined || stream.key < first.key)) first = stream;
+    }
+    if (!first) return;
+    yield first.take();
+    if (first.key === undefined) await first.fill();
+  }
+}
+
+/**
+ * One partition. `key` is that of the item that `take` would hand out; where it is undefined, `fill` gets the
+ * next page, and where it still is after that, the partition is at its end.
+ */
+class PageStream {
+  readonly #readPage: ReadPage;
+  #page: Item[] = [];
+  #position = 0;
+  #ahead: ReturnType<ReadPage> | undefined;
+
+  constructor(readPage: ReadPage) {
+    this.#readPage = readPage;
+    this.#ahead = this.#ask(undefined);
+  }
+
+  get key(): string | undefined {
+    return this.#page[this.#position]?.sk?.S;
+  }
+
+  take(): Item {
+    return this.#page[this.#position++] as Item;
+  }
+
+  async fill(): Promise<void> {
+    while (this.key === undefined && this.#ahead) {
+      const { items, next } = await this.#ahead;
+      this.#page = items;
+      this.#position = 0;
+      this.#ahead = next && this.#ask(next);
+    }
+  }
+
+  #ask(startAt: Key | undefined): ReturnType<ReadPage> {
+    const page = this.#readPage(startAt);
+    page.catch(() => undefined); // it is awaited later, or never where the caller stops early
+    return page;
+  }
+}

@@ -1,0 +1,38 @@
+import { sql } from 'drizzle-orm';
+import { agentKeys, clusters, placements } from '../schema.ts';
+import { defineBuilder } from './builder.ts';
+
+interface Row {
+  key: string;
+  tenant_id: string;
+  cluster_id: string;
+  verifier: string;
+  status: 'active' | 'disabled';
+  expires_at_ms: number | null;
+  permissions: string[];
+}
+
+/** A region holds the keys of the clusters placed there. */
+export const agentKeyBuilder = defineBuilder({
+  kind: 'agent-key',
+  derive: (region) => sql`
+    select ${agentKeys.id} as "key", ${clusters.tenantId} as tenant_id, ${agentKeys.clusterId} as cluster_id,
+      ${agentKeys.verifier} as verifier, ${agentKeys.status} as status,
+      floor(extract(epoch from ${agentKeys.expiresAt}) * 1000)::bigint as expires_at_ms,
+      ${agentKeys.permissions} as permissions
+    from ${agentKeys}
+    join ${clusters} on ${clusters.id} = ${agentKeys.clusterId}
+    join ${placements} on ${placements.clusterId} = ${agentKeys.clusterId}
+    where ${placements.region} = ${region}`,
+  holders: (keys) => sql`
+    select ${agentKeys.id} as "key", regions_of_cluster(${agentKeys.clusterId}) as regions
+    from ${agentKeys} where ${agentKeys.id} = any(${keys})`,
+  toBody: (row: Row) => ({
+    tenantId: row.tenant_id,
+    clusterId: row.cluster_id,
+    verifier: row.verifier,
+    status: row.status,
+    expiresAtMs: row.expires_at_ms,
+    permissions: row.permissions,
+  }),
+});

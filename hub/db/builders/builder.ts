@@ -1,0 +1,95 @@
+import type { SQL } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
+import type { Body, KindName } from '../../../contexts/kinds/index.ts';
+import type { Queryable } from '../client.ts';
+import { heads, hubState } from '../schema.ts';
+
+/**
+ * One builder a kind: one query that derives what a region holds of it. The same query serves a refresh (these
+ * keys) and a sweep (this range of keys), so the two cannot disagree about what a context is.
+ *
+ * The query has a column `key` and whatever `toBody` wants; a row exists exactly when the region is to hold the
+ * context. The parameter `region` limits it to one region.
+ */
+export interface Builder<Name extends KindName, Row extends { key: string }> {
+  readonly kind: Name;
+  /** The derivation as SQL: `select ... as "key", ... from ... where <region>`. */
+  derive(region: string): SQL;
+  /**
+   * Which regions hold these keys' contexts now, or did within the last day: `select "key", regions text[]`.
+   * Asked after the change was committed. A key whose row is gone may be missing: its deletion recorded its regions.
+   */
+  holders(keys: SQL): SQL;
+  /** From a derived row, as JSON gave it, to the context's body. Validation is the envelope's. */
+  toBody(row: Row): Body<Name>;
+}
+
+export function defineBuilder<Name extends KindName, Row extends { key: string }>(
+  builder: Builder<Name, Row>,
+): Builder<Name, Row> {
+  return builder;
+}
+
+/** One context as the hub's ledger and derivation give it, in one snapshot. */
+export interface Derived {
+  key: string;
+  epoch: number;
+  revision: number;
+  /** What the region is to hold; null where it is to hold nothing. */
+  body: unknown;
+  live: boolean;
+}
+
+interface DerivedRow extends Record<string, unknown> {
+  key: string;
+  epoch: number;
+  revision: string;
+  derived: { key: string } | null;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: rows differ by builder; each builder's own types meet in `toBody`
+type AnyBuilder = Builder<any, any>;
+
+/** These keys, live or gone. A key without a head is not in the result. One statement: body and revision agree. */
+export async function deriveKeys(
+  db: Queryable,
+  builder: AnyBuilder,
+  region: string,
+  keys: readonly string[],
+): Promise<Derived[]> {
+  const rows = await db.execute<DerivedRow>(sql`
+    select ${heads.key} as "key", ${heads.revision}::text as revision, ${hubState.epoch} as epoch, to_jsonb(d) as derived
+    from ${heads} cross join ${hubState}
+    left join (${builder.derive(region)}) d on d."key" = ${heads.key}
+    where ${eq(heads.kind, builder.kind)} and ${heads.key} = any(${textArray(keys)})
+    order by ${heads.key}`);
+  return rows.map((row) => toDerived(builder, row));
+}
+
+/** What the region is to hold with `after < key`, in byte order of keys, at most `limit`. One statement. */
+export async function deriveRange(
+  db: Queryable,
+  builder: AnyBuilder,
+  region: string,
+  range: { after: string; limit: number },
+): Promise<Derived[]> {
+  const rows = await db.execute<DerivedRow>(sql`
+    select d."key" as "key", ${heads.revision}::text as revision, ${hubState.epoch} as epoch, to_jsonb(d) as derived
+    from (${builder.derive(region)}) d
+    join ${heads} on ${heads.kind} = ${builder.kind} and ${heads.key} = d."key"
+    cross join ${hubState}
+    where d."key" > ${range.after}
+    order by d."key" limit ${range.limit}`);
+  return rows.map((row) => toDerived(builder, row));
+}
+
+function toDerived(builder: AnyBuilder, row: DerivedRow): Derived {
+  const live = row.derived !== null;
+  const body = live ? builder.toBody(row.derived) : null;
+  return { key: row.key, epoch: row.epoch, revision: Number(row.revision), live, body };
+}
+
+/** A JavaScript array as one parameter of type text[] (drizzle would spread it). */
+export function textArray(values: readonly string[]): SQL {
+  return sql`${sql.param(`{${values.map((value) => JSON.stringify(value)).join(',')}}`)}::text[]`;
+}

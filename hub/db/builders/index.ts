@@ -1,0 +1,95 @@
+import type { Clock } from '../../../contexts/base/clock.ts';
+import { type Envelope, seal, tombstone } from '../../../contexts/envelope.ts';
+import { type ContextRef, type KindName, kindNames } from '../../../contexts/kinds/index.ts';
+import type { Queryable } from '../client.ts';
+import { agentKeyBuilder } from './agent-key.ts';
+import { type Derived, deriveKeys, deriveRange, textArray } from './builder.ts';
+import { clusterBuilder } from './cluster.ts';
+import { tenantBuilder } from './tenant.ts';
+
+const builders = {
+  tenant: tenantBuilder,
+  cluster: clusterBuilder,
+  'agent-key': agentKeyBuilder,
+} as const satisfies {
+  [Name in KindName]: { kind: Name };
+};
+
+/** What the hub has to say of one context in one region. */
+export type Build = { ref: ContextRef } & (
+  | { state: 'live'; envelope: Envelope }
+  /** The region is to hold nothing under this key; the envelope is the tombstone that says so. */
+  | { state: 'gone'; envelope: Envelope }
+  /** The hub has never heard of it. */
+  | { state: 'unknown' }
+  /** It is to be held, but its content must not be published. */
+  | { state: 'invalid'; revision: number; reason: string }
+);
+
+/**
+ * Builds the named contexts for one region, in the order given. All in one snapshot: one statement a kind, in one
+ * repeatable-read transaction where there are several kinds.
+ */
+export async function buildContexts(
+  db: Queryable,
+  region: string,
+  refs: readonly ContextRef[],
+  clock: Clock,
+): Promise<Build[]> {
+  const wanted = kindNames
+    .map((kind) => ({ kind, keys: refs.filter((ref) => ref.kind === kind).map((ref) => ref.key) }))
+    .filter(({ keys }) => keys.length > 0);
+  const builtAtMs = clock.now();
+  const found = new Map<string, Build>();
+  const derive = async (queryable: Queryable) => {
+    for (const { kind, keys } of wanted) {
+      for (const derived of await deriveKeys(queryable, builders[kind], region, keys)) {
+        found.set(`${kind}/${derived.key}`, toBuild(kind, derived, builtAtMs));
+      }
+    }
+  };
+  if (wanted.length > 1)
+    await db.transaction(derive, { isolationLevel: 'repeatable read', accessMode: 'read only' });
+  else await derive(db);
+  return refs.map((ref) => found.get(`${ref.kind}/${ref.key}`) ?? { ref, state: 'unknown' });
+}
+
+/** The next `limit` contexts of a kind that the region is to hold, in byte order of keys, in a snapshot of its own. */
+export async function buildRange(
+  db: Queryable,
+  region: string,
+  kind: KindName,
+  range: { after: string; limit: number },
+  clock: Clock,
+): Promise<Build[]> {
+  const builtAtMs = clock.now();
+  const rows = await deriveRange(db, builders[kind], region, range);
+  return rows.map((derived) => toBuild(kind, derived, builtAtMs));
+}
+
+/** The regions each context is or was lately held in, by `kind/key`. In a snapshot of now: call it after commit. */
+export async function holdersOf(
+  db: Queryable,
+  refs: readonly ContextRef[],
+): Promise<Map<string, readonly string[]>> {
+  const holders = new Map<string, readonly string[]>();
+  for (const kind of kindNames) {
+    const keys = refs.filter((ref) => ref.kind === kind).map((ref) => ref.key);
+    if (keys.length === 0) continue;
+    const rows = await db.execute<{ key: string; regions: string[] }>(
+      builders[kind].holders(textArray(keys)),
+    );
+    for (const row of rows) holders.set(`${kind}/${row.key}`, row.regions);
+  }
+  return holders;
+}
+
+function toBuild(kind: KindName, derived: Derived, builtAtMs: number): Build {
+  const ref = { kind, key: derived.key };
+  const { epoch, revision } = derived;
+  if (!derived.live)
+    return { ref, state: 'gone', envelope: tombstone({ ...ref, epoch, revision, builtAtMs }) };
+  const sealed = seal({ ...ref, epoch, revision, body: derived.body, builtAtMs });
+  if (sealed.outcome === 'sealed') return { ref, state: 'live', envelope: sealed.envelope };
+  return { ref, state: 'invalid', revision, reason: sealed.reason };
+}

@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { drizzle } from 'drizzle-orm/postgres-js';
+import { migrate as applyMigrations } from 'drizzle-orm/postgres-js/migrator';
+import postgres from 'postgres';
+import type { Database } from './client.ts';
+
+const folder = fileURLToPath(new URL('./migrations', import.meta.url));
+/** One migration at a time per database, whoever runs it. The number is arbitrary and ours. */
+const migrationLock = 7_265_310_045;
+
+export type MigrationState =
+  | { state: 'current' }
+  | { state: 'behind'; missing: readonly string[] }
+  /** It has migrations this build does not know: an older build must not touch it. */
+  | { state: 'newer' };
+
+/** The database's schema is not the one this build works with. The message says what to do. */
+export class SchemaError extends Error {
+  override name = 'SchemaError';
+  readonly exitCode = 78;
+  readonly code: 'SCHEMA_BEHIND' | 'SCHEMA_NEWER';
+
+  constructor(code: SchemaError['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/**
+ * Brings the database to this build's schema. Returns the names of the migrations it applied, none when current.
+ * @throws SchemaError `SCHEMA_NEWER`, having changed nothing.
+ */
+export async function migrate(databaseUrl: string): Promise<readonly string[]> {
+  const sql = postgres(databaseUrl, {
+    max: 1,
+    connect_timeout: 5,
+    onnotice: () => {},
+    connection: { application_name: 'spokecast migrate' },
+  });
+  try {
+    await sql`select pg_advisory_lock(${migrationLock})`; // let go when the connection ends
+    const before = await migrationState(sql);
+    if (before.state === 'newer') throw newer();
+    if (before.state === 'current') return [];
+    await applyMigrations(drizzle(sql), { migrationsFolder: folder });
+    return before.missing;
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+/** @throws SchemaError unless the database is exactly at this build's schema. */
+export async function checkMigrated(database: Database): Promise<void> {
+  const found = await migrationState(database.sql);
+  if (found.state === 'newer') throw newer();
+  if (found.state === 'behind') {
+    throw new SchemaError(
+      'SCHEMA_BEHIND',
+      `the database lacks ${found.missing.length} migration(s) (${found.missing.join(', ')}): run \`spokecast migrate\` first`,
+    );
+  }
+}
+
+export async function migrationState(sql: postgres.Sql): Promise<MigrationState> {
+  const journal = JSON.parse(readFileSync(`${folder}/meta/_journal.json`, 'utf8')) as {
+    entries: { tag: string; when: number }[];
+  };
+  const [ledger] = await sql<
+    { present: boolean }[]
+  >`select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
+  const applied = ledger?.present
+    ? (await sql<{ at: string }[]>`select created_at::text as at from drizzle.__drizzle_migrations`).map(
+        (row) => Number(row.at),
+      )
+    : [];
+  const known = new Set(journal.entries.map((entry) => entry.when));
+  if (applied.some((at) => !known.has(at))) return { state: 'newer' };
+  const missing = journal.entries.filter((entry) => !applied.includes(entry.when)).map((entry) => entry.tag);
+  return missing.length === 0 ? { state: 'current' } : { state: 'behind', missing };
+}
+
+function newer(): SchemaError {
+  return new SchemaError(
+    'SCHEMA_NEWER',
+    'the database was migrated by a newer version of Spokecast; nothing was changed. Upgrade this one',
+  );
+}

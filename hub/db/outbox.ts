@@ -1,0 +1,126 @@
+import { sql } from 'drizzle-orm';
+import type { ContextRef, KindName } from '../../contexts/kinds/index.ts';
+import { textArray } from './builders/builder.ts';
+import type { Queryable } from './client.ts';
+import { heads, outbox } from './schema.ts';
+
+/** One row of the outbox: this context changed. */
+export interface Change extends ContextRef {
+  id: number;
+  regions: readonly string[];
+  cause: 'row' | 'placement' | 'dependent' | 'request' | 'repair';
+  tightens: boolean;
+  createdAtMs: number;
+}
+
+/** How much waits to be relayed, and for how long its oldest row has. */
+export interface OutboxBacklog {
+  rows: number;
+  oldestMs: number;
+}
+
+/**
+ * Leases up to `limit` rows, what tightens access first. The lease is committed when this returns, so a relay that
+ * freezes with rows in hand hides them for `leaseMs` and no longer. Never by `id > last`: a row may commit late
+ * under a lower id.
+ */
+export async function claimChanges(
+  db: Queryable,
+  claim: { claimant: string; leaseMs: number; limit: number },
+): Promise<Change[]> {
+  const rows = await db.execute<{
+    id: string;
+    kind: KindName;
+    key: string;
+    regions: string[];
+    cause: Change['cause'];
+    tightens: boolean;
+    created_at_ms: string;
+  }>(sql`
+    update ${outbox} o
+    set claimed_by = ${claim.claimant}, claimed_until = clock_timestamp() + ${claim.leaseMs} * interval '1 millisecond'
+    from (
+      select id from ${outbox} where claimed_until is null or claimed_until < clock_timestamp()
+      order by tightens desc, id limit ${claim.limit} for update skip locked
+    ) free
+    where o.id = free.id
+    returning o.id, o.kind, o.key, o.regions, o.cause, o.tightens,
+      floor(extract(epoch from o.created_at) * 1000) as created_at_ms`);
+  return rows
+    .map(({ created_at_ms, ...row }) => ({ ...row, id: Number(row.id), createdAtMs: Number(created_at_ms) }))
+    .sort((a, b) => Number(b.tightens) - Number(a.tightens) || a.id - b.id);
+}
+
+/** Removes rows whose jobs exist now. Rows whose lease another relay has taken over since are left to it. */
+export async function completeChanges(
+  db: Queryable,
+  claimant: string,
+  ids: readonly number[],
+): Promise<void> {
+  await db.execute(sql`delete from ${outbox} where id = any(${idArray(ids)}) and claimed_by = ${claimant}`);
+}
+
+/** Gives rows back before their lease is over: their jobs could not be made. */
+export async function releaseChanges(db: Queryable, claimant: string, ids: readonly number[]): Promise<void> {
+  await db.execute(sql`
+    update ${outbox} set claimed_by = null, claimed_until = null
+    where id = any(${idArray(ids)}) and claimed_by = ${claimant}`);
+}
+
+export async function outboxBacklog(db: Queryable): Promise<OutboxBacklog> {
+  const [row] = await db.execute<{ rows: string; oldest_ms: string }>(sql`
+    select count(*) as rows,
+      coalesce(extract(epoch from clock_timestamp() - min(created_at)) * 1000, 0) as oldest_ms
+    from (select created_at from ${outbox} limit 100000) waiting`);
+  return { rows: Number(row?.rows ?? 0), oldestMs: Number(row?.oldest_ms ?? 0) };
+}
+
+/**
+ * Asks for contexts to be published again to every region that holds them, as they are: no new revision.
+ * Returns how many of them the hub knows.
+ */
+export async function requestRefresh(db: Queryable, refs: readonly ContextRef[]): Promise<number> {
+  const kinds = textArray(refs.map((ref) => ref.kind));
+  const keys = textArray(refs.map((ref) => ref.key));
+  const rows = await db.execute(sql`
+    insert into ${outbox} (kind, key, regions, cause, tightens)
+    select h.kind, h.key, '{}', 'request', false
+    from unnest(${kinds}, ${keys}) as wanted (kind, key) join ${heads} h using (kind, key)
+    returning 1`);
+  await notifyOutbox(db);
+  return rows.length;
+}
+
+/**
+ * Draws a fresh revision for each context that has a head, so that what is published next outranks whatever a
+ * region holds (a repair), and has every region told. Contexts without a head are left alone.
+ */
+export async function drawRevisions(db: Queryable, refs: readonly ContextRef[]): Promise<void> {
+  await db.transaction(async (tx) => {
+    for (const kind of [...new Set(refs.map((ref) => ref.kind))].sort()) {
+      const keys = textArray(refs.filter((ref) => ref.kind === kind).map((ref) => ref.key));
+      const known = sql`select h.key from ${heads} h where h.kind = ${kind} and h.key = any(${keys})`;
+      await tx.execute(sql`select touch_heads(${kind}, array(${known}), null)`);
+      await tx.execute(sql`
+        insert into ${outbox} (kind, key, regions, cause, tightens)
+        select ${kind}, known.key, '{}', 'repair', false from (${known}) known`);
+    }
+    await notifyOutbox(tx);
+  });
+}
+
+/** A revision of its own for something the hub has no head of, so that its tombstone outranks it. */
+export async function freshRevision(db: Queryable): Promise<{ epoch: number; revision: number }> {
+  const [row] = await db.execute<{ epoch: number; revision: string }>(
+    sql`select epoch, nextval('revisions') as revision from hub_state`,
+  );
+  return { epoch: row!.epoch, revision: Number(row!.revision) };
+}
+
+export async function notifyOutbox(db: Queryable): Promise<void> {
+  await db.execute(sql`select pg_notify('spokecast_outbox', '')`);
+}
+
+function idArray(ids: readonly number[]) {
+  return sql`${sql.param(`{${ids.join(',')}}`)}::bigint[]`;
+}

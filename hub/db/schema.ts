@@ -1,0 +1,306 @@
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  index,
+  integer,
+  jsonb,
+  pgSequence,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from 'drizzle-orm/pg-core';
+
+/**
+ * The hub's tables. The triggers that make "nothing forgets" true (law 1) live beside them as SQL in
+ * migrations/0001_capture.sql; docs/architecture.md tells how the two work together.
+ *
+ * Ids and keys are `collate "C"`: byte order, as the stores sort, so that a sweep can merge the two streams.
+ */
+const id = customType<{ data: string }>({ dataType: () => 'text collate "C"' });
+/** A transaction id, comparable over the whole life of a database (it does not wrap). As text in JavaScript. */
+const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
+
+const createdAt = timestamp('created_at', { withTimezone: true }).notNull().defaultNow();
+const updatedAt = timestamp('updated_at', { withTimezone: true })
+  .notNull()
+  .defaultNow()
+  .$onUpdate(() => sql`now()`);
+
+/** One row: who this hub is, and its epoch (grows when the hub was restored from a backup). */
+export const hubState = pgTable(
+  'hub_state',
+  {
+    id: smallint('id').primaryKey().default(1),
+    hubId: uuid('hub_id').notNull().defaultRandom(),
+    epoch: integer('epoch').notNull().default(1),
+  },
+  (t) => [check('hub_state_one_row', sql`${t.id} = 1`)],
+);
+
+export const regions = pgTable(
+  'regions',
+  {
+    id: id('id').primaryKey(),
+    storeEndpoint: text('store_endpoint'),
+    storeAwsRegion: text('store_aws_region'),
+    storeTable: text('store_table').notNull(),
+    status: text('status', { enum: ['active', 'draining', 'disabled'] })
+      .notNull()
+      .default('active'),
+    createdAt,
+    updatedAt,
+  },
+  (t) => [check('regions_status', sql`${t.status} in ('active', 'draining', 'disabled')`)],
+);
+
+export const tenants = pgTable(
+  'tenants',
+  {
+    id: id('id').primaryKey(),
+    name: text('name').notNull().unique(),
+    status: text('status', { enum: ['active', 'suspended'] })
+      .notNull()
+      .default('active'),
+    createdAt,
+    updatedAt,
+  },
+  (t) => [check('tenants_status', sql`${t.status} in ('active', 'suspended')`)],
+);
+
+export const clusters = pgTable(
+  'clusters',
+  {
+    id: id('id').primaryKey(),
+    tenantId: id('tenant_id')
+      .notNull()
+      .references(() => tenants.id, { onDelete: 'cascade' }),
+    name: text('name').notNull(),
+    status: text('status', { enum: ['active', 'disabled'] })
+      .notNull()
+      .default('active'),
+    upstreamUrl: text('upstream_url').notNull(),
+    settings: jsonb('settings').$type<Record<string, unknown>>().notNull().default({}),
+    createdAt,
+    updatedAt,
+  },
+  (t) => [
+    unique('clusters_tenant_name').on(t.tenantId, t.name),
+    check('clusters_status', sql`${t.status} in ('active', 'disabled')`),
+  ],
+);
+
+/** What a placement may replace of the cluster's global values in its region. */
+export interface PlacementOverrides {
+  upstreamUrl?: string;
+  settings?: Record<string, unknown>;
+}
+
+export const placements = pgTable(
+  'placements',
+  {
+    clusterId: id('cluster_id')
+      .notNull()
+      .references(() => clusters.id, { onDelete: 'cascade' }),
+    region: id('region')
+      .notNull()
+      .references(() => regions.id),
+    overrides: jsonb('overrides').$type<PlacementOverrides>().notNull().default({}),
+    createdAt,
+  },
+  (t) => [
+    primaryKey({ columns: [t.clusterId, t.region] }),
+    index('placements_region').on(t.region, t.clusterId),
+  ],
+);
+
+export const agentKeys = pgTable(
+  'agent_keys',
+  {
+    id: id('id').primaryKey(),
+    clusterId: id('cluster_id')
+      .notNull()
+      .references(() => clusters.id, { onDelete: 'cascade' }),
+    name: text('name').notNull(),
+    verifier: text('verifier').notNull(),
+    status: text('status', { enum: ['active', 'disabled'] })
+      .notNull()
+      .default('active'),
+    expiresAt: timestamp('expires_at', { withTimezone: true }),
+    permissions: text('permissions').array().notNull().default([]),
+    createdAt,
+    updatedAt,
+  },
+  (t) => [
+    index('agent_keys_cluster').on(t.clusterId, t.id),
+    check('agent_keys_status', sql`${t.status} in ('active', 'disabled')`),
+  ],
+);
+
+export const applicationKeys = pgTable(
+  'application_keys',
+  {
+    id: id('id').primaryKey(),
+    /** Null: a key of the platform. */
+    tenantId: id('tenant_id').references(() => tenants.id, { onDelete: 'cascade' }),
+    role: text('role', { enum: ['owner', 'admin', 'viewer'] }).notNull(),
+    name: text('name').notNull(),
+    verifier: text('verifier').notNull(),
+    status: text('status', { enum: ['active', 'disabled'] })
+      .notNull()
+      .default('active'),
+    expiresAt: timestamp('expires_at', { withTimezone: true }),
+    lastUsedAt: timestamp('last_used_at', { withTimezone: true }),
+    createdAt,
+    updatedAt,
+  },
+  (t) => [
+    index('application_keys_tenant').on(t.tenantId, t.id),
+    check('application_keys_role', sql`${t.role} in ('owner', 'admin', 'viewer')`),
+    check('application_keys_status', sql`${t.status} in ('active', 'disabled')`),
+  ],
+);
+
+/** The ledger of contexts. Written by triggers and by `touch_heads`, never by application code directly. */
+export const heads = pgTable(
+  'heads',
+  {
+    kind: id('kind').notNull(),
+    key: id('key').notNull(),
+    revision: bigint('revision', { mode: 'number' }).notNull(),
+    deleted: boolean('deleted').notNull(),
+    changedAt: timestamp('changed_at', { withTimezone: true }).notNull().defaultNow(),
+    /** The transaction that drew this revision: how a sweep knows what changed since the last one. */
+    changedXid: xid8('changed_xid').notNull().default(sql`pg_current_xact_id()`),
+  },
+  (t) => [primaryKey({ columns: [t.kind, t.key] }), index('heads_changed').on(t.changedXid)],
+);
+
+/**
+ * Which regions hold a cluster's contexts, or held them: it outlives placement, cluster and tenant, so that a
+ * deletion still knows where to go. `until` is when the placement ended; rows are kept a day beyond that.
+ */
+export const holdings = pgTable(
+  'holdings',
+  {
+    clusterId: id('cluster_id').notNull(),
+    region: id('region')
+      .notNull()
+      .references(() => regions.id, { onDelete: 'cascade' }),
+    tenantId: id('tenant_id').notNull(),
+    until: timestamp('until', { withTimezone: true }),
+    /** The contexts that follow the placement (keys, tenant) were bumped for it; until then none may rely on it. */
+    settled: boolean('settled').notNull().default(false),
+  },
+  (t) => [
+    primaryKey({ columns: [t.clusterId, t.region] }),
+    index('holdings_tenant').on(t.tenantId, t.region),
+    index('holdings_region').on(t.region),
+  ],
+);
+
+/** "This context changed", written in the transaction of the change, removed once jobs for it exist. */
+export const outbox = pgTable(
+  'outbox',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    kind: id('kind').notNull(),
+    key: id('key').notNull(),
+    /** Regions that hold or held the context when it changed; the relay adds those that hold it by then. */
+    regions: text('regions').array().notNull(),
+    /** `placement`: contexts that depend on this one's placement must be bumped too. */
+    cause: text('cause', { enum: ['row', 'placement', 'dependent', 'request', 'repair'] }).notNull(),
+    tightens: boolean('tightens').notNull(),
+    createdAt: timestamp('created_at', { withTimezone: true }).notNull().default(sql`clock_timestamp()`),
+    /** A relay's lease: until then no other relay takes the row. */
+    claimedBy: text('claimed_by'),
+    claimedUntil: timestamp('claimed_until', { withTimezone: true }),
+  },
+  (t) => [index('outbox_order').on(t.tightens.desc(), t.id)],
+);
+
+export interface SweepCounts {
+  scanned: number;
+  written: number;
+  reannounced: number;
+  missing: number;
+  stale: number;
+  corrupt: number;
+  orphan: number;
+  ahead: number;
+  quarantined: number;
+  expired: number;
+}
+
+export const sweeps = pgTable(
+  'sweeps',
+  {
+    id: id('id').primaryKey(),
+    region: id('region')
+      .notNull()
+      .references(() => regions.id, { onDelete: 'cascade' }),
+    cause: text('cause', { enum: ['scheduled', 'requested', 'recovery'] }).notNull(),
+    status: text('status', { enum: ['requested', 'queued', 'running', 'completed', 'failed'] }).notNull(),
+    counts: jsonb('counts').$type<SweepCounts>(),
+    /** Everything from transactions below this is announced, but for `tail`. Set on completion. */
+    mark: xid8('mark'),
+    /** Announced by this sweep though not below `mark`: the next need not repeat them. */
+    tail: jsonb('tail').$type<{ kind: string; key: string; revision: number }[]>(),
+    error: text('error'),
+    requestedAt: timestamp('requested_at', { withTimezone: true }).notNull().defaultNow(),
+    startedAt: timestamp('started_at', { withTimezone: true }),
+    /** When a running sweep last said it is alive: one that stopped saying so was abandoned. */
+    progressedAt: timestamp('progressed_at', { withTimezone: true }),
+    finishedAt: timestamp('finished_at', { withTimezone: true }),
+  },
+  (t) => [index('sweeps_region').on(t.region, t.id), index('sweeps_status').on(t.status)],
+);
+
+export const auditLog = pgTable(
+  'audit_log',
+  {
+    id: id('id').primaryKey(),
+    at: timestamp('at', { withTimezone: true }).notNull().defaultNow(),
+    /** The application key that did it. No foreign key: the log outlives what it tells of. */
+    actorId: id('actor_id').notNull(),
+    actorName: text('actor_name').notNull(),
+    action: text('action').notNull(),
+    resourceType: text('resource_type').notNull(),
+    resourceId: id('resource_id').notNull(),
+    /** Whose log this entry is in; null for the platform's own. */
+    tenantId: id('tenant_id'),
+    before: jsonb('before').$type<Record<string, unknown>>(),
+    after: jsonb('after').$type<Record<string, unknown>>(),
+    requestId: text('request_id').notNull(),
+  },
+  (t) => [
+    index('audit_log_tenant').on(t.tenantId, t.id),
+    index('audit_log_resource').on(t.resourceType, t.resourceId, t.id),
+  ],
+);
+
+/** Answers kept so that a repeated POST with the same `Idempotency-Key` does nothing twice. Never a secret. */
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    applicationKeyId: id('application_key_id').notNull(),
+    key: text('key').notNull(),
+    requestHash: text('request_hash').notNull(),
+    status: integer('status').notNull(),
+    body: jsonb('body').$type<Record<string, unknown>>().notNull(),
+    createdAt,
+  },
+  (t) => [
+    primaryKey({ columns: [t.applicationKeyId, t.key] }),
+    index('idempotency_keys_created').on(t.createdAt),
+  ],
+);
+
+/** One sequence for all contexts: a head purged and created again still draws a higher number. */
+export const revisions = pgSequence('revisions');

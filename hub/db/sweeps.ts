@@ -1,0 +1,143 @@
+import { sql } from 'drizzle-orm';
+import type { KindName } from '../../contexts/kinds/index.ts';
+import type { Queryable } from './client.ts';
+import { heads, type SweepCounts, sweeps } from './schema.ts';
+
+/** Up to where everything is announced in a region: transactions below `mark`, and `tail` beyond it. */
+export interface SweepMark {
+  mark: string | null;
+  tail: readonly ChangedHead[];
+}
+
+export interface ChangedHead {
+  kind: KindName;
+  key: string;
+  revision: number;
+}
+
+export type SweepCause = 'scheduled' | 'requested' | 'recovery';
+
+/** Sweeps that were asked for through the API, each handed out once a minute until somebody runs it. */
+export async function takeRequestedSweeps(db: Queryable): Promise<{ id: string; region: string }[]> {
+  const rows = await db.execute<{ id: string; region: string }>(sql`
+    update ${sweeps} s set status = 'queued', progressed_at = clock_timestamp()
+    from (
+      select id from ${sweeps}
+      where status = 'requested' or (status = 'queued' and progressed_at < clock_timestamp() - interval '1 minute')
+      order by id limit 100 for update skip locked
+    ) waiting
+    where s.id = waiting.id
+    returning s.id, s.region`);
+  return [...rows];
+}
+
+/** Marks sweeps as failed that have said nothing for two minutes: whoever ran them is gone. */
+export async function failAbandonedSweeps(db: Queryable): Promise<number> {
+  const rows = await db.execute(sql`
+    update ${sweeps} set status = 'failed', finished_at = clock_timestamp(),
+      error = 'abandoned: the publisher that ran it stopped; the next sweep starts over'
+    where status = 'running' and progressed_at < clock_timestamp() - interval '2 minutes' returning 1`);
+  return rows.length;
+}
+
+/** Begins a sweep: the row that asked for it, or a new one. */
+export async function beginSweep(
+  db: Queryable,
+  sweep: { id: string; region: string; cause: SweepCause },
+): Promise<void> {
+  await db.execute(sql`
+    insert into ${sweeps} (id, region, cause, status, started_at, progressed_at)
+    values (${sweep.id}, ${sweep.region}, ${sweep.cause}, 'running', clock_timestamp(), clock_timestamp())
+    on conflict (id) do update set status = 'running', error = null, finished_at = null,
+      started_at = clock_timestamp(), progressed_at = clock_timestamp()`);
+}
+
+export async function reportSweep(db: Queryable, id: string, counts: SweepCounts): Promise<void> {
+  await db.execute(sql`
+    update ${sweeps} set counts = ${JSON.stringify(counts)}::jsonb, progressed_at = clock_timestamp()
+    where id = ${id} and status = 'running'`);
+}
+
+export async function completeSweep(
+  db: Queryable,
+  id: string,
+  counts: SweepCounts,
+  reached: SweepMark,
+): Promise<void> {
+  await db.execute(sql`
+    update ${sweeps} set status = 'completed', finished_at = clock_timestamp(), progressed_at = clock_timestamp(),
+      counts = ${JSON.stringify(counts)}::jsonb, mark = ${reached.mark}::text::xid8, tail = ${JSON.stringify(reached.tail)}::jsonb
+    where id = ${id}`);
+}
+
+export async function failSweep(
+  db: Queryable,
+  id: string,
+  counts: SweepCounts,
+  error: string,
+): Promise<void> {
+  await db.execute(sql`
+    update ${sweeps} set status = 'failed', finished_at = clock_timestamp(), counts = ${JSON.stringify(counts)}::jsonb,
+      error = ${error}
+    where id = ${id}`);
+}
+
+/** Where the last complete sweep of the region got to. Null where there is none, or the database is not the same. */
+export async function lastMark(db: Queryable, region: string): Promise<SweepMark> {
+  const [row] = await db.execute<{ mark: string | null; tail: ChangedHead[] | null }>(sql`
+    select case when mark <= pg_snapshot_xmax(pg_current_snapshot()) then mark::text end as mark, tail
+    from ${sweeps} where region = ${region} and status = 'completed' and mark is not null
+    order by finished_at desc limit 1`);
+  return { mark: row?.mark ?? null, tail: row?.mark ? (row.tail ?? []) : [] };
+}
+
+/** The lowest transaction that is still running: every one below it is committed or gone. */
+export async function currentMark(db: Queryable): Promise<string> {
+  const [row] = await db.execute<{ mark: string }>(
+    sql`select pg_snapshot_xmin(pg_current_snapshot())::text as mark`,
+  );
+  return row!.mark;
+}
+
+/**
+ * Heads that moved in transactions not below `mark`, deletions first, with the mark this very snapshot stands for.
+ * In memory at once: as many as changed between two sweeps.
+ */
+export async function changedSince(
+  db: Queryable,
+  mark: string,
+): Promise<{ changed: (ChangedHead & { beyond: boolean })[]; mark: string }> {
+  const rows = await db.execute<{
+    kind: KindName;
+    key: string;
+    revision: string;
+    beyond: boolean;
+    mark: string;
+  }>(sql`
+    select h.kind, h.key, h.revision::text as revision, h.changed_xid >= s.xmin as beyond, s.xmin::text as mark
+    from (select pg_snapshot_xmin(pg_current_snapshot()) as xmin) s
+    left join ${heads} h on h.changed_xid >= ${mark}::text::xid8
+    order by h.deleted desc, h.kind, h.key`);
+  const changed = rows
+    .filter((row) => row.key !== null)
+    .map(({ kind, key, revision, beyond }) => ({ kind, key, revision: Number(revision), beyond }));
+  return { changed, mark: rows[0]!.mark };
+}
+
+/** The highest version this hub ever drew, to compare with what a region remembers. */
+export async function hubHighWater(
+  db: Queryable,
+): Promise<{ epoch: number; revision: number; hubId: string }> {
+  const [row] = await db.execute<{ epoch: number; revision: string; hub_id: string }>(
+    sql`select epoch, hub_id, (select last_value from revisions)::text as revision from hub_state`,
+  );
+  return { epoch: row!.epoch, revision: Number(row!.revision), hubId: row!.hub_id };
+}
+
+/** Milliseconds since the region's last complete sweep finished; undefined before the first. */
+export async function lastSweepAgeMs(db: Queryable, region: string): Promise<number | undefined> {
+  const [row] = await db.execute<{ age: string | null }>(sql`
+    select extract(epoch from clock_timestamp() - max(finished_at)) * 1000 as age from ${sweeps}
+    where region = ${region} and status = 'completed'`);
+  return row?.age == null ? undefined : Number(row.age);
+}

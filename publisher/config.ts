@@ -1,0 +1,133 @@
+import {
+  type Environment,
+  type OptionValues,
+  option,
+  parseOptions,
+  value,
+} from '../contexts/base/options.ts';
+
+/** Every option of the publisher; docs/reference/options.md is made from it. */
+export const publisherOptions = {
+  databaseUrl: option({
+    env: 'DATABASE_URL',
+    schema: value.url(['postgres', 'postgresql']),
+    doc: "The hub's Postgres.",
+    secret: true,
+  }),
+  redisUrl: option({
+    env: 'REDIS_URL',
+    schema: value.url(['redis', 'rediss']),
+    optional: true,
+    doc: 'Redis for the job queues. Without it they live in Postgres, which is enough for about 20 regions.',
+    secret: true,
+  }),
+  environment: option({
+    env: 'SPOKECAST_ENV',
+    schema: value.matching(/^[a-z0-9-]{1,20}$/, 'up to 20 lower-case letters, digits and dashes'),
+    default: 'dev',
+    doc: 'The environment. Queues and tables carry its name, and a table of another environment is refused.',
+  }),
+  host: option({
+    env: 'SPOKECAST_HOST',
+    schema: value.text('an address'),
+    default: '127.0.0.1',
+    doc: 'The address on which health and metrics are served.',
+  }),
+  port: option({
+    env: 'SPOKECAST_PORT',
+    schema: value.integer(0, 65535),
+    default: '4001',
+    doc: 'The port on which /healthz, /readyz and /metrics are served.',
+  }),
+  logLevel: option({
+    env: 'SPOKECAST_LOG_LEVEL',
+    schema: value.oneOf(['debug', 'info', 'warn', 'error']),
+    default: 'info',
+    doc: 'The least severe level that is logged.',
+  }),
+  sweepEveryMs: option({
+    env: 'SPOKECAST_SWEEP_EVERY_MS',
+    schema: value.integer(1000, 86_400_000),
+    default: '600000',
+    doc: 'Milliseconds between two scheduled sweeps of a region.',
+  }),
+  relayPollMs: option({
+    env: 'SPOKECAST_RELAY_POLL_MS',
+    schema: value.integer(10, 60_000),
+    default: '500',
+    doc: 'Milliseconds between two looks at the outbox when no notification came.',
+  }),
+  relayLeaseMs: option({
+    env: 'SPOKECAST_RELAY_LEASE_MS',
+    schema: value.integer(1000, 600_000),
+    default: '5000',
+    doc: 'Milliseconds for which outbox rows a relay has claimed are hidden from other relays.',
+  }),
+  refreshConcurrency: option({
+    env: 'SPOKECAST_REFRESH_CONCURRENCY',
+    schema: value.integer(1, 64),
+    default: '4',
+    doc: 'Refresh jobs of one region at work at once in this process.',
+  }),
+  putConcurrency: option({
+    env: 'SPOKECAST_PUT_CONCURRENCY',
+    schema: value.integer(1, 256),
+    default: '16',
+    doc: 'Puts of one job in flight at once.',
+  }),
+  storeTimeoutMs: option({
+    env: 'SPOKECAST_STORE_TIMEOUT_MS',
+    schema: value.integer(50, 60_000),
+    default: '2000',
+    doc: "Milliseconds within which a region's store must answer a request.",
+  }),
+  breakerFailures: option({
+    env: 'SPOKECAST_BREAKER_FAILURES',
+    schema: value.integer(1, 1000),
+    default: '5',
+    doc: "Failures of a region's store in a row after which it is left alone until it answers a probe.",
+  }),
+  jobLockMs: option({
+    env: 'SPOKECAST_JOB_LOCK_MS',
+    schema: value.integer(2000, 600_000),
+    default: '10000',
+    doc: 'Milliseconds after which a job whose publisher died or froze is given to another.',
+  }),
+  settleMs: option({
+    env: 'SPOKECAST_SWEEP_SETTLE_MS',
+    schema: value.integer(0, 60_000),
+    default: '250',
+    doc: 'Milliseconds a sweep waits before it looks at a difference again: it may be a refresh under way.',
+  }),
+  tombstoneRetentionMs: option({
+    env: 'SPOKECAST_TOMBSTONE_RETENTION_MS',
+    schema: value.integer(3_600_000, 31_536_000_000),
+    default: '604800000',
+    doc: 'Milliseconds for which tombstones are kept. Must outlive the feed, the longest build and any snapshot a gateway boots from.',
+  }),
+  feedRetentionMs: option({
+    env: 'SPOKECAST_FEED_RETENTION_MS',
+    schema: value.integer(60_000, 604_800_000),
+    default: '3600000',
+    doc: 'Milliseconds for which feed entries are kept. A gateway cut off from its store for longer revalidates all it holds.',
+  }),
+  databaseConnections: option({
+    env: 'SPOKECAST_DATABASE_CONNECTIONS',
+    schema: value.integer(2, 200),
+    default: '10',
+    doc: 'Connections to Postgres for reading and relaying, at the most.',
+  }),
+  queueConnections: option({
+    env: 'SPOKECAST_QUEUE_CONNECTIONS',
+    schema: value.integer(10, 1000),
+    default: '100',
+    doc: 'Connections to Postgres for the queues, at the most, where they live there: two per region listen all the time.',
+  }),
+} as const;
+
+export type PublisherConfig = OptionValues<typeof publisherOptions>;
+
+/** @throws ConfigurationError naming every mistake. */
+export function readConfig(environment: Environment, known: readonly string[]): PublisherConfig {
+  return parseOptions(publisherOptions, environment, known);
+}

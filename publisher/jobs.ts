@@ -1,0 +1,37 @@
+import type { ContextRef, KindName } from '../contexts/kinds/index.ts';
+
+/** Names every job carries; never a body, so that a job says the same whenever it runs. */
+export interface RefreshJob {
+  refs: [kind: KindName, key: string][];
+  tightens: boolean;
+  /** When the oldest of the changes was committed, milliseconds since the Unix epoch, by the database's clock. */
+  changedAtMs: number;
+}
+
+export interface SweepJob {
+  /** The row in `sweeps` that asked for it; absent where the scheduler did. */
+  sweepId?: string;
+  cause: 'scheduled' | 'requested' | 'recovery';
+}
+
+/** Queues end in environment and region, as tables do, so that two environments never share one by accident. */
+export const queueNames = {
+  refresh: (environment: string, region: string) => `refresh-${environment}-${region}`,
+  sweep: (environment: string, region: string) => `sweep-${environment}-${region}`,
+};
+
+/**
+ * Revocations overtake bulk work: jobs without a priority are taken before all that have one.
+ * Retries double from 200 ms; what still fails after ten (about three minutes) is left to the sweep.
+ */
+export function refreshJobOptions(tightens: boolean) {
+  return {
+    attempts: 10,
+    backoff: { type: 'exponential', delay: 200, jitter: 0.5 },
+    ...(tightens ? {} : { priority: 10 }),
+  };
+}
+
+export function toRefs(job: RefreshJob): ContextRef[] {
+  return job.refs.map(([kind, key]) => ({ kind, key }));
+}

@@ -1,0 +1,35 @@
+import { serve } from '@hono/node-server';
+import { systemClock } from '../contexts/base/clock.ts';
+import { createLogger } from '../contexts/base/log.ts';
+import { type Environment, printableOptions } from '../contexts/base/options.ts';
+import { untilSignalled } from '../contexts/base/process.ts';
+import { checkMigrated } from '../hub/db/migrate.ts';
+import { publisherOptions, readConfig } from './config.ts';
+import { wirePublisher } from './wire.ts';
+
+/**
+ * Runs a publisher until it is told to end. Resolves with the process's exit code.
+ * @throws ConfigurationError, SchemaError, or what connecting to Postgres or Redis throws.
+ */
+export async function main(environment: Environment, known: readonly string[]): Promise<number> {
+  const config = readConfig(environment, known);
+  const log = createLogger({ service: 'publisher', level: config.logLevel });
+  const publisher = wirePublisher({ config, clock: systemClock, log });
+  try {
+    await checkMigrated(publisher.database);
+    await publisher.start();
+  } catch (error) {
+    await publisher[Symbol.asyncDispose]();
+    throw error;
+  }
+  const server = serve({ fetch: publisher.app.fetch, hostname: config.host, port: config.port });
+  log.info(
+    { options: printableOptions(publisherOptions, config), queues: publisher.queues.backend },
+    'publisher ready',
+  );
+  const signal = await untilSignalled();
+  log.info({ signal }, 'publisher ending: jobs in hand are finished first');
+  server.close();
+  await publisher[Symbol.asyncDispose]();
+  return 0;
+}

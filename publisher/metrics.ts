@@ -1,0 +1,85 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type RegionState, regionStates } from './region.ts';
+
+/** What a publisher tells of itself. docs/operations.md says which to alarm on. */
+export function publisherMetrics() {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const state = new Gauge({
+    name: 'spokecast_region_state',
+    help: '1 for the state the region is in as this publisher sees it, 0 for the others.',
+    labelNames: ['region', 'state'],
+    registers,
+  });
+  return {
+    registry,
+    contexts: new Counter({
+      name: 'spokecast_contexts_published_total',
+      help: 'Contexts that went through the publish step, by outcome.',
+      labelNames: ['region', 'kind', 'outcome'],
+      registers,
+    }),
+    refreshSeconds: new Histogram({
+      name: 'spokecast_refresh_seconds',
+      help: 'From the commit of the oldest change of a refresh job until all of it was announced.',
+      labelNames: ['region'],
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60],
+      registers,
+    }),
+    relayedRows: new Counter({
+      name: 'spokecast_relay_rows_total',
+      help: 'Outbox rows relayed to queues.',
+      registers,
+    }),
+    relayErrors: new Counter({
+      name: 'spokecast_relay_errors_total',
+      help: 'Turns of the relay that failed.',
+      registers,
+    }),
+    outboxRows: new Gauge({ name: 'spokecast_outbox_rows', help: 'Outbox rows not relayed yet.', registers }),
+    outboxAgeSeconds: new Gauge({
+      name: 'spokecast_outbox_oldest_age_seconds',
+      help: 'Age of the oldest outbox row not relayed yet; 0 when there is none.',
+      registers,
+    }),
+    loopAgeSeconds: new Gauge({
+      name: 'spokecast_loop_age_seconds',
+      help: 'Seconds since a background loop last succeeded.',
+      labelNames: ['loop'],
+      registers,
+    }),
+    queueDepth: new Gauge({
+      name: 'spokecast_refresh_jobs_waiting',
+      help: 'Refresh jobs waiting or delayed.',
+      labelNames: ['region'],
+      registers,
+    }),
+    sweepAgeSeconds: new Gauge({
+      name: 'spokecast_sweep_age_seconds',
+      help: 'Seconds since the last complete sweep of the region.',
+      labelNames: ['region'],
+      registers,
+    }),
+    sweeps: new Counter({
+      name: 'spokecast_sweeps_total',
+      help: 'Sweeps that ended, by status.',
+      labelNames: ['region', 'status'],
+      registers,
+    }),
+    drift: new Counter({
+      name: 'spokecast_drift_total',
+      help: 'Differences sweeps found, by kind of drift.',
+      labelNames: ['region', 'drift'],
+      registers,
+    }),
+    regionState(region: string, current: RegionState): void {
+      for (const one of regionStates) state.set({ region, state: one }, one === current ? 1 : 0);
+    },
+    forgetRegion(region: string): void {
+      for (const one of regionStates) state.remove({ region, state: one });
+    },
+  };
+}
+
+export type PublisherMetrics = ReturnType<typeof publisherMetrics>;

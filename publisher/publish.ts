@@ -1,0 +1,182 @@
+import { settleBounded } from '../contexts/base/bounded.ts';
+import type { Clock } from '../contexts/base/clock.ts';
+import type { Envelope } from '../contexts/envelope.ts';
+import { type ContextRef, kindNames, refText } from '../contexts/kinds/index.ts';
+import type { VersionText } from '../contexts/revision.ts';
+import type { Announcement, PutOutcome, Store } from '../contexts/store.ts';
+import type { Build } from '../hub/db/builders/index.ts';
+
+/**
+ * The publish step, the only way into a region: build, validate, put if newer, announce. Refresh and sweep both end
+ * here, and so does every repair.
+ *
+ * - *build*: all named contexts in one snapshot. A snapshot older than `snapshotAgeMaxMs` when its turn to be put
+ *   comes is thrown away and built again, so that a publisher that was frozen puts nothing from before.
+ * - *validate*: what breaks its schema is left out, and the last good state stays in place.
+ * - *raise*: the region's high-water mark goes up before the first put, so that a hub restored from a backup finds
+ *   out that the region is ahead of it.
+ * - *put*: live contexts in the order tenant, cluster, key; then tombstones in reverse. Each is conditional on its
+ *   version (law 2).
+ * - *announce*: what was written, and what was already there: whoever put it may have died before saying so.
+ *
+ * Doing any of it again is safe. When some puts fail, the others are announced all the same, then the first failure
+ * is thrown and the caller retries all.
+ */
+export type ContextOutcome =
+  | PutOutcome
+  /** Its content must not be published; see the log for why. */
+  | 'quarantined'
+  /** The hub has no head of that name. */
+  | 'unknown';
+
+export interface PublishResult {
+  outcomes: ReadonlyMap<string, ContextOutcome>;
+  /** The feed number that announced it; undefined where nothing was announced. */
+  feedNumber: number | undefined;
+}
+
+export interface PublishRequest {
+  refs: readonly ContextRef[];
+  /** For repairs: the version text seen stored under a ref, which a put may replace whatever its order. */
+  replacing?: ReadonlyMap<string, string>;
+}
+
+export interface PublisherPort {
+  build(refs: readonly ContextRef[]): Promise<readonly Build[]>;
+  /** Throws when the region's high-water mark is beyond anything this hub ever drew. */
+  checkNotAhead(): Promise<void>;
+}
+
+export interface PublishOptions {
+  store: Store;
+  hub: PublisherPort;
+  clock: Clock;
+  /** Puts in flight at once. */
+  putConcurrency: number;
+  snapshotAgeMaxMs: number;
+  onOutcome(ref: ContextRef, outcome: ContextOutcome, reason?: string): void;
+}
+
+export class Publisher {
+  readonly #options: PublishOptions;
+  /** What the region's mark is known to be at least: batches below it need no write of their own. */
+  #highWater = '' as VersionText;
+
+  constructor(options: PublishOptions) {
+    this.#options = options;
+  }
+
+  /** @throws StoreError, RegionAheadError, or what building throws. */
+  async publish(request: PublishRequest): Promise<PublishResult> {
+    const outcomes = new Map<string, ContextOutcome>();
+    const announcements: Announcement[] = [];
+    const { failure } = await this.#putAll(request, outcomes, announcements);
+    const feedNumber = announcements.length > 0 ? await this.announce(announcements) : undefined;
+    if (failure !== undefined) throw failure;
+    return { outcomes, feedNumber };
+  }
+
+  announce(announcements: readonly Announcement[]): Promise<number> {
+    return this.#options.store.announce(announcements, this.#options.clock.now());
+  }
+
+  async #putAll(
+    request: PublishRequest,
+    outcomes: Map<string, ContextOutcome>,
+    announcements: Announcement[],
+  ): Promise<{ failure: unknown }> {
+    let refs = request.refs;
+    for (;;) {
+      const { envelopes, builtAtMs } = await this.#build(refs, outcomes);
+      await this.#raise(envelopes);
+      const { late, failure } = await this.#put(
+        envelopes,
+        builtAtMs,
+        request.replacing,
+        outcomes,
+        announcements,
+      );
+      if (late.length === 0 || failure !== undefined) return { failure };
+      refs = late;
+    }
+  }
+
+  /** Builds and validates. Notes what is left out; returns the rest in the order in which it is to be put. */
+  async #build(refs: readonly ContextRef[], outcomes: Map<string, ContextOutcome>) {
+    const builtAtMs = this.#options.clock.monotonic();
+    const builds = await this.#options.hub.build(refs);
+    const live: Envelope[] = [];
+    const gone: Envelope[] = [];
+    for (const build of builds) {
+      if (build.state === 'live') live.push(build.envelope);
+      else if (build.state === 'gone') gone.push(build.envelope);
+      else
+        this.#note(
+          outcomes,
+          build.ref,
+          build.state === 'unknown' ? 'unknown' : 'quarantined',
+          'reason' in build ? build.reason : undefined,
+        );
+    }
+    return { envelopes: [...groupedByKind(live), ...groupedByKind(gone).reverse()], builtAtMs };
+  }
+
+  async #raise(groups: readonly Envelope[][]): Promise<void> {
+    let highest = this.#highWater;
+    for (const group of groups) for (const { version } of group) if (version > highest) highest = version;
+    if (highest === this.#highWater) return;
+    const outcome = await this.#options.store.raiseHighWater(highest);
+    // Another publisher of this hub may be further, or the hub was restored and the region remembers more.
+    if (outcome === 'already-higher') await this.#options.hub.checkNotAhead();
+    this.#highWater = highest;
+  }
+
+  /** Group by group, each group's puts side by side. `late` are those whose snapshot grew too old to be put. */
+  async #put(
+    groups: readonly Envelope[][],
+    builtAtMs: number,
+    replacing: PublishRequest['replacing'],
+    outcomes: Map<string, ContextOutcome>,
+    announcements: Announcement[],
+  ): Promise<{ late: ContextRef[]; failure: unknown }> {
+    const { store, clock, putConcurrency, snapshotAgeMaxMs } = this.#options;
+    const late: ContextRef[] = [];
+    let failure: unknown;
+    for (const group of groups) {
+      const results = await settleBounded(group, putConcurrency, async (envelope) => {
+        if (clock.monotonic() - builtAtMs > snapshotAgeMaxMs) return 'late';
+        const seen = replacing?.get(refText(envelope));
+        return store.put(envelope, seen === undefined ? undefined : { replacing: seen });
+      });
+      for (const [at, result] of results.entries()) {
+        const { kind, key, version, bodyText } = group[at]!;
+        if (result.status === 'rejected') failure ??= result.reason;
+        else if (result.value === 'late') late.push({ kind, key });
+        else {
+          this.#note(outcomes, { kind, key }, result.value);
+          if (result.value !== 'superseded')
+            announcements.push({ kind, key, version, tombstone: bodyText === null });
+        }
+      }
+      if (failure !== undefined) break; // what points at a missing thing must not overtake it
+    }
+    return { late, failure };
+  }
+
+  #note(
+    outcomes: Map<string, ContextOutcome>,
+    ref: ContextRef,
+    outcome: ContextOutcome,
+    reason?: string,
+  ): void {
+    outcomes.set(refText(ref), outcome);
+    this.#options.onOutcome(ref, outcome, reason);
+  }
+}
+
+/** One group a kind, in the registry's order, without empty ones. */
+function groupedByKind(envelopes: readonly Envelope[]): Envelope[][] {
+  return kindNames
+    .map((kind) => envelopes.filter((envelope) => envelope.kind === kind))
+    .filter((group) => group.length > 0);
+}

@@ -1,0 +1,270 @@
+import type { Job } from 'bullmq';
+import type { Clock } from '../contexts/base/clock.ts';
+import type { Logger } from '../contexts/base/log.ts';
+import { backoffMs, Loop } from '../contexts/base/loop.ts';
+import type { Random } from '../contexts/base/random.ts';
+import { refText } from '../contexts/kinds/index.ts';
+import { limits } from '../contexts/limits.ts';
+import { checkOwner, type IdentityOwner, type Store, StoreError } from '../contexts/store.ts';
+import { RegionAheadError } from './ahead.ts';
+import { Breaker } from './breaker.ts';
+import { guardedStore } from './guarded-store.ts';
+import { queueNames, type RefreshJob, refreshJobOptions, type SweepJob, toRefs } from './jobs.ts';
+import type { PublisherMetrics } from './metrics.ts';
+import { Publisher, type PublisherPort } from './publish.ts';
+import type { JobQueue, JobWorker, Queues } from './queues.ts';
+
+/**
+ * One region as this publisher sees it: its queues, its workers, its breaker. Nothing here is shared with another
+ * region, so nothing here can hold one up (law 4).
+ *
+ * States:
+ * - *opening*: the store has not been reached yet, or its identity not yet made. -> *open*, *refused*, *ahead*
+ * - *open*: jobs are taken. -> *behind* when the breaker opens; *ahead* when a publish finds out
+ * - *behind*: the store does not answer; no jobs are made for the region or taken. -> *opening* when it answers again
+ * - *refused*: the table is another environment's or hub's. Nothing is ever written. -> *opening*, asked again now and then
+ * - *ahead*: the region remembers more than the hub has drawn. Nothing is written. -> *opening*, asked again now and then
+ *
+ * Coming back to *open* after any other state sets off a sweep, which begins with what changed meanwhile.
+ */
+export type RegionState = 'opening' | 'open' | 'behind' | 'refused' | 'ahead';
+export const regionStates: readonly RegionState[] = ['opening', 'open', 'behind', 'refused', 'ahead'];
+
+export interface RegionOptions {
+  owner: IdentityOwner;
+  store: Store;
+  queues: Queues;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  metrics: PublisherMetrics;
+  hub(store: Store): PublisherPort;
+  /** Runs one sweep to its end; the row that asked for it is `sweepId`, or none. */
+  sweep(job: SweepJob, region: { store: Store; publisher: Publisher; signal: AbortSignal }): Promise<void>;
+  sweepEveryMs: number;
+  putConcurrency: number;
+  refreshConcurrency: number;
+  jobLockMs: number;
+  snapshotAgeMaxMs: number;
+  breakerFailuresMax: number;
+}
+
+export class Region implements AsyncDisposable {
+  readonly id: string;
+  #state: RegionState = 'opening';
+  readonly #options: RegionOptions;
+  readonly #breaker: Breaker;
+  readonly #store: Store;
+  readonly #publisher: Publisher;
+  readonly #refreshQueue: JobQueue<RefreshJob>;
+  readonly #sweepQueue: JobQueue<SweepJob>;
+  readonly #refreshWorker: JobWorker;
+  readonly #sweepWorker: JobWorker;
+  readonly #stop = new AbortController();
+  /** Opens the region, and again whenever it is not open. */
+  readonly #prober: Loop;
+  /** Since the region first opened: workers are paused and resumed from then on. */
+  #workersRunning = false;
+
+  constructor(options: RegionOptions) {
+    const { owner, queues, clock, log, metrics } = options;
+    this.id = owner.region;
+    this.#options = options;
+    this.#breaker = new Breaker({
+      failuresMax: options.breakerFailuresMax,
+      onOpen: (cause) => this.#enter('behind', cause),
+    });
+    this.#store = guardedStore(options.store, this.#breaker);
+    this.#publisher = new Publisher({
+      store: this.#store,
+      hub: options.hub(this.#store),
+      clock,
+      putConcurrency: options.putConcurrency,
+      snapshotAgeMaxMs: options.snapshotAgeMaxMs,
+      onOutcome: (ref, outcome, reason) => {
+        metrics.contexts.inc({ region: this.id, kind: ref.kind, outcome });
+        if (outcome === 'quarantined')
+          log.warn(
+            { region: this.id, context: refText(ref), reason },
+            'not published: its content is invalid; the last good state stays',
+          );
+      },
+    });
+    this.#refreshQueue = queues.queue(queueNames.refresh(owner.environment, this.id));
+    this.#sweepQueue = queues.queue(queueNames.sweep(owner.environment, this.id));
+    const lockMs = options.jobLockMs;
+    this.#refreshWorker = queues.worker(
+      this.#refreshQueue.name,
+      (job: Job<RefreshJob>) => this.#refresh(job.data),
+      {
+        concurrency: options.refreshConcurrency,
+        lockMs,
+      },
+    );
+    this.#sweepWorker = queues.worker(this.#sweepQueue.name, (job: Job<SweepJob>) => this.#sweep(job.data), {
+      concurrency: 1,
+      lockMs,
+    });
+    this.#prober = new Loop({
+      name: `probe ${this.id}`,
+      clock,
+      everyMs: () => (this.#state === 'open' ? 5000 : 1000),
+      retryMs: (failures) => backoffMs(failures, 250, 5000),
+      turn: () => this.#probe(),
+      onError: (error) => this.#refuse(error),
+    });
+  }
+
+  get state(): RegionState {
+    return this.#state;
+  }
+
+  /** Whether jobs are to be made for it: what changes while it is not open is found by the sweep when it is again. */
+  get accepts(): boolean {
+    return this.#state === 'open' || this.#state === 'opening';
+  }
+
+  start(): void {
+    this.#options.metrics.regionState(this.id, this.#state);
+    this.#prober.start();
+  }
+
+  async enqueueRefresh(jobs: readonly RefreshJob[]): Promise<void> {
+    await this.#refreshQueue.addBulk(
+      jobs.map((data) => ({ name: 'refresh', data, opts: refreshJobOptions(data.tightens) })),
+    );
+  }
+
+  async enqueueSweep(data: SweepJob): Promise<void> {
+    await this.#sweepQueue.add('sweep', data, { jobId: data.sweepId, attempts: 1 });
+  }
+
+  /** (Re)creates the repeating sweep. Safe to call again; several publishers share one. */
+  async schedule(): Promise<void> {
+    await this.#sweepQueue.setGlobalConcurrency(1);
+    await this.#sweepQueue.upsertJobScheduler(
+      'sweep',
+      { every: this.#options.sweepEveryMs },
+      { name: 'sweep', data: { cause: 'scheduled' } },
+    );
+  }
+
+  /** Jobs waiting or delayed, for the metrics. */
+  async queueDepth(): Promise<number> {
+    const counts = await this.#refreshQueue.getJobCounts('waiting', 'prioritized', 'delayed');
+    return Object.values(counts).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** The region is no more: its repeating sweep must not outlive it. */
+  async unschedule(): Promise<void> {
+    await this.#sweepQueue.removeJobScheduler('sweep');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#prober.stop();
+    const closing = [this.#refreshWorker, this.#sweepWorker, this.#refreshQueue, this.#sweepQueue].map(
+      (part) => part.close(),
+    );
+    await Promise.allSettled(closing);
+    await this.#options.store[Symbol.asyncDispose]();
+  }
+
+  async #refresh(job: RefreshJob): Promise<void> {
+    const { clock, metrics } = this.#options;
+    try {
+      await this.#publisher.publish({ refs: toRefs(job) });
+      metrics.refreshSeconds.observe({ region: this.id }, Math.max(0, clock.now() - job.changedAtMs) / 1000);
+    } catch (error) {
+      if (error instanceof RegionAheadError) this.#enter('ahead', error);
+      throw error;
+    }
+  }
+
+  async #sweep(job: SweepJob): Promise<void> {
+    try {
+      await this.#options.sweep(job, {
+        store: this.#store,
+        publisher: this.#publisher,
+        signal: this.#stop.signal,
+      });
+    } catch (error) {
+      if (error instanceof RegionAheadError) this.#enter('ahead', error);
+      throw error;
+    }
+  }
+
+  /** Past the breaker on purpose: this is how it learns that the store is back. */
+  async #probe(): Promise<void> {
+    const { store, owner, random } = this.#options;
+    const found = await store.readIdentity();
+    if (found.outcome === 'identity') checkOwner(found.identity, owner);
+    else {
+      const newIncarnation = Buffer.from(random.bytes(12)).toString('hex');
+      await store.initialise(owner, { shards: limits.shardsDefault, newIncarnation });
+      this.#options.log.info({ region: this.id }, 'the region has a new, empty table; a sweep will fill it');
+    }
+    if (this.#state === 'open' && found.outcome === 'identity') return;
+    await this.#options.hub(store).checkNotAhead();
+    this.#breaker.close();
+    await this.#resume();
+    this.#enter('open');
+    await this.enqueueSweep({ cause: 'recovery' });
+  }
+
+  async #resume(): Promise<void> {
+    if (this.#workersRunning) {
+      this.#refreshWorker.resume();
+      this.#sweepWorker.resume();
+      return;
+    }
+    this.#workersRunning = true;
+    await this.schedule();
+    for (const worker of [this.#refreshWorker, this.#sweepWorker]) {
+      worker
+        .run()
+        .catch((error: unknown) =>
+          this.#options.log.error({ err: error, region: this.id }, 'a worker ended'),
+        );
+    }
+  }
+
+  #refuse(error: unknown): void {
+    if (error instanceof StoreError && error.code === 'STORE_FOREIGN') this.#enter('refused', error);
+    else if (error instanceof RegionAheadError) this.#enter('ahead', error);
+    else if (this.#state === 'opening' && this.#prober.failures >= this.#options.breakerFailuresMax) {
+      this.#enter('behind', error instanceof Error ? error : undefined);
+    }
+    // An open region is closed by the breaker, which counts the calls that matter, not by a probe that failed.
+  }
+
+  #enter(state: RegionState, cause?: Error): void {
+    if (state === this.#state) return;
+    const { log, metrics } = this.#options;
+    const fields = {
+      region: this.id,
+      from: this.#state,
+      to: state,
+      ...(cause ? { reason: cause.message } : {}),
+    };
+    if (state === 'open') log.info(fields, 'the region is open');
+    else log.error(fields, 'the region is not published to');
+    this.#state = state;
+    metrics.regionState(this.id, state);
+    if (state === 'open') return;
+    if (this.#workersRunning) {
+      this.#pause(this.#refreshWorker);
+      this.#pause(this.#sweepWorker);
+    }
+    this.#prober.wake();
+  }
+
+  /** Without waiting for jobs in hand: they meet the open breaker and end. */
+  #pause(worker: JobWorker): void {
+    worker
+      .pause(true)
+      .catch((error: unknown) =>
+        this.#options.log.warn({ err: error, region: this.id }, 'a worker did not pause'),
+      );
+  }
+}

@@ -1,0 +1,141 @@
+import { chunked } from '../contexts/base/bounded.ts';
+import type { Clock } from '../contexts/base/clock.ts';
+import { backoffMs, Loop } from '../contexts/base/loop.ts';
+import { type ContextRef, refText } from '../contexts/kinds/index.ts';
+import { limits } from '../contexts/limits.ts';
+import type { Change } from '../hub/db/outbox.ts';
+import type { RefreshJob } from './jobs.ts';
+
+/**
+ * Moves changes from the outbox to the regions' queues.
+ *
+ * A turn: *claim* rows (a lease, committed before anything else happens) -> *cascade* those that changed a placement
+ * (bumps the contexts that follow it; they come back as rows of their own) -> *resolve* which regions hold what
+ * changed, now that it is committed -> *enqueue* -> *complete* (remove the rows).
+ *
+ * It may stop anywhere. Before *complete* the rows are still there, and when the lease is over any relay takes them
+ * again: jobs may then exist twice, which is harmless, and none is lost. Several relays may run at once.
+ *
+ * Woken by NOTIFY; the poll is for notifications that were lost.
+ */
+export interface RelayPorts {
+  claim(claim: { claimant: string; leaseMs: number; limit: number }): Promise<Change[]>;
+  cascade(change: Change): Promise<void>;
+  /** Regions each context is or was lately held in, by `refText`. */
+  holders(refs: readonly ContextRef[]): Promise<ReadonlyMap<string, readonly string[]>>;
+  enqueue(region: string, jobs: readonly RefreshJob[]): Promise<void>;
+  complete(claimant: string, ids: readonly number[]): Promise<void>;
+  release(claimant: string, ids: readonly number[]): Promise<void>;
+}
+
+export interface RelayOptions {
+  ports: RelayPorts;
+  clock: Clock;
+  /** Names this relay in the rows it has claimed; unique among all that run. */
+  claimant: string;
+  leaseMs: number;
+  pollMs: number;
+  claimMax: number;
+  onRelayed(rows: number, jobs: number): void;
+  onError(error: unknown): void;
+}
+
+export class Relay implements AsyncDisposable {
+  readonly #options: RelayOptions;
+  readonly loop: Loop;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.loop = new Loop({
+      name: 'relay',
+      clock: options.clock,
+      everyMs: options.pollMs,
+      retryMs: (failures) => backoffMs(failures, 100, 5000),
+      turn: () => this.turn(),
+      onError: options.onError,
+    });
+  }
+
+  start(): void {
+    this.loop.start();
+  }
+
+  /** There may be something in the outbox. */
+  wake(): void {
+    this.loop.wake();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.loop.stop();
+  }
+
+  /** One turn; `'again'` while there may be more. */
+  async turn(): Promise<'again' | undefined> {
+    const { ports, claimant, leaseMs, claimMax, onRelayed } = this.#options;
+    const claimed = await ports.claim({ claimant, leaseMs, limit: claimMax });
+    if (claimed.length === 0) return undefined;
+    const changes = await this.#cascade(claimed);
+    const ids = changes.map((change) => change.id);
+    try {
+      const jobs = toJobs(changes, await ports.holders(changes));
+      let count = 0;
+      for (const [region, regionJobs] of jobs) {
+        await ports.enqueue(region, regionJobs);
+        count += regionJobs.length;
+      }
+      await ports.complete(claimant, ids);
+      onRelayed(changes.length, count);
+    } catch (error) {
+      await ports.release(claimant, ids).catch(() => {}); // the lease gives them back anyway
+      throw error;
+    }
+    return 'again';
+  }
+
+  /** Those whose cascade failed stay leased, so that one bad row is tried again later and holds up no other. */
+  async #cascade(changes: readonly Change[]): Promise<Change[]> {
+    const done: Change[] = [];
+    for (const change of changes) {
+      try {
+        if (change.cause === 'placement') await this.#options.ports.cascade(change);
+        done.push(change);
+      } catch (error) {
+        this.#options.onError(error);
+      }
+    }
+    return done;
+  }
+}
+
+/** Jobs by region: what tightens access first and apart, each context once, `limits.batchMax` a job. */
+export function toJobs(
+  changes: readonly Change[],
+  holders: ReadonlyMap<string, readonly string[]>,
+): Map<string, RefreshJob[]> {
+  const byRegion = new Map<string, Map<string, Change>>();
+  for (const change of changes) {
+    const text = refText(change);
+    for (const region of new Set([...change.regions, ...(holders.get(text) ?? [])])) {
+      const ofRegion = byRegion.get(region) ?? new Map<string, Change>();
+      byRegion.set(region, ofRegion);
+      const earlier = ofRegion.get(text);
+      if (!earlier || (change.tightens && !earlier.tightens)) ofRegion.set(text, change);
+    }
+  }
+  const jobs = new Map<string, RefreshJob[]>();
+  for (const [region, ofRegion] of byRegion) {
+    const regionJobs: RefreshJob[] = [];
+    for (const tightens of [true, false]) {
+      const some = [...ofRegion.values()].filter((change) => change.tightens === tightens);
+      for (const chunk of chunked(some, limits.batchMax)) {
+        regionJobs.push({
+          refs: chunk.map(({ kind, key }) => [kind, key]),
+          tightens,
+          changedAtMs: Math.min(...chunk.map((change) => change.createdAtMs)),
+        });
+      }
+    }
+    jobs.set(region, regionJobs);
+  }
+  return jobs;
+}

@@ -1,0 +1,86 @@
+import type { Clock } from '../contexts/base/clock.ts';
+import type { Logger } from '../contexts/base/log.ts';
+import type { Random } from '../contexts/base/random.ts';
+import { newId } from '../contexts/ids.ts';
+import type { Store } from '../contexts/store.ts';
+import { buildContexts, buildRange } from '../hub/db/builders/index.ts';
+import type { Db } from '../hub/db/client.ts';
+import { drawRevisions, freshRevision } from '../hub/db/outbox.ts';
+import {
+  beginSweep,
+  changedSince,
+  completeSweep,
+  currentMark,
+  failSweep,
+  hubHighWater,
+  lastMark,
+  reportSweep,
+} from '../hub/db/sweeps.ts';
+import { checkNotAhead } from './ahead.ts';
+import type { PublisherConfig } from './config.ts';
+import type { SweepJob } from './jobs.ts';
+import type { PublisherMetrics } from './metrics.ts';
+import type { Publisher } from './publish.ts';
+import { Sweep } from './sweep/sweep.ts';
+
+/** One sweep of one region with its row in `sweeps`: begun, reported while it runs, completed or failed. */
+export async function runSweep(
+  parts: {
+    db: Db;
+    clock: Clock;
+    random: Random;
+    log: Logger;
+    metrics: PublisherMetrics;
+    config: PublisherConfig;
+  },
+  region: string,
+  job: SweepJob,
+  context: { store: Store; publisher: Publisher; signal: AbortSignal },
+): Promise<void> {
+  const { db, clock, random, log, metrics, config } = parts;
+  const { store, publisher, signal } = context;
+  const id = job.sweepId ?? newId('sweep', clock, random);
+  await beginSweep(db, { id, region, cause: job.cause });
+  const startedAt = clock.monotonic();
+  const sweep = new Sweep({
+    store,
+    publisher,
+    clock,
+    hub: {
+      range: (kind, after, limit) => buildRange(db, region, kind, { after, limit }, clock),
+      build: (refs) => buildContexts(db, region, refs, clock),
+      drawRevisions: (refs) => drawRevisions(db, refs),
+      freshRevision: () => freshRevision(db),
+      changedSince: (mark) => changedSince(db, mark),
+      currentMark: () => currentMark(db),
+      checkNotAhead: () => checkNotAhead(region, store, () => hubHighWater(db)),
+    },
+    since: await lastMark(db, region),
+    recovery: job.cause === 'recovery',
+    pageRows: 1000,
+    settleMs: config.settleMs,
+    tombstoneRetentionMs: config.tombstoneRetentionMs,
+    feedRetentionMs: config.feedRetentionMs,
+    onProgress: (counts) => reportSweep(db, id, counts),
+  });
+  const durationMs = () => Math.round(clock.monotonic() - startedAt);
+  try {
+    const reached = await sweep.run(signal);
+    await completeSweep(db, id, sweep.counts, reached);
+    metrics.sweeps.inc({ region, status: 'completed' });
+    log.info(
+      { region, sweep: id, cause: job.cause, durationMs: durationMs(), counts: sweep.counts },
+      'sweep completed',
+    );
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    await failSweep(db, id, sweep.counts, reason).catch(() => {}); // or it is found abandoned
+    metrics.sweeps.inc({ region, status: 'failed' });
+    log.error({ region, sweep: id, cause: job.cause, durationMs: durationMs(), err: error }, 'sweep failed');
+    throw error;
+  } finally {
+    for (const drift of ['missing', 'stale', 'corrupt', 'orphan', 'ahead'] as const) {
+      if (sweep.counts[drift] > 0) metrics.drift.inc({ region, drift }, sweep.counts[drift]);
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { decodeVersion } from '../../contexts/revision.ts';
+import type { StoredItem } from '../../contexts/store.ts';
+import type { Build } from '../../hub/db/builders/index.ts';
+
+/**
+ * What is wrong with a context in a region, in the glossary's words.
+ *
+ * - `missing`: the region is to hold it and has nothing there.
+ * - `stale`: the region has an older state of it, or a tombstone where it is to be live.
+ * - `corrupt`: what is there does not decode, or is another content under the same version.
+ * - `orphan`: the region has it live, and is to hold nothing there.
+ * - `ahead`: the region has a later state than the hub has drawn a revision for.
+ */
+export type Drift = 'missing' | 'stale' | 'corrupt' | 'orphan' | 'ahead';
+
+export type Comparison =
+  | { same: true }
+  | {
+      same: false;
+      drift: Drift;
+      /**
+       * What is there would refuse the context under its present revision (or gateways may have read it): the repair
+       * must draw a fresh one first.
+       */
+      needsFreshRevision: boolean;
+    };
+
+const same = { same: true } as const;
+const differs = (drift: Drift, needsFreshRevision: boolean): Comparison => ({
+  same: false,
+  drift,
+  needsFreshRevision,
+});
+
+/**
+ * Compares what the hub says of a context with what the store has.
+ * @param build undefined where the hub's range had no such key.
+ * @param stored undefined where the store has nothing under the key.
+ */
+export function compare(build: Build | undefined, stored: StoredItem | undefined): Comparison {
+  if (stored?.state === 'corrupt') return differs('corrupt', true);
+  const held = stored?.envelope;
+  switch (build?.state) {
+    case 'live': {
+      if (held === undefined) return differs('missing', false);
+      const wanted = build.envelope;
+      if (held.version < wanted.version) return differs('stale', false);
+      if (held.version > wanted.version)
+        return sameRevision(held.version, wanted.version) ? same : differs('ahead', true);
+      if (held.hash === wanted.hash) return same;
+      return differs(held.bodyText === null ? 'stale' : 'corrupt', true);
+    }
+    case 'gone': {
+      if (held === undefined || held.bodyText === null) return same;
+      if (held.version < build.envelope.version) return differs('stale', false);
+      return differs(held.version === build.envelope.version ? 'orphan' : 'ahead', true);
+    }
+    case 'invalid':
+      return same; // quarantined: the last good state stays, whatever it is
+    default:
+      return held === undefined || held.bodyText === null ? same : differs('orphan', true);
+  }
+}
+
+/** A later schema version of the very revision: a newer publisher wrote it, and it is left in place. */
+function sameRevision(a: string, b: string): boolean {
+  const [x, y] = [decodeVersion(a), decodeVersion(b)];
+  return x?.epoch === y?.epoch && x?.revision === y?.revision;
+}

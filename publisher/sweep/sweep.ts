@@ -1,0 +1,263 @@
+import { chunked } from '../../contexts/base/bounded.ts';
+import type { Clock } from '../../contexts/base/clock.ts';
+import { type Envelope, tombstone } from '../../contexts/envelope.ts';
+import { type ContextRef, type KindName, kindNames, refText } from '../../contexts/kinds/index.ts';
+import { limits } from '../../contexts/limits.ts';
+import { decodeVersion } from '../../contexts/revision.ts';
+import type { Announcement, Store, StoredItem } from '../../contexts/store.ts';
+import type { Build } from '../../hub/db/builders/index.ts';
+import type { SweepCounts } from '../../hub/db/schema.ts';
+import type { ChangedHead, SweepMark } from '../../hub/db/sweeps.ts';
+import type { Publisher } from '../publish.ts';
+import { compare } from './drift.ts';
+import { mergeJoin } from './merge.ts';
+
+/**
+ * Compares everything a region should hold with everything it holds, and repairs the difference (law 3).
+ *
+ * Stages: *compare* (both sides stream in key order and are merged; memory stays flat) -> *settle* (every
+ * difference is asked of the store and then of the hub again, because either side may have moved since; what is
+ * still different is counted and repaired through the publish step) -> *re-announce* (what changed since the last
+ * complete sweep: its announcement may have been lost though its put was not) -> *expire* (tombstones past their
+ * retention, old feed entries, dead gateways) -> *verify* (the table is marked whole).
+ *
+ * Unchanged contexts cost no writes, and neither does a sweep that finds nothing.
+ */
+export interface SweepHub {
+  range(kind: KindName, after: string, limit: number): Promise<readonly Build[]>;
+  build(refs: readonly ContextRef[]): Promise<readonly Build[]>;
+  /** Draws fresh revisions for those that have a head, and has all regions told. */
+  drawRevisions(refs: readonly ContextRef[]): Promise<void>;
+  freshRevision(): Promise<{ epoch: number; revision: number }>;
+  changedSince(mark: string): Promise<{ changed: (ChangedHead & { beyond: boolean })[]; mark: string }>;
+  currentMark(): Promise<string>;
+  /** Throws when the region is ahead of everything this hub has drawn. */
+  checkNotAhead(): Promise<void>;
+}
+
+export interface SweepOptions {
+  store: Store;
+  hub: SweepHub;
+  publisher: Publisher;
+  clock: Clock;
+  /** Where the last complete sweep got to. */
+  since: SweepMark;
+  /** The region was unreachable: what changed meanwhile goes first, before everything is compared. */
+  recovery: boolean;
+  /** Rows a hub query gives at a time. */
+  pageRows: number;
+  /** How long a difference may be a refresh that is just under way. */
+  settleMs: number;
+  tombstoneRetentionMs: number;
+  feedRetentionMs: number;
+  onProgress(counts: SweepCounts): Promise<void>;
+}
+
+/** Differences settled together: one wait for all of them. */
+const settleBatch = 1000;
+/** Announced beyond the mark and remembered by name; with more than that, the next sweep announces them again. */
+const tailMax = 1000;
+
+export class Sweep {
+  readonly #options: SweepOptions;
+  readonly counts: SweepCounts = {
+    scanned: 0,
+    written: 0,
+    reannounced: 0,
+    missing: 0,
+    stale: 0,
+    corrupt: 0,
+    orphan: 0,
+    ahead: 0,
+    quarantined: 0,
+    expired: 0,
+  };
+  #whole = false;
+
+  constructor(options: SweepOptions) {
+    this.#options = options;
+  }
+
+  /** Runs all stages. Returns the mark up to which everything is announced now. Throws where a stage cannot go on. */
+  async run(signal: AbortSignal): Promise<SweepMark> {
+    const { hub, store, recovery, since } = this.#options;
+    await hub.checkNotAhead();
+    const found = await store.readIdentity();
+    if (found.outcome !== 'identity')
+      throw new Error(`the region's store has no identity (${found.outcome})`);
+    this.#whole = found.identity.whole;
+    const begunAt = since.mark ?? (await hub.currentMark());
+    if (recovery) await this.#reannounce(begunAt, since.tail, signal);
+    for (const kind of kindNames) await this.#compareKind(kind, signal);
+    const reached = await this.#reannounce(begunAt, since.tail, signal);
+    await this.#expire();
+    if (!this.#whole) await store.setWhole(found.identity.incarnation, true);
+    return reached;
+  }
+
+  async #compareKind(kind: KindName, signal: AbortSignal): Promise<void> {
+    const { store, clock, tombstoneRetentionMs, onProgress } = this.#options;
+    const suspects = new Map<string, ContextRef>();
+    const expired: Envelope[] = [];
+    for await (const { left: build, right: stored } of mergeJoin(this.#hubRange(kind), store.scan(kind))) {
+      signal.throwIfAborted();
+      this.counts.scanned += 1;
+      const key = (build?.key ?? stored?.key)!;
+      if (build?.build.state === 'invalid') this.counts.quarantined += 1;
+      if (!compare(build?.build, stored).same) suspects.set(key, { kind, key });
+      else if (
+        !build &&
+        stored?.state === 'context' &&
+        isExpired(stored.envelope, clock.now() - tombstoneRetentionMs)
+      ) {
+        expired.push(stored.envelope);
+      }
+      if (suspects.size >= settleBatch) {
+        await this.#settle([...suspects.values()]);
+        suspects.clear();
+      }
+      if (expired.length >= settleBatch) await this.#removeTombstones(expired.splice(0));
+      if (this.counts.scanned % 5000 === 0) await onProgress(this.counts);
+    }
+    await this.#settle([...suspects.values()]);
+    await this.#removeTombstones(expired);
+    await onProgress(this.counts);
+  }
+
+  async *#hubRange(kind: KindName): AsyncGenerator<{ key: string; build: Build }> {
+    const { hub, pageRows } = this.#options;
+    let after = '';
+    for (;;) {
+      const page = await hub.range(kind, after, pageRows);
+      for (const build of page) yield { key: build.ref.key, build };
+      if (page.length < pageRows) return;
+      after = page.at(-1)!.ref.key;
+    }
+  }
+
+  /** The store first, then the hub: what the hub says then is not older than what the store had. */
+  async #settle(suspects: readonly ContextRef[]): Promise<void> {
+    if (suspects.length === 0) return;
+    const { store, hub, clock, settleMs } = this.#options;
+    if (this.#whole) await clock.sleep(settleMs);
+    for (const refs of chunked(suspects, limits.batchMax)) {
+      const { items } = await store.read(refs);
+      const builds = await hub.build(refs);
+      const repairs: Repair[] = [];
+      for (const build of builds) {
+        const stored = items.get(refText(build.ref));
+        const comparison = compare(build, stored);
+        if (comparison.same) continue;
+        this.counts[comparison.drift] += 1;
+        repairs.push({ build, stored, needsFreshRevision: comparison.needsFreshRevision });
+      }
+      await this.#repair(repairs);
+    }
+  }
+
+  async #repair(repairs: readonly Repair[]): Promise<void> {
+    if (repairs.length === 0) return;
+    const { hub, publisher } = this.#options;
+    const known = repairs.filter((repair) => repair.build.state !== 'unknown');
+    const outranked = known.filter((repair) => repair.needsFreshRevision).map((repair) => repair.build.ref);
+    if (outranked.length > 0) await hub.drawRevisions(outranked);
+    const replacing = new Map<string, string>();
+    for (const { build, stored } of repairs) {
+      const seen = stored && seenVersion(stored);
+      if (seen !== undefined) replacing.set(refText(build.ref), seen);
+    }
+    if (known.length > 0) {
+      const { outcomes } = await publisher.publish({
+        refs: known.map((repair) => repair.build.ref),
+        replacing,
+      });
+      // `duplicate`: the refresh that a fresh revision sets off was there first. Either way it is mended now.
+      for (const outcome of outcomes.values()) {
+        if (outcome === 'written' || outcome === 'duplicate') this.counts.written += 1;
+      }
+    }
+    const strangers = repairs.filter((repair) => repair.build.state === 'unknown');
+    for (const { build } of strangers) await this.#bury(build.ref, replacing.get(refText(build.ref)));
+  }
+
+  /** A tombstone over something the hub never heard of: only over the very thing that was seen. */
+  async #bury(ref: ContextRef, seen: string | undefined): Promise<void> {
+    const { store, hub, publisher, clock } = this.#options;
+    const envelope = tombstone({ ...ref, ...(await hub.freshRevision()), builtAtMs: clock.now() });
+    const outcome = await store.put(envelope, seen === undefined ? undefined : { replacing: seen });
+    if (outcome === 'superseded') return; // somebody made it known meanwhile
+    this.counts.written += 1;
+    await publisher.announce([{ ...ref, version: envelope.version, tombstone: true }]);
+  }
+
+  /**
+   * Announces what changed since `mark`, but for `tail`, and publishes what turns out not to be there. Puts nothing
+   * for contexts the region never held.
+   */
+  async #reannounce(mark: string, tail: readonly ChangedHead[], signal: AbortSignal): Promise<SweepMark> {
+    const { hub } = this.#options;
+    const { changed, mark: reached } = await hub.changedSince(mark);
+    const done = new Set(tail.map((head) => `${head.kind}/${head.key}@${head.revision}`));
+    const fresh = changed.filter((head) => !done.has(`${head.kind}/${head.key}@${head.revision}`));
+    for (const heads of chunked(fresh, limits.batchMax)) {
+      signal.throwIfAborted();
+      await this.#reannounceBatch(heads);
+    }
+    const beyond = changed
+      .filter((head) => head.beyond)
+      .map(({ kind, key, revision }) => ({ kind, key, revision }));
+    return { mark: reached, tail: beyond.length <= tailMax ? beyond : [] };
+  }
+
+  async #reannounceBatch(refs: readonly ContextRef[]): Promise<void> {
+    const { store, hub, publisher } = this.#options;
+    const { items } = await store.read(refs);
+    const announcements: Announcement[] = [];
+    const lacking: ContextRef[] = [];
+    for (const build of await hub.build(refs)) {
+      const stored = items.get(refText(build.ref));
+      if (!compare(build, stored).same) lacking.push(build.ref);
+      else if (stored?.state === 'context') {
+        const { kind, key, version, bodyText } = stored.envelope;
+        announcements.push({ kind, key, version, tombstone: bodyText === null });
+      }
+    }
+    if (lacking.length > 0) await publisher.publish({ refs: lacking });
+    if (announcements.length > 0) await publisher.announce(announcements);
+    this.counts.reannounced += announcements.length + lacking.length;
+  }
+
+  async #removeTombstones(envelopes: readonly Envelope[]): Promise<void> {
+    for (const { kind, key, version } of envelopes) {
+      if ((await this.#options.store.expire({ kind, key }, version)) === 'removed') this.counts.expired += 1;
+    }
+  }
+
+  async #expire(): Promise<void> {
+    const { store, clock, feedRetentionMs } = this.#options;
+    await store.trimFeed(clock.now() - feedRetentionMs);
+    await store.trimGateways(clock.now());
+  }
+}
+
+interface Repair {
+  build: Build;
+  stored: StoredItem | undefined;
+  needsFreshRevision: boolean;
+}
+
+/**
+ * The version text a repair may replace: of what is corrupt, and of what claims a revision beyond any that can be
+ * drawn. For all else a fresh revision outranks it, and an ordinary conditional put is safer.
+ */
+function seenVersion(stored: StoredItem): string | undefined {
+  return stored.state === 'corrupt' ? stored.seen : undefined;
+}
+
+function isExpired(envelope: Envelope, beforeMs: number): boolean {
+  return (
+    envelope.bodyText === null &&
+    envelope.builtAtMs < beforeMs &&
+    decodeVersion(envelope.version) !== undefined
+  );
+}

@@ -1,0 +1,255 @@
+import type { Clock } from '../contexts/base/clock.ts';
+import type { Logger } from '../contexts/base/log.ts';
+import { Loop } from '../contexts/base/loop.ts';
+import { type Random, systemRandom } from '../contexts/base/random.ts';
+import type { Store } from '../contexts/store.ts';
+import { DynamoStore } from '../contexts/stores/dynamodb.ts';
+import { buildContexts, holdersOf } from '../hub/db/builders/index.ts';
+import { cascadePlacement } from '../hub/db/cascade.ts';
+import { connect, type Database } from '../hub/db/client.ts';
+import { trimLedger } from '../hub/db/housekeeping.ts';
+import { claimChanges, completeChanges, outboxBacklog, releaseChanges } from '../hub/db/outbox.ts';
+import { regions as regionsTable } from '../hub/db/schema.ts';
+import {
+  failAbandonedSweeps,
+  failSweep,
+  hubHighWater,
+  lastSweepAgeMs,
+  takeRequestedSweeps,
+} from '../hub/db/sweeps.ts';
+import { checkNotAhead } from './ahead.ts';
+import type { PublisherConfig } from './config.ts';
+import { type PublisherHealth, publisherApp } from './http.ts';
+import { publisherMetrics } from './metrics.ts';
+import { openQueues, type Queues } from './queues.ts';
+import { Region } from './region.ts';
+import { type RegionRow, Regions } from './regions.ts';
+import { Relay } from './relay.ts';
+import { runSweep } from './run-sweep.ts';
+
+export interface PublisherService extends AsyncDisposable {
+  readonly database: Database;
+  readonly queues: Queues;
+  readonly relay: Relay;
+  readonly regions: Regions;
+  readonly app: ReturnType<typeof publisherApp>;
+  /** Creates what the queues need, listens for changes, starts every loop. */
+  start(): Promise<void>;
+}
+
+export interface PublisherParts {
+  config: PublisherConfig;
+  clock: Clock;
+  log: Logger;
+  random?: Random;
+  /** Opens a region's store; tests put something in between. */
+  openStore?(row: RegionRow): Store;
+}
+
+/** Everything a publisher is made of, put together and not yet started. */
+export function wirePublisher(parts: PublisherParts): PublisherService {
+  const { config, clock, log, random = systemRandom } = parts;
+  const metrics = publisherMetrics();
+  const database = connect(config.databaseUrl, {
+    applicationName: 'spokecast publisher',
+    max: config.databaseConnections,
+  });
+  const { db } = database;
+  const warn = (what: string) => (error: unknown) => log.warn({ err: error }, what);
+  const queues = openQueues({
+    redisUrl: config.redisUrl,
+    databaseUrl: config.databaseUrl,
+    connectionsMax: config.queueConnections,
+    onError: warn('the job queues have trouble'),
+  });
+  let hubId = '';
+
+  const openStore =
+    parts.openStore ??
+    ((row: RegionRow) =>
+      DynamoStore.connect({
+        table: row.storeTable,
+        endpoint: row.storeEndpoint ?? undefined,
+        awsRegion: row.storeAwsRegion ?? undefined,
+        requestTimeoutMs: config.storeTimeoutMs,
+        clock,
+        random,
+      }));
+
+  const regions = new Regions({
+    clock,
+    list: () => db.select().from(regionsTable),
+    onClosed: (id) => metrics.forgetRegion(id),
+    onError: warn('the list of regions could not be followed'),
+    open: (row) =>
+      new Region({
+        owner: { environment: config.environment, region: row.id, hubId },
+        store: openStore(row),
+        queues,
+        clock,
+        random,
+        log,
+        metrics,
+        hub: (store) => ({
+          build: (refs) => buildContexts(db, row.id, refs, clock),
+          checkNotAhead: () => checkNotAhead(row.id, store, () => hubHighWater(db)),
+        }),
+        sweep: (job, context) => runSweep({ db, clock, random, log, metrics, config }, row.id, job, context),
+        sweepEveryMs: config.sweepEveryMs,
+        putConcurrency: config.putConcurrency,
+        refreshConcurrency: config.refreshConcurrency,
+        jobLockMs: config.jobLockMs,
+        snapshotAgeMaxMs: 60_000,
+        breakerFailuresMax: config.breakerFailures,
+      }),
+  });
+
+  const relay = new Relay({
+    clock,
+    claimant: Buffer.from(random.bytes(9)).toString('base64url'),
+    leaseMs: config.relayLeaseMs,
+    pollMs: config.relayPollMs,
+    claimMax: 500,
+    ports: {
+      claim: (claim) => claimChanges(db, claim),
+      cascade: (change) => cascadePlacement(db, change.key, { tightens: change.tightens, chunk: 500 }),
+      holders: (refs) => holdersOf(db, refs),
+      enqueue: (region, jobs) => regions.enqueueRefresh(region, jobs),
+      complete: (claimant, ids) => completeChanges(db, claimant, ids),
+      release: (claimant, ids) => releaseChanges(db, claimant, ids),
+    },
+    onRelayed: (rows) => metrics.relayedRows.inc(rows),
+    onError: (error) => {
+      metrics.relayErrors.inc();
+      log.error({ err: error }, 'outbox rows could not be relayed; they are tried again');
+    },
+  });
+
+  const requests = new Loop({
+    name: 'sweep requests',
+    clock,
+    everyMs: 2000,
+    turn: async () => {
+      for (const { id, region } of await takeRequestedSweeps(db)) {
+        const found = regions.get(region);
+        if (found) await found.enqueueSweep({ sweepId: id, cause: 'requested' });
+        else await failSweep(db, id, emptyCounts, `region ${region} is disabled or gone`);
+      }
+    },
+    onError: warn('requested sweeps could not be started'),
+  });
+
+  /** A scheduler that stopped is made again: one has been seen to, after its storage lost it. */
+  const watchdog = new Loop({
+    name: 'watchdog',
+    clock,
+    everyMs: 15_000,
+    turn: async () => {
+      await failAbandonedSweeps(db);
+      for (const region of regions.all()) {
+        const ageMs = await lastSweepAgeMs(db, region.id);
+        if (ageMs !== undefined) metrics.sweepAgeSeconds.set({ region: region.id }, ageMs / 1000);
+        if (region.state === 'open' && (ageMs ?? 0) > 2 * config.sweepEveryMs + 30_000) {
+          log.warn(
+            { region: region.id, ageMs },
+            'no sweep was completed for too long; its schedule is made again',
+          );
+          await region.schedule();
+          await region.enqueueSweep({ cause: 'scheduled' });
+        }
+      }
+    },
+    onError: warn('the watchdog could not look'),
+  });
+
+  const housekeeping = new Loop({
+    name: 'housekeeping',
+    clock,
+    everyMs: 3_600_000,
+    retryMs: () => 60_000,
+    turn: () => trimLedger(db),
+    onError: warn('the ledger could not be trimmed'),
+  });
+
+  const loops = [relay.loop, regions.loop, requests, watchdog, housekeeping];
+
+  const health = (): PublisherHealth => ({
+    reasons: [
+      ...(relay.loop.ageMs() > 10_000
+        ? [`the relay has not succeeded for ${Math.round(relay.loop.ageMs() / 1000)} s`]
+        : []),
+      ...(hubId === '' ? ['not started'] : []),
+    ],
+    queueBackend: queues.backend,
+    regions: regions.all().map((region) => ({ id: region.id, state: region.state })),
+  });
+
+  const collect = async () => {
+    for (const loop of loops) metrics.loopAgeSeconds.set({ loop: loop.name }, loop.ageMs() / 1000);
+    try {
+      const backlog = await outboxBacklog(db);
+      metrics.outboxRows.set(backlog.rows);
+      metrics.outboxAgeSeconds.set(backlog.oldestMs / 1000);
+      for (const region of regions.all())
+        metrics.queueDepth.set({ region: region.id }, await region.queueDepth());
+    } catch {
+      // The age of the loops tells that the database or the queues are gone; what they held last stays shown.
+    }
+  };
+
+  return {
+    database,
+    queues,
+    relay,
+    regions,
+    app: publisherApp({ health, collect, metrics }),
+    async start() {
+      await queues.prepare();
+      ({ hubId } = await hubHighWater(db));
+      regions.start();
+      await database.sql.listen(
+        'spokecast_regions',
+        () => regions.wake(),
+        () => regions.wake(),
+      );
+      await database.sql.listen(
+        'spokecast_sweeps',
+        () => requests.wake(),
+        () => requests.wake(),
+      );
+      await database.sql.listen(
+        'spokecast_outbox',
+        () => relay.wake(),
+        () => relay.wake(),
+      );
+      relay.start();
+      requests.start();
+      watchdog.start();
+      housekeeping.start();
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([
+        relay[Symbol.asyncDispose](),
+        requests.stop(),
+        watchdog.stop(),
+        housekeeping.stop(),
+      ]);
+      await regions[Symbol.asyncDispose]();
+      await queues[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const emptyCounts = {
+  scanned: 0,
+  written: 0,
+  reannounced: 0,
+  missing: 0,
+  stale: 0,
+  corrupt: 0,
+  orphan: 0,
+  ahead: 0,
+  quarantined: 0,
+  expired: 0,
+};
