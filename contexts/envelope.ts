@@ -130,7 +130,10 @@ export function contentHash(kind: string, key: string, version: VersionText, bod
   return hash.digest('base64url');
 }
 
-/** JSON with object keys in code-unit order at every depth, so that equal content has equal bytes. */
+/**
+ * JSON with object keys in one order at every depth, so that equal content has equal bytes: by code unit, after
+ * those that are whole numbers, which JavaScript always puts first and in their own order.
+ */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_name, member: unknown) => {
     if (member === null || typeof member !== 'object' || Array.isArray(member)) return member;

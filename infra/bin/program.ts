@@ -1,0 +1,89 @@
+import { Command, Option } from 'commander';
+import {
+  describeOptions,
+  type Environment,
+  option,
+  parseOptions,
+  value,
+} from '../../contexts/base/options.ts';
+import manifest from '../../package.json' with { type: 'json' };
+import { knownVariables, serviceRoles } from './roles.ts';
+
+/** What the commands that work on the hub's database directly need. */
+export const databaseOptions = {
+  databaseUrl: option({
+    env: 'DATABASE_URL',
+    schema: value.url(['postgres', 'postgresql']),
+    doc: "The hub's Postgres: postgres://user:password@host:port/database.",
+    secret: true,
+  }),
+};
+
+export function createProgram(environment: Environment, exit: (code: number) => void): Command {
+  const program = new Command('spokecast')
+    .description(manifest.description)
+    .version(manifest.version)
+    .showHelpAfterError('(spokecast --help lists the commands)')
+    .helpCommand(false);
+
+  for (const role of serviceRoles) {
+    program
+      .command(role.name)
+      .description(role.summary)
+      .addHelpText('after', `\nConfigured by environment variables:\n\n${describeOptions(role.options)}`)
+      .action(async () => exit(await role.main(environment, knownVariables)));
+  }
+
+  program
+    .command('migrate')
+    .description(
+      "bring the hub's database to this version's schema; safe to run again, and from several machines",
+    )
+    .addHelpText('after', `\nConfigured by environment variables:\n\n${describeOptions(databaseOptions)}`)
+    .action(async () => {
+      const { migrate } = await import('../../hub/db/migrate.ts');
+      const applied = await migrate(databaseUrlOf(environment));
+      for (const name of applied) console.log(`applied ${name}`);
+      console.log(applied.length > 0 ? 'the database is up to date' : 'the database was up to date already');
+    });
+
+  const applicationKeys = program
+    .command('application-keys')
+    .description('the credentials of people and programs that use the hub API');
+  applicationKeys
+    .command('create')
+    .description('make an application key, straight in the database: how the first one comes into being')
+    .addOption(
+      new Option('--role <role>', 'what it may do')
+        .choices(['owner', 'admin', 'viewer'])
+        .makeOptionMandatory(),
+    )
+    .option('--tenant <id>', 'confine it to this tenant; without, it is for the whole platform')
+    .requiredOption('--name <name>', 'what people recognise it by')
+    .option('--json', 'print {"id", "secret"} instead of the secret alone')
+    .addHelpText('after', `\nConfigured by environment variables:\n\n${describeOptions(databaseOptions)}`)
+    .action(async ({ role, tenant, name, json }: CreateFlags) => {
+      const { createApplicationKey } = await import('../../hub/bootstrap.ts');
+      const { id, secret } = await createApplicationKey(databaseUrlOf(environment), {
+        role,
+        tenantId: tenant,
+        name,
+      });
+      if (!json) console.error(`Made ${id} (${role}). This is its secret, shown this once and kept nowhere:`);
+      console.log(json ? JSON.stringify({ id, secret }) : secret);
+    });
+
+  return program;
+}
+
+interface CreateFlags {
+  role: 'owner' | 'admin' | 'viewer';
+  tenant?: string;
+  name: string;
+  json?: boolean;
+}
+
+/** @throws ConfigurationError when it is absent or no such URL. */
+function databaseUrlOf(environment: Environment): string {
+  return parseOptions(databaseOptions, { DATABASE_URL: environment.DATABASE_URL }).databaseUrl;
+}

@@ -1,0 +1,39 @@
+import type { Environment, OptionTable } from '../../contexts/base/options.ts';
+import { hubOptions } from '../../hub/config.ts';
+import { publisherOptions } from '../../publisher/config.ts';
+import { gatewayOptions } from '../../spoke/config.ts';
+
+/** The long-running roles: one subcommand each, and one chapter each of docs/reference/options.md. */
+export interface ServiceRole {
+  name: 'hub' | 'publisher' | 'gateway';
+  summary: string;
+  options: OptionTable;
+  /** Runs until it is asked to end; resolves with the exit code. Loaded when run: a gateway loads no hub. */
+  main(environment: Environment, known: readonly string[]): Promise<number>;
+}
+
+export const serviceRoles: readonly ServiceRole[] = [
+  {
+    name: 'hub',
+    summary: 'serve the admin API over the platform data in Postgres',
+    options: hubOptions,
+    main: async (environment, known) => (await import('../../hub/main.ts')).main(environment, known),
+  },
+  {
+    name: 'publisher',
+    summary: 'bring committed changes to every region, and sweep',
+    options: publisherOptions,
+    main: async (environment, known) => (await import('../../publisher/main.ts')).main(environment, known),
+  },
+  {
+    name: 'gateway',
+    summary: "authenticate and route one region's agents from the region's own store",
+    options: gatewayOptions,
+    main: async (environment, known) => (await import('../../spoke/main.ts')).main(environment, known),
+  },
+];
+
+/** Every option of every role: a variable that is meant for another role is no mistake in this one. */
+export const knownVariables: readonly string[] = [
+  ...new Set(serviceRoles.flatMap((role) => Object.values(role.options).map((entry) => entry.env))),
+];

@@ -1,0 +1,45 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { portSpan } from './layout.ts';
+
+export interface WheelOptions {
+  /** Removes what an earlier run left before starting. */
+  fresh: boolean;
+  portBase: number;
+  directory: string;
+  restart: boolean;
+}
+
+const portBaseMin = 1024;
+const portBaseMax = 65_535 - portSpan;
+
+/**
+ * Reads the flags of `npm start --`.
+ * @returns the exit code instead when there is nothing to start: help was asked for, or a flag is wrong and was named.
+ */
+export function readWheelOptions(flags: readonly string[]): WheelOptions | number {
+  const command = new Command('npm start --')
+    .description('Runs a hub, a publisher and three spokes on this machine, with everything they need.')
+    .option('--fresh', 'start over: remove what earlier runs kept in the directory', false)
+    .option('--port-base <n>', `listen on ports n to n+${portSpan}`, readPortBase, 4000)
+    .option('--dir <directory>', 'keep state, logs and wheel.json here', '.spokecast')
+    .option('--no-restart', 'leave a process that dies dead')
+    .showHelpAfterError('(npm start -- --help lists the flags)')
+    .allowExcessArguments(false)
+    .exitOverride();
+  try {
+    command.parse(flags, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode;
+    throw error;
+  }
+  const { fresh, portBase, dir, restart } = command.opts();
+  return { fresh, portBase, directory: dir, restart };
+}
+
+function readPortBase(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port < portBaseMin || port > portBaseMax) {
+    throw new InvalidArgumentError(`It must be a whole number from ${portBaseMin} to ${portBaseMax}.`);
+  }
+  return port;
+}

@@ -1,0 +1,227 @@
+import { execFile } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import type { Clock } from '../../contexts/base/clock.ts';
+import type { Environment } from '../../contexts/base/options.ts';
+import type { Random } from '../../contexts/base/random.ts';
+import { readIfThere, removeState, wheelFiles, writePrivately } from './files.ts';
+import { answersOk } from './http.ts';
+import { layoutOf, type WheelLayout } from './layout.ts';
+import { lockDirectory, WheelRefused } from './lock.ts';
+import type { WheelOptions } from './options.ts';
+import { checkPorts } from './ports.ts';
+import { endLeftoverPostgres, ensureDatabase } from './postgres.ts';
+import type { Progress } from './progress.ts';
+import {
+  databaseEnv,
+  gatewayRole,
+  hubRole,
+  postgresRole,
+  publisherRole,
+  spokecast,
+  storeRole,
+  upstreamRole,
+} from './roles.ts';
+import { Seeder } from './seed.ts';
+import { type RoleEvent, Supervisor } from './supervisor.ts';
+import {
+  describeWheel,
+  removeWheelFile,
+  type WheelFile,
+  wheelFilePath,
+  writeWheelFile,
+} from './wheel-file.ts';
+
+export interface WheelInput {
+  options: WheelOptions;
+  environment: Environment;
+  clock: Clock;
+  random: Random;
+  progress: Progress;
+}
+
+const execFileAsync = promisify(execFile);
+/** How long the roles of a wheel that was killed may take to get out of the way of the next. */
+const leftoverPatienceMs = 10_000;
+const demoPatienceMs = 30_000;
+
+/**
+ * The whole of Spokecast on this machine: every role a process of its own, started in the order in which they
+ * need each other, seeded through the hub's API, described in `wheel.json` once all of it answers.
+ *
+ * Life: `open` takes the directory; `start` brings everything up; disposing ends it all, also half-way through
+ * a start.
+ */
+export class Wheel implements AsyncDisposable {
+  readonly layout: WheelLayout;
+  readonly #input: WheelInput;
+  readonly #supervisor: Supervisor;
+  readonly #held: AsyncDisposableStack;
+  #description: (() => WheelFile) | undefined;
+  /** Writes of wheel.json follow each other; a removal at the end follows them all. */
+  #writing: Promise<void> = Promise.resolve();
+
+  /** @throws WheelRefused when another wheel has the directory or somebody has the ports. */
+  static async open(input: WheelInput): Promise<Wheel> {
+    const { options, clock } = input;
+    const directory = resolve(options.directory);
+    await mkdir(directory, { recursive: true });
+    await using held = new AsyncDisposableStack();
+    const lock = held.use(await lockDirectory(directory));
+    const databasePassword = await rememberedPassword(directory, input);
+    const layout = layoutOf({
+      directory,
+      portBase: options.portBase,
+      databasePassword,
+      environment: input.environment,
+    });
+    await endLeftoverPostgres(layout.postgres, clock, leftoverPatienceMs);
+    await checkPortsPatiently(layout, options.portBase, lock.tookOver ? leftoverPatienceMs : 0, clock);
+    await removeWheelFile(directory);
+    return new Wheel(input, layout, held.move());
+  }
+
+  private constructor(input: WheelInput, layout: WheelLayout, held: AsyncDisposableStack) {
+    this.#input = input;
+    this.layout = layout;
+    this.#held = held;
+    this.#supervisor = held.use(
+      new Supervisor({
+        clock: input.clock,
+        logDirectory: join(layout.directory, wheelFiles.logs),
+        restart: input.options.restart,
+        onEvent: (event) => this.#onRoleEvent(event),
+      }),
+    );
+    this.#supervisor.watchdog.tell({ order: 'remove-afterwards', path: wheelFilePath(layout.directory) });
+  }
+
+  /** Resolves once every role and the demo key at every gateway answer. @throws RoleFailed, SeedFailed */
+  async start(): Promise<WheelFile> {
+    const { layout } = this;
+    const { progress } = this.#input;
+    const { regions } = layout;
+    const supervisor = this.#supervisor;
+
+    const postgres = await progress.during('making the database files', () => postgresRole(layout.postgres));
+    await progress.during('starting Postgres, stores and demo upstreams', () =>
+      supervisor.start(
+        postgres,
+        ...regions.map((region) => storeRole(layout, region)),
+        ...regions.map((region) => upstreamRole(layout, region)),
+      ),
+    );
+    await ensureDatabase(layout.postgres, layout.database);
+    await progress.during('migrating the database', () => this.#spokecast('migrate'));
+    await progress.during('starting the hub', () => supervisor.start(hubRole(layout)));
+    const applicationKey = await this.#applicationKey();
+    const seeder = new Seeder(layout, applicationKey);
+    await seeder.regions();
+    await progress.during('starting the publisher', () => supervisor.start(publisherRole(layout)));
+    await progress.during('starting the gateways', () =>
+      supervisor.start(...regions.map((region) => gatewayRole(layout, region))),
+    );
+    const demo = await seeder.demo();
+    await progress.during('bringing the demo key to every region', () => this.#demoAnswers(demo.agentKey));
+
+    this.#description = () =>
+      describeWheel(layout, (role) => supervisor.lastPidOf(role), applicationKey, demo);
+    this.#describe();
+    await this.#writing;
+    return this.#description();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#description = undefined;
+    await this.#writing;
+    await removeWheelFile(this.layout.directory);
+    await this.#held[Symbol.asyncDispose]();
+  }
+
+  #onRoleEvent(event: RoleEvent): void {
+    this.#input.progress.onRoleEvent(event);
+    if (event.event === 'ready') this.#describe(); // with its new process id
+  }
+
+  #describe(): void {
+    this.#writing = this.#writing
+      .then(() => this.#description && writeWheelFile(this.layout.directory, this.#description()))
+      .catch((error) => this.#input.progress.say(`! wheel.json could not be written: ${error}`));
+  }
+
+  /** The owner's key, made straight in the database the first time, as the first key anywhere is. */
+  async #applicationKey(): Promise<string> {
+    const path = join(this.layout.directory, wheelFiles.applicationKey);
+    const remembered = await readIfThere(path);
+    if (remembered && (await new Seeder(this.layout, remembered).keyWorks())) return remembered;
+    const flags = ['--role', 'owner', '--name', 'local', '--json'];
+    const { secret } = JSON.parse(await this.#spokecast('application-keys', 'create', ...flags)) as {
+      secret: string;
+    };
+    await writePrivately(path, secret);
+    return secret;
+  }
+
+  /** Runs a `spokecast` command against the hub's database to its end; resolves with its standard output. */
+  async #spokecast(...args: readonly string[]): Promise<string> {
+    const { command, args: line } = spokecast(...args);
+    try {
+      const { stdout } = await execFileAsync(command, line, {
+        env: databaseEnv(this.layout),
+        timeout: 60_000,
+      });
+      return stdout;
+    } catch (error) {
+      const words = (error as { stderr?: string }).stderr?.trim() || String(error);
+      throw new Error(`spokecast ${args[0]} failed:\n${words}`, { cause: error });
+    }
+  }
+
+  /** Waits until the demo key is let in everywhere. @throws naming the gateways where it is not. */
+  async #demoAnswers(agentKey: string): Promise<void> {
+    const { clock } = this.#input;
+    const startedAtMs = clock.monotonic();
+    let waitingFor = [...this.layout.regions];
+    while (waitingFor.length > 0) {
+      const answers = await Promise.all(
+        waitingFor.map(({ gateway }) => answersOk(`${gateway.url}/v1/authenticate`, agentKey)),
+      );
+      waitingFor = waitingFor.filter((_, index) => !answers[index]);
+      if (waitingFor.length === 0) return;
+      if (clock.monotonic() - startedAtMs > demoPatienceMs) {
+        const where = waitingFor.map((region) => region.id).join(', ');
+        throw new Error(`the demo key is not let in at ${where}; see publisher.log in ${wheelFiles.logs}/`);
+      }
+      await clock.sleep(50);
+    }
+  }
+}
+
+/** Removes the state of earlier runs where that is wanted; then the password of the database that is there, or a new one. */
+async function rememberedPassword(directory: string, { options, random }: WheelInput): Promise<string> {
+  if (options.fresh) await removeState(directory);
+  const path = join(directory, wheelFiles.databasePassword);
+  const remembered = await readIfThere(path);
+  if (remembered) return remembered;
+  const password = Buffer.from(random.bytes(24)).toString('base64url');
+  await writePrivately(path, password);
+  return password;
+}
+
+async function checkPortsPatiently(
+  layout: WheelLayout,
+  base: number,
+  patienceMs: number,
+  clock: Clock,
+): Promise<void> {
+  const startedAtMs = clock.monotonic();
+  for (;;) {
+    try {
+      return await checkPorts(layout, base);
+    } catch (error) {
+      if (!(error instanceof WheelRefused) || clock.monotonic() - startedAtMs >= patienceMs) throw error;
+      await clock.sleep(200);
+    }
+  }
+}

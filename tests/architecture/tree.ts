@@ -1,0 +1,105 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { isProduction, parseSource, type Rule, type SourceFile } from './source.ts';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+
+/** What may stand at the top of the repository. Folders are the architecture: a new one is a decision. */
+const topLevel = new Set([
+  ...['contexts', 'hub', 'publisher', 'spoke', 'infra', 'tests', 'docs', '.ci', '.github'],
+  ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'LICENSE', 'NOTICE'],
+  ...[
+    'package.json',
+    'package-lock.json',
+    '.npmrc',
+    'tsconfig.json',
+    'biome.json',
+    'vitest.config.ts',
+    'drizzle.config.ts',
+  ],
+  ...['.gitignore', '.gitattributes', '.editorconfig', '.dockerignore', 'Dockerfile'],
+]);
+/** Never committed. */
+const untracked = /^(\.git|node_modules|coverage|\.spokecast.*|.*\.log)$/;
+
+export const productionLinesMax = 400;
+
+/** Every file of the repository as text, by its path from the root; what is not text, or generated, left out. */
+export function readTexts(): Map<string, string> {
+  const texts = new Map<string, string>();
+  const read = (path: string) => {
+    for (const name of readdirSync(join(root, path))) {
+      const child = path ? `${path}/${name}` : name;
+      if (untracked.test(name)) continue;
+      if (statSync(join(root, child)).isDirectory()) read(child);
+      else if (/\.(ts|js|json|md|sql|ya?ml|sh)$|^[^.]+$|^\.\w+$|\.ci\/run$/.test(name)) {
+        texts.set(child, readFileSync(join(root, child), 'utf8'));
+      }
+    }
+  };
+  read('');
+  return texts;
+}
+
+export function parseTexts(texts: ReadonlyMap<string, string>): SourceFile[] {
+  return [...texts].filter(([path]) => /\.[jt]s$/.test(path)).map(([path, text]) => parseSource(path, text));
+}
+
+export function topLevelNames(names: readonly string[]): string[] {
+  return names
+    .filter((name) => !untracked.test(name) && !topLevel.has(name))
+    .map(
+      (name) =>
+        `${name}: does not belong at the top; put it where its reader looks, or add it to tests/architecture/tree.ts`,
+    );
+}
+
+export const shortFiles: Rule = (files) =>
+  files.flatMap(({ path, text }) => {
+    const lines = text.split('\n').length;
+    if (!isProduction(path) || lines <= productionLinesMax) return [];
+    return [
+      `${path}: has ${lines} lines, more than ${productionLinesMax}; it holds more than one concept, give each a file`,
+    ];
+  });
+
+/** What would tie the repository to one machine or one registry. */
+export function portableTexts(texts: ReadonlyMap<string, string>, machineRoot: string): string[] {
+  const homes = new RegExp(['/(root|home', 'Users)/[A-Za-z]'].join('|'));
+  return [...texts].flatMap(([path, text]) =>
+    text.split('\n').flatMap((line, index) => {
+      const at = `${path}:${index + 1}`;
+      if (path === 'package-lock.json') {
+        return line.includes('"resolved": "http')
+          ? [`${at}: names a registry; keep omit-lockfile-registry-resolved in .npmrc`]
+          : [];
+      }
+      if (machineRoot.length > 1 && line.includes(`${machineRoot}/`))
+        return [`${at}: names this machine's checkout; use a relative path`];
+      return homes.test(line) ? [`${at}: names somebody's home directory; use a relative path`] : [];
+    }),
+  );
+}
+
+export interface LockFile {
+  packages: Record<string, { optionalDependencies?: Record<string, string>; hasInstallScript?: boolean }>;
+}
+
+/** `npm ci` refuses a lock that lacks a package of another platform, and runs only scripts that package.json allows. */
+export function completeLock(lock: LockFile, allowScripts: Readonly<Record<string, boolean>>): string[] {
+  const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+  const locked = new Set(Object.keys(lock.packages).map(nameOf));
+  return Object.entries(lock.packages).flatMap(([path, entry]) => {
+    const absent = Object.keys(entry.optionalDependencies ?? {}).filter((name) => !locked.has(name));
+    const undecided = path !== '' && entry.hasInstallScript && !(nameOf(path) in allowScripts);
+    return [
+      ...absent.map(
+        (name) => `package-lock.json: ${path} wants ${name}, which has no entry; npm ci will refuse it`,
+      ),
+      ...(undecided
+        ? [`package.json: allowScripts must say whether ${nameOf(path)} may run its install script`]
+        : []),
+    ];
+  });
+}

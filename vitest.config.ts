@@ -1,0 +1,42 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+import { SummaryReporter } from './tests/support/summary-reporter.ts';
+
+/**
+ * Two projects, one after the other: what runs inside a test process, two files at a time; then the suites that
+ * start whole wheels of processes and measure how fast they are, one at a time.
+ */
+const patient = { testTimeout: 30_000, hookTimeout: 60_000, teardownTimeout: 20_000 };
+const ownProcesses = ['tests/**/*.wheel.test.ts', 'tests/**/*.browser.test.ts'];
+
+export default defineConfig({
+  test: {
+    globalSetup: fileURLToPath(new URL('./tests/support/services-setup.ts', import.meta.url)),
+    reporters: ['default', new SummaryReporter()],
+    projects: [
+      {
+        test: {
+          name: 'parts',
+          include: ['tests/**/*.test.ts'],
+          exclude: ownProcesses,
+          pool: 'forks',
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+          ...patient,
+        },
+      },
+      {
+        test: {
+          name: 'wheel',
+          include: ownProcesses,
+          pool: 'forks',
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+          ...patient,
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+    ],
+  },
+});
