@@ -1,0 +1,51 @@
+import { z } from '@hono/zod-openapi';
+import { eq } from 'drizzle-orm';
+import { writeAudit } from '../../data/audit.ts';
+import { changesOf } from '../../data/changes.ts';
+import { checkedExpiry, toTimestamp } from '../../data/expiry.ts';
+import { agentKeys } from '../../db/schema.ts';
+import { checkIfMatch, etagOf } from '../../http/etag.ts';
+import { expiresAt, keyStatus, name } from '../../http/fields.ts';
+import { defineRoute } from '../../http/route.ts';
+import { AgentKey, agentKeyParams, findAgentKey, permissions, toAgentKey } from './agent-key.ts';
+
+const body = z
+  .strictObject({
+    name: name.optional(),
+    status: keyStatus.optional(),
+    expiresAt: expiresAt.optional(),
+    permissions: permissions.optional(),
+  })
+  .openapi('AgentKeyUpdate', { example: { status: 'disabled' } });
+
+export const updateAgentKey = defineRoute({
+  method: 'PATCH',
+  path: '/v1/agent-keys/{id}',
+  operationId: 'updateAgentKey',
+  tag: 'agent-keys',
+  summary: 'Change, disable or enable an agent key',
+  operation: 'agent-keys.write',
+  params: agentKeyParams,
+  body,
+  answer: { status: 200, description: 'The key as it is now.', schema: AgentKey },
+  problems: ['NOT_FOUND', 'PRECONDITION_FAILED'],
+  async handle(call) {
+    const { db, actor } = call;
+    const row = await findAgentKey(db, actor, call.params.id, 'lock');
+    const before = toAgentKey(row);
+    checkIfMatch(call.ifMatch, etagOf(before));
+    const { expiresAt: wantedExpiry, ...fields } = call.body;
+    const expiry = checkedExpiry(wantedExpiry, call.services.clock);
+    const changes = changesOf(before, { ...fields, expiresAt: expiry });
+    if (!changes) return { body: before, representation: before };
+
+    const { expiresAt: newExpiry, ...rest } = changes;
+    await db
+      .update(agentKeys)
+      .set({ ...rest, ...(newExpiry === undefined ? {} : { expiresAt: toTimestamp(newExpiry) }) })
+      .where(eq(agentKeys.id, row.id));
+    const after = toAgentKey(await findAgentKey(db, actor, row.id));
+    await writeAudit(call, { action: 'update', resourceType: 'agent-key', resourceId: row.id, tenantId: row.tenantId, before, after });
+    return { body: after, representation: after };
+  },
+});

@@ -1,0 +1,54 @@
+import { z } from '@hono/zod-openapi';
+import { and, desc, eq, gte, lt, sql } from 'drizzle-orm';
+import { auditLog } from '../../db/schema.ts';
+import { idOf } from '../../http/fields.ts';
+import { equals } from '../../data/where.ts';
+import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
+import { defineRoute } from '../../http/route.ts';
+import { AuditEntry, toEntry } from './entry.ts';
+
+const time = z.iso.datetime({ offset: true, error: 'must be a time like 2027-01-31T00:00:00Z' });
+
+export const listAuditLog = defineRoute({
+  method: 'GET',
+  path: '/v1/audit-log',
+  operationId: 'listAuditLog',
+  tag: 'audit-log',
+  summary: 'List what was changed, by whom, latest first',
+  description: "Every change made through the API is here, written in its transaction. A tenant's key sees its own tenant's entries only.",
+  operation: 'audit-log.read',
+  query: z.strictObject({
+    ...pageQuery,
+    resourceType: z.string().max(40).optional().openapi({ example: 'agent-key' }),
+    resourceId: z.string().max(200).optional(),
+    action: z.string().max(60).optional().openapi({ example: 'agent-key.delete' }),
+    actorId: z.string().max(64).optional(),
+    tenantId: idOf('tenant').optional(),
+    since: time.optional().openapi({ description: 'At this time or later.' }),
+    until: time.optional().openapi({ description: 'Before this time.' }),
+  }),
+  answer: { status: 200, description: 'A page of entries.', schema: pageOf('AuditPage', AuditEntry) },
+  problems: [],
+  async handle({ actor, db, query }) {
+    const page = pageRequest('audit-log', query);
+    const rows = await db
+      .select()
+      .from(auditLog)
+      .where(
+        and(
+          equals(auditLog.tenantId, actor.tenantId ?? undefined),
+          equals(auditLog.tenantId, query.tenantId),
+          equals(auditLog.resourceType, query.resourceType),
+          equals(auditLog.resourceId, query.resourceId),
+          equals(auditLog.action, query.action),
+          equals(auditLog.actorId, query.actorId),
+          query.since === undefined ? undefined : gte(auditLog.at, sql`${query.since}::timestamptz`),
+          query.until === undefined ? undefined : lt(auditLog.at, sql`${query.until}::timestamptz`),
+          page.after === undefined ? undefined : lt(auditLog.id, page.after),
+        ),
+      )
+      .orderBy(desc(auditLog.id))
+      .limit(page.limit + 1);
+    return { body: pageFrom('audit-log', page, rows, toEntry) };
+  },
+});

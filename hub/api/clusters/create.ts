@@ -1,0 +1,49 @@
+import { z } from '@hono/zod-openapi';
+import { newId } from '../../../contexts/ids.ts';
+import { writeAudit } from '../../data/audit.ts';
+import { clusters } from '../../db/schema.ts';
+import { idOf, name, settings } from '../../http/fields.ts';
+import { defineRoute } from '../../http/route.ts';
+import { requireTenant } from '../tenants/tenant.ts';
+import { Cluster, findCluster, placementList, toCluster, upstreamUrl, withUniqueName } from './cluster.ts';
+import { replacePlacements } from './placements.ts';
+
+const body = z
+  .strictObject({
+    tenantId: idOf('tenant'),
+    name: name.openapi({ example: 'orders' }),
+    upstreamUrl,
+    settings: settings.optional(),
+    placements: placementList,
+  })
+  .openapi('ClusterCreate', {
+    example: {
+      tenantId: 'ten_01k9c0v8w1e4qafk3s7m2t6xhz',
+      name: 'orders',
+      upstreamUrl: 'https://metadata.acme.example',
+      placements: [{ region: 'eu-west-1' }, { region: 'us-east-1', overrides: { upstreamUrl: 'https://us.metadata.acme.example' } }],
+    },
+  });
+
+export const createCluster = defineRoute({
+  method: 'POST',
+  path: '/v1/clusters',
+  operationId: 'createCluster',
+  tag: 'clusters',
+  summary: 'Create a cluster',
+  operation: 'clusters.write',
+  body,
+  answer: { status: 201, description: 'The cluster, active.', schema: Cluster },
+  problems: ['NOT_FOUND', 'NAME_TAKEN', 'REGION_UNKNOWN', 'REGION_NOT_ACTIVE'],
+  async handle(call) {
+    const { db, actor, services } = call;
+    const { placements, settings = {}, ...rest } = call.body;
+    await requireTenant(db, actor, rest.tenantId, '/tenantId');
+    const id = newId('cluster', services.clock, services.random);
+    await withUniqueName(rest.name, () => db.insert(clusters).values({ id, ...rest, settings }));
+    await replacePlacements(db, { id, placements: [] }, placements);
+    const cluster = toCluster(await findCluster(db, actor, id));
+    await writeAudit(call, { action: 'create', resourceType: 'cluster', resourceId: id, tenantId: cluster.tenantId, after: cluster });
+    return { body: cluster, representation: cluster };
+  },
+});

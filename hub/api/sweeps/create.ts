@@ -1,0 +1,76 @@
+import { z } from '@hono/zod-openapi';
+import { and, asc, eq, ne, sql } from 'drizzle-orm';
+import { newId } from '../../../contexts/ids.ts';
+import { writeAudit } from '../../data/audit.ts';
+import type { Queryable } from '../../db/client.ts';
+import { regions, sweeps } from '../../db/schema.ts';
+import { idOf, regionId } from '../../http/fields.ts';
+import { blame, fail } from '../../http/problems.ts';
+import { defineRoute } from '../../http/route.ts';
+import type { Services } from '../../services.ts';
+import { sweepStatus } from './sweep.ts';
+
+const body = z
+  .strictObject({ region: regionId.optional().openapi({ description: 'Default: every region that is not disabled.' }) })
+  .openapi('SweepCreate', { example: { region: 'eu-west-1' } });
+
+const SweepRequested = z
+  .strictObject({
+    id: idOf('sweep').openapi({ description: 'Of the one sweep, or of the first of `items`.' }),
+    items: z.array(z.strictObject({ id: idOf('sweep'), region: regionId, status: sweepStatus })).openapi({ description: 'One a region, in the order of regions.' }),
+  })
+  .openapi('SweepRequested');
+
+export const createSweep = defineRoute({
+  method: 'POST',
+  path: '/v1/sweeps',
+  operationId: 'createSweep',
+  tag: 'sweeps',
+  summary: 'Ask for a sweep of one region, or of all',
+  description: 'A sweep compares everything a region should hold with everything it holds, and repairs the difference. A request joins one that waits already.',
+  operation: 'sweeps.write',
+  body: body.optional(),
+  answer: { status: 202, description: 'They will begin at once where a publisher runs.', schema: SweepRequested },
+  problems: ['REGION_UNKNOWN', 'REGION_DISABLED'],
+  async handle(call) {
+    const { db, services } = call;
+    const wanted = await regionsToSweep(db, call.body?.region);
+    const items: { id: string; region: string; status: 'requested' }[] = [];
+    for (const region of wanted) items.push({ id: await requestSweep(db, region, services), region, status: 'requested' });
+    await db.execute(sql`select pg_notify('spokecast_sweeps', '')`);
+    for (const { id, region } of items) {
+      await writeAudit(call, { action: 'request', resourceType: 'sweep', resourceId: id, tenantId: null, after: { region } });
+    }
+    return { body: { id: items[0]!.id, items } };
+  },
+});
+
+/** @throws ProblemError 422 or 409 where there is nothing to sweep. */
+async function regionsToSweep(db: Queryable, region: string | undefined): Promise<string[]> {
+  if (region === undefined) {
+    const rows = await db.select({ id: regions.id }).from(regions).where(ne(regions.status, 'disabled')).orderBy(asc(regions.id));
+    if (rows.length === 0) fail('REGION_UNKNOWN', 'There is no region that is not disabled.');
+    return rows.map(({ id }) => id);
+  }
+  const [row] = await db.select({ status: regions.status }).from(regions).where(eq(regions.id, region)).for('key share');
+  if (!row) return blame('REGION_UNKNOWN', '/region', `there is no region ${region}`);
+  if (row.status === 'disabled') fail('REGION_DISABLED');
+  return [region];
+}
+
+/**
+ * A request that nobody has taken up yet serves everyone who asks meanwhile: what waits is bounded by the number of
+ * regions. One that is locked is being taken up this moment, and may have begun to look.
+ */
+async function requestSweep(db: Queryable, region: string, { clock, random }: Services): Promise<string> {
+  const [waiting] = await db
+    .select({ id: sweeps.id })
+    .from(sweeps)
+    .where(and(eq(sweeps.region, region), eq(sweeps.status, 'requested'), eq(sweeps.cause, 'requested')))
+    .limit(1)
+    .for('update', { skipLocked: true });
+  if (waiting) return waiting.id;
+  const id = newId('sweep', clock, random);
+  await db.insert(sweeps).values({ id, region, cause: 'requested', status: 'requested' });
+  return id;
+}

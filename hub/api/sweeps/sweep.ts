@@ -1,0 +1,45 @@
+import { z } from '@hono/zod-openapi';
+import { getTableColumns } from 'drizzle-orm';
+import type { SweepCounts } from '../../db/schema.ts';
+import { sweeps } from '../../db/schema.ts';
+import { idOf, moment, regionId } from '../../http/fields.ts';
+
+export const sweepStatus = z.enum(['requested', 'queued', 'running', 'completed', 'failed'], 'must be requested, queued, running, completed or failed');
+
+const countNames = ['scanned', 'written', 'reannounced', 'missing', 'stale', 'corrupt', 'orphan', 'ahead', 'quarantined', 'expired'] as const satisfies (keyof SweepCounts)[];
+const Counts = z
+  .strictObject(Object.fromEntries(countNames.map((name) => [name, z.int().min(0)])) as Record<keyof SweepCounts, z.ZodInt>)
+  .openapi('SweepCounts', { description: 'What the sweep found and did, in contexts.' });
+
+/** A sweep as the API shows it. */
+export const Sweep = z
+  .strictObject({
+    id: idOf('sweep'),
+    region: regionId,
+    cause: z.enum(['scheduled', 'requested', 'recovery']),
+    status: sweepStatus,
+    counts: z.union([Counts, z.null()]).openapi({ description: 'Null before the sweep has begun.' }),
+    error: z.string().nullable().openapi({ description: 'Why it failed.' }),
+    requestedAt: moment,
+    startedAt: moment.nullable(),
+    finishedAt: moment.nullable(),
+  })
+  .openapi('Sweep');
+
+export const sweepParams = z.object({ id: idOf('sweep') });
+
+/** Without the publisher's own notes, which can be large. */
+const { mark: _mark, tail: _tail, ...columns } = getTableColumns(sweeps);
+export const sweepColumns = columns;
+type Row = Omit<typeof sweeps.$inferSelect, 'mark' | 'tail'>;
+
+export function toSweep(row: Row): z.infer<typeof Sweep> {
+  const { id, region, cause, status, counts, error } = row;
+  return {
+    ...{ id, region, cause, status, error },
+    counts: counts && (Object.fromEntries(countNames.map((name) => [name, counts[name] ?? 0])) as z.infer<typeof Counts>),
+    requestedAt: row.requestedAt.toISOString(),
+    startedAt: row.startedAt?.toISOString() ?? null,
+    finishedAt: row.finishedAt?.toISOString() ?? null,
+  };
+}

@@ -1,0 +1,52 @@
+import { eq } from 'drizzle-orm';
+import { type Clock, systemClock } from '../contexts/base/clock.ts';
+import { type Random, systemRandom } from '../contexts/base/random.ts';
+import { isId, newId } from '../contexts/ids.ts';
+import { newSecret, verifierOf } from '../contexts/secrets.ts';
+import { toApplicationKey, withoutUse } from './api/application-keys/application-key.ts';
+import type { Role } from './auth/actor.ts';
+import { inTransaction } from './data/transaction.ts';
+import { writeAudit } from './data/audit.ts';
+import { connect } from './db/client.ts';
+import { checkMigrated } from './db/migrate.ts';
+import { applicationKeys, tenants } from './db/schema.ts';
+import { name } from './http/fields.ts';
+
+export interface NewApplicationKey {
+  role: Role;
+  /** Absent: a key of the platform. */
+  tenantId?: string | null | undefined;
+  name: string;
+}
+
+/**
+ * Makes an application key straight in the database: how the first one comes into being, and the way back in for
+ * who has lost them all. Audited with the actor `cli`.
+ * @throws SchemaError where the database is not migrated; an Error in words for people where the input is at fault.
+ */
+export async function createApplicationKey(
+  databaseUrl: string,
+  wanted: NewApplicationKey,
+  parts: { clock: Clock; random: Random } = { clock: systemClock, random: systemRandom },
+): Promise<{ id: string; secret: string }> {
+  const parsedName = name.safeParse(wanted.name);
+  if (!parsedName.success) throw new Error(`the name ${parsedName.error.issues[0]?.message}`);
+  const tenantId = wanted.tenantId ?? null;
+  if (tenantId !== null && !isId('tenant', tenantId)) throw new Error(`${JSON.stringify(tenantId)} is not the id of a tenant`);
+
+  await using database = connect(databaseUrl, { applicationName: 'spokecast application-keys', max: 1 });
+  await checkMigrated(database);
+  const id = newId('applicationKey', parts.clock, parts.random);
+  const secret = newSecret('applicationKey', id, parts.random);
+  await inTransaction({ database, ...parts }, async (tx) => {
+    if (tenantId !== null) {
+      const [tenant] = await tx.select({ id: tenants.id }).from(tenants).where(eq(tenants.id, tenantId)).for('key share');
+      if (!tenant) throw new Error(`there is no tenant ${tenantId}`);
+    }
+    const values = { id, role: wanted.role, name: parsedName.data, tenantId, verifier: verifierOf(secret) };
+    const [row] = await tx.insert(applicationKeys).values(values).returning();
+    const call = { db: tx, actor: { id: 'cli', name: 'cli' }, requestId: 'cli', services: parts };
+    await writeAudit(call, { action: 'create', resourceType: 'application-key', resourceId: id, tenantId, after: withoutUse(toApplicationKey(row!)) });
+  });
+  return { id, secret };
+}

@@ -1,0 +1,34 @@
+import { newId } from '../../contexts/ids.ts';
+import type { Actor } from '../auth/actor.ts';
+import type { Queryable } from '../db/client.ts';
+import { auditLog } from '../db/schema.ts';
+import type { Services } from '../services.ts';
+
+/** One thing that was done. `before` and `after` are representations, in which there are no secrets and no verifiers. */
+export interface AuditEntry {
+  action: 'create' | 'update' | 'delete' | 'refresh' | 'request';
+  resourceType: 'tenant' | 'cluster' | 'agent-key' | 'application-key' | 'region' | 'context' | 'sweep';
+  resourceId: string;
+  /** Whose log it belongs in; null for the platform's own. */
+  tenantId: string | null;
+  before?: object;
+  after?: object;
+}
+
+/** Writes the entry in the transaction of what it tells of: neither is there without the other. */
+export async function writeAudit(
+  call: { db: Queryable; actor: Pick<Actor, 'id' | 'name'>; requestId: string; services: Pick<Services, 'clock' | 'random'> },
+  entry: AuditEntry,
+): Promise<void> {
+  const { clock, random } = call.services;
+  await call.db.insert(auditLog).values({
+    id: newId('auditEntry', clock, random),
+    actorId: call.actor.id,
+    actorName: call.actor.name,
+    requestId: call.requestId,
+    ...entry,
+    action: `${entry.resourceType}.${entry.action}`,
+    before: entry.before as Record<string, unknown> | undefined,
+    after: entry.after as Record<string, unknown> | undefined,
+  });
+}

@@ -1,0 +1,46 @@
+import type { z } from '@hono/zod-openapi';
+import { pointerStep } from './json.ts';
+
+export interface FieldError {
+  /** A JSON pointer into the body, or `?name` for a parameter of the query. */
+  pointer: string;
+  detail: string;
+}
+
+/**
+ * Checks `input` against `schema` and gives either the value or every mistake, each under `prefix` and its JSON
+ * pointer. `prefix` is '' for the body and `?` for the query, whose pointers then read `?limit`.
+ */
+export function validate<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+  prefix: '' | '?',
+): { valid: true; value: z.output<Schema> } | { valid: false; errors: FieldError[] } {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return { valid: true, value: parsed.data };
+  return { valid: false, errors: parsed.error.issues.flatMap((issue) => describe(issue, prefix)) };
+}
+
+function describe(issue: z.core.$ZodIssue, prefix: '' | '?'): FieldError[] {
+  const pointer = pointerOf(issue.path, prefix);
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ pointer: pointerOf([...issue.path, key], prefix), detail: 'is not a field of this request' }));
+  }
+  if (issue.code === 'invalid_type' && issue.input === undefined) return [{ pointer, detail: 'is required' }];
+  return [{ pointer, detail: issue.message }];
+}
+
+function pointerOf(path: readonly PropertyKey[], prefix: '' | '?'): string {
+  if (prefix === '') return path.map(pointerStep).join('');
+  return `?${path.map(String).join('.')}`;
+}
+
+/** A query as an object; a parameter that is given twice becomes an array, which no schema takes. */
+export function queryObject(url: URL): Record<string, string | string[]> {
+  const values: Record<string, string | string[]> = Object.create(null);
+  for (const name of new Set(url.searchParams.keys())) {
+    const all = url.searchParams.getAll(name);
+    values[name] = all.length === 1 ? all[0]! : all;
+  }
+  return { ...values };
+}

@@ -1,0 +1,30 @@
+import { systemClock } from '../contexts/base/clock.ts';
+import { createLogger } from '../contexts/base/log.ts';
+import type { Environment } from '../contexts/base/options.ts';
+import { untilSignalled } from '../contexts/base/process.ts';
+import { systemRandom } from '../contexts/base/random.ts';
+import { printableConfig, readConfig } from './config.ts';
+import { checkMigrated } from './db/migrate.ts';
+import { startServer } from './http/server.ts';
+import { wireHub } from './wire.ts';
+
+/**
+ * Runs a hub until the process is asked to end. Resolves with the exit code.
+ * @throws ConfigurationError; SchemaError where the database is not at this build's schema; what connecting and
+ * listening throw.
+ */
+export async function main(environment: Environment, known: readonly string[]): Promise<number> {
+  const config = readConfig(environment, known);
+  const log = createLogger({ service: 'hub', level: config.logLevel });
+  await using hub = wireHub(config, { clock: systemClock, random: systemRandom, log });
+  await checkMigrated(hub.services.database);
+  const { host, port } = config;
+  const server = await startServer({ fetch: hub.app.fetch, host, port, clock: systemClock });
+  log.info({ url: server.url, options: printableConfig(config) }, 'hub ready');
+
+  const signal = await untilSignalled();
+  log.info({ signal }, 'hub ending: requests under way are finished first');
+  hub.beginToStop();
+  await server.stop(config.shutdownTimeoutMs);
+  return 0;
+}

@@ -1,0 +1,46 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What the hub counts. One registry a hub, so that two in one process (a test) do not meet. */
+export interface HubMetrics {
+  registry: Registry;
+  requests: Histogram<'method' | 'route' | 'status'>;
+  requestsInFlight: Gauge;
+  logins: Counter<'outcome'>;
+  databaseErrors: Counter<'fault'>;
+  storeReads: Counter<'region' | 'outcome'>;
+}
+
+export function createMetrics(options: { process: boolean } = { process: true }): HubMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  if (options.process) collectDefaultMetrics({ register: registry });
+  return {
+    registry,
+    requests: new Histogram({
+      name: 'spokecast_hub_request_duration_seconds',
+      help: 'Time from a request to its answer, by route and status.',
+      labelNames: ['method', 'route', 'status'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    }),
+    requestsInFlight: new Gauge({ name: 'spokecast_hub_requests_in_flight', help: 'Requests being answered.', registers }),
+    logins: new Counter({
+      name: 'spokecast_hub_logins_total',
+      help: 'Checks of application keys, by outcome.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    databaseErrors: new Counter({
+      name: 'spokecast_hub_database_errors_total',
+      help: 'Requests that failed because of the database, by kind of fault.',
+      labelNames: ['fault'],
+      registers,
+    }),
+    storeReads: new Counter({
+      name: 'spokecast_hub_store_reads_total',
+      help: "Reads of regions' stores for GET /v1/contexts, by outcome.",
+      labelNames: ['region', 'outcome'],
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,126 @@
+import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
+import manifest from '../../package.json' with { type: 'json' };
+import { problemContentType } from '../../contexts/base/problem.ts';
+import { matrix } from '../access.ts';
+import { type HubProblemCode, hubProblems } from '../http/problems.ts';
+import type { AnyRoute } from '../http/route.ts';
+
+/** An OpenAPI 3.1 document, as far as the pages about the API read it. */
+export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
+
+const Problem = z
+  .strictObject({
+    type: z.string().openapi({ example: 'urn:spokecast:problem:validation-failed' }),
+    title: z.string(),
+    status: z.int(),
+    code: z.string().openapi({ description: 'Stable, for programs.', example: 'VALIDATION_FAILED' }),
+    detail: z.string().optional(),
+    errors: z
+      .array(z.strictObject({ pointer: z.string().openapi({ description: 'A JSON pointer into the body, or `?name` for a parameter of the query.', example: '/placements/0/region' }), detail: z.string() }))
+      .optional()
+      .openapi({ description: 'Every field at fault.' }),
+  })
+  .openapi('Problem', { description: 'RFC 9457.' });
+
+const headers = {
+  requestId: { description: 'The id of this request in the logs; give one of your own in the request to have it used.', schema: { type: 'string' as const } },
+  etag: { description: 'For `if-match`.', schema: { type: 'string' as const } },
+  replayed: { description: '`true` where the answer is a replay.', schema: { type: 'string' as const } },
+};
+
+const description = `The admin API of Spokecast's hub.
+
+- Authenticate with \`authorization: Bearer <application key>\`. A key has a role and belongs to the platform or to one tenant; to a tenant's key, other tenants' things do not exist (404).
+- Every error is a problem document (RFC 9457) with a stable \`code\`; every answer carries \`spokecast-request-id\`.
+- Lists are \`{items, nextCursor}\`; pass \`nextCursor\` as \`cursor\` for the next page.
+- \`POST\` takes an \`Idempotency-Key\`: for 24 hours the same request gives the same answer again, marked with \`idempotency-replayed: true\`, and does nothing. A replay of a key's creation omits the secret and says \`secretOmitted\`.
+- \`PATCH\` changes the fields that are given. \`PATCH\` and \`DELETE\` honour \`If-Match\` with the \`ETag\` of a read.
+- Bodies are JSON of at most 64 KiB. Unknown fields and parameters are refused.
+- Every change is in the audit log.`;
+
+/** The document of these routes. */
+export function openApiDocument(routes: readonly AnyRoute[]): ApiDocument {
+  const builder = new OpenAPIHono();
+  builder.openAPIRegistry.registerComponent('securitySchemes', 'applicationKey', {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An application key: `spa_...`.',
+  });
+  for (const route of routes) builder.openAPIRegistry.registerPath(toOpenApi(route));
+  return builder.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: { title: 'Spokecast hub', version: manifest.version, description, license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' } },
+    servers: [{ url: '/' }],
+    security: [{ applicationKey: [] }],
+    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
+  });
+}
+
+function toOpenApi(route: AnyRoute): RouteConfig {
+  const { method, path, operationId, tag, summary, answer } = route;
+  const answerHeaders = {
+    'spokecast-request-id': headers.requestId,
+    ...(answer.schema && path.includes('{id}') ? { etag: headers.etag } : {}),
+    ...(method === 'POST' ? { ...(answer.status === 201 ? { etag: headers.etag } : {}), 'idempotency-replayed': headers.replayed } : {}),
+  };
+  return {
+    method: method.toLowerCase() as 'get',
+    path,
+    operationId,
+    tags: [tag],
+    summary,
+    description: [route.description, whoMay(route)].filter(Boolean).join('\n\n'),
+    security: [{ applicationKey: [] }],
+    request: {
+      ...(route.params ? { params: route.params } : {}),
+      ...(route.query ? { query: route.query } : {}),
+      ...(headersOf(route) ? { headers: headersOf(route) } : {}),
+      ...(route.body ? { body: { required: !route.body.safeParse(undefined).success, content: { 'application/json': { schema: route.body } } } } : {}),
+    },
+    responses: {
+      [answer.status]: {
+        description: answer.description,
+        headers: answerHeaders,
+        ...(answer.schema ? { content: { 'application/json': { schema: answer.schema } } } : {}),
+      },
+      ...problemResponses(route),
+    },
+  } as RouteConfig;
+}
+
+function headersOf(route: AnyRoute): z.ZodObject | undefined {
+  if (route.method === 'POST') {
+    return z.object({ 'idempotency-key': z.string().max(255).optional().openapi({ description: 'Chosen by you, unique a request: a UUID, say.' }) });
+  }
+  if (route.method === 'GET') return undefined;
+  return z.object({ 'if-match': z.string().optional().openapi({ description: 'The `ETag` it must still have.' }) });
+}
+
+/** The codes that a route may answer with, those it shares with all others included. */
+export function problemsOf(route: AnyRoute): HubProblemCode[] {
+  const codes: HubProblemCode[] = ['UNAUTHENTICATED', 'FORBIDDEN', 'TOO_MANY_FAILED_LOGINS', 'INTERNAL', 'DATABASE_UNAVAILABLE', 'OVERLOADED', 'STOPPING'];
+  if (route.query || route.body || route.method !== 'GET') codes.push('VALIDATION_FAILED');
+  if (route.method !== 'GET') codes.push('MALFORMED_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
+  if (route.method === 'GET' && !route.query) codes.push('VALIDATION_FAILED');
+  if (route.method === 'POST') codes.push('IDEMPOTENCY_KEY_REUSED');
+  return [...new Set([...codes, ...route.problems])];
+}
+
+function problemResponses(route: AnyRoute) {
+  const byStatus = new Map<number, HubProblemCode[]>();
+  for (const code of problemsOf(route)) {
+    const [status] = hubProblems[code];
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  const entries = [...byStatus].sort(([a], [b]) => a - b).map(([status, codes]) => {
+    const description = codes.map((code) => `\`${code}\`: ${hubProblems[code][1]}.`).join(' ');
+    return [status, { description, headers: { 'spokecast-request-id': headers.requestId }, content: { [problemContentType]: { schema: Problem } } }];
+  });
+  return Object.fromEntries(entries);
+}
+
+function whoMay({ operation }: AnyRoute): string {
+  const { platform, tenant } = matrix[operation];
+  const least = (role: string | null, scope: string) => (role === null ? `no key of ${scope}` : `keys of ${scope} from the role \`${role}\` up`);
+  return `For ${least(platform, 'the platform')} and ${least(tenant, 'a tenant')} (\`${operation}\`).`;
+}

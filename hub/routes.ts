@@ -1,0 +1,44 @@
+import { createAgentKey } from './api/agent-keys/create.ts';
+import { deleteAgentKey } from './api/agent-keys/delete.ts';
+import { getAgentKey } from './api/agent-keys/get.ts';
+import { listAgentKeys } from './api/agent-keys/list.ts';
+import { updateAgentKey } from './api/agent-keys/update.ts';
+import { createApplicationKey } from './api/application-keys/create.ts';
+import { deleteApplicationKey } from './api/application-keys/delete.ts';
+import { getApplicationKey } from './api/application-keys/get.ts';
+import { listApplicationKeys } from './api/application-keys/list.ts';
+import { updateApplicationKey } from './api/application-keys/update.ts';
+import { listAuditLog } from './api/audit-log/list.ts';
+import { createCluster } from './api/clusters/create.ts';
+import { deleteCluster } from './api/clusters/delete.ts';
+import { getCluster } from './api/clusters/get.ts';
+import { listClusters } from './api/clusters/list.ts';
+import { updateCluster } from './api/clusters/update.ts';
+import { getContext } from './api/contexts/get.ts';
+import { refreshContext } from './api/contexts/refresh.ts';
+import { createRegion } from './api/regions/create.ts';
+import { deleteRegion } from './api/regions/delete.ts';
+import { getRegion } from './api/regions/get.ts';
+import { listRegions } from './api/regions/list.ts';
+import { updateRegion } from './api/regions/update.ts';
+import { createSweep } from './api/sweeps/create.ts';
+import { getSweep } from './api/sweeps/get.ts';
+import { listSweeps } from './api/sweeps/list.ts';
+import { createTenant } from './api/tenants/create.ts';
+import { deleteTenant } from './api/tenants/delete.ts';
+import { getTenant } from './api/tenants/get.ts';
+import { listTenants } from './api/tenants/list.ts';
+import { updateTenant } from './api/tenants/update.ts';
+import type { AnyRoute } from './http/route.ts';
+
+/** The API, whole. What is not in this list does not exist; what is in it is documented and in the security suite. */
+export const routes: readonly AnyRoute[] = [
+  ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant],
+  ...[createCluster, listClusters, getCluster, updateCluster, deleteCluster],
+  ...[createAgentKey, listAgentKeys, getAgentKey, updateAgentKey, deleteAgentKey],
+  ...[createApplicationKey, listApplicationKeys, getApplicationKey, updateApplicationKey, deleteApplicationKey],
+  ...[createRegion, listRegions, getRegion, updateRegion, deleteRegion],
+  ...[getContext, refreshContext],
+  ...[createSweep, listSweeps, getSweep],
+  listAuditLog,
+];

@@ -1,0 +1,27 @@
+import type { Clock } from '../contexts/base/clock.ts';
+import type { Logger } from '../contexts/base/log.ts';
+import type { Random } from '../contexts/base/random.ts';
+import type { KeyCache } from './auth/key-cache.ts';
+import type { LoginLimits } from './auth/login-limits.ts';
+import type { Database } from './db/client.ts';
+import type { HubMetrics } from './metrics.ts';
+import type { RegionStores } from './region-stores.ts';
+
+/** What the hub is made of, as handlers see it. Constructed in wire.ts. */
+export interface Services {
+  environment: string;
+  database: Database;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  metrics: HubMetrics;
+  keys: KeyCache;
+  logins: LoginLimits;
+  stores: RegionStores;
+  /** Milliseconds a region's store is given to answer. */
+  storeTimeoutMs: number;
+  /** Proxies in front of the hub that append to `x-forwarded-for`. */
+  proxyHops: number;
+  /** Set once the hub has begun to stop. */
+  stopping: { readonly aborted: boolean };
+}

@@ -1,0 +1,88 @@
+import type { Clock } from '../contexts/base/clock.ts';
+import type { Logger } from '../contexts/base/log.ts';
+import { Loop } from '../contexts/base/loop.ts';
+import type { Random } from '../contexts/base/random.ts';
+import { DynamoStore } from '../contexts/stores/dynamodb.ts';
+import { createApp } from './app.ts';
+import { KeyCache } from './auth/key-cache.ts';
+import { LoginLimits } from './auth/login-limits.ts';
+import type { HubConfig } from './config.ts';
+import { loggable } from './data/errors.ts';
+import { connect, type Database } from './db/client.ts';
+import { removeOldAnswers } from './http/idempotency.ts';
+import { createMetrics } from './metrics.ts';
+import { RegionStores, type StoreAddress } from './region-stores.ts';
+import type { Services } from './services.ts';
+
+export interface Hub extends AsyncDisposable {
+  app: ReturnType<typeof createApp>;
+  services: Services;
+  /** From now on requests are refused, and readiness says why. Those under way go on. */
+  beginToStop(): void;
+}
+
+/** What a test may exchange. */
+export interface Parts {
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  openStore?: (address: StoreAddress) => ReturnType<typeof DynamoStore.connect>;
+  metricsOfProcess?: boolean;
+}
+
+/** Clean-up deletes this many kept answers at a time: a backlog is worked off without a long lock. */
+const cleanupBatch = 1_000;
+
+/** Puts a hub together. Nothing is connected before the first request. Disposing of it closes everything it opened. */
+export function wireHub(config: HubConfig, parts: Parts): Hub {
+  const { clock, random, log } = parts;
+  const stop = new AbortController();
+  const database: Database = connect(config.databaseUrl, {
+    applicationName: 'spokecast hub',
+    max: config.databaseConnectionsMax,
+    statementTimeoutMs: config.requestTimeoutMs,
+  });
+  const { storeTimeoutMs } = config;
+  const openStore =
+    parts.openStore ??
+    (({ endpoint, awsRegion, table }: StoreAddress) =>
+      DynamoStore.connect({
+        table,
+        endpoint: endpoint ?? undefined,
+        awsRegion: awsRegion ?? undefined,
+        requestTimeoutMs: storeTimeoutMs,
+        connectionTimeoutMs: storeTimeoutMs,
+        maxSockets: 4,
+        attemptsMax: 1,
+        ...{ clock, random },
+      }));
+  const stores = new RegionStores({ open: openStore, log });
+  const services: Services = {
+    ...{ database, clock, random, log, stores, storeTimeoutMs },
+    environment: config.environment,
+    metrics: createMetrics({ process: parts.metricsOfProcess ?? true }),
+    keys: new KeyCache({ database, clock, ttlMs: config.keyCacheMs }),
+    logins: new LoginLimits({ clock, windowMs: 60_000, failuresMax: config.failedLoginsMax }),
+    proxyHops: config.proxyHops,
+    stopping: stop.signal,
+  };
+  const cleanup = new Loop({
+    name: 'idempotency clean-up',
+    clock,
+    everyMs: 10 * 60_000,
+    turn: async () => ((await removeOldAnswers(database.db, cleanupBatch)) === cleanupBatch ? 'again' : undefined),
+    onError: (error) => log.warn({ error: loggable(error) }, 'could not remove old answers of idempotency keys'),
+  }).start();
+
+  return {
+    app: createApp(services, config),
+    services,
+    beginToStop: () => stop.abort(),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await cleanup.stop();
+      await stores[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import type { Decision, RefusalCode } from './decide.ts';
+import { refusals } from './decide.ts';
+import type { PreparedAgentKey, PreparedCluster } from './prepared.ts';
+import { problemReply, type Reply } from './replies.ts';
+
+/** The identity headers: of the answer to `/v1/authenticate`, and of what is forwarded. */
+export const identityHeaders = {
+  tenant: 'spokecast-tenant-id',
+  cluster: 'spokecast-cluster-id',
+  key: 'spokecast-key-id',
+} as const;
+
+/** Seconds after which a request that found no answer may be tried again. */
+const retryAfterSeconds = '1';
+
+const titles: Record<RefusalCode, string> = {
+  NO_CREDENTIAL: 'An agent key is required',
+  MALFORMED: 'What was shown is not an agent key',
+  NOT_FOUND: 'There is no such agent key',
+  WRONG_SECRET: 'There is no such agent key',
+  EXPIRED: 'The agent key has expired',
+  DISABLED: 'The agent key is disabled',
+  TENANT_SUSPENDED: 'The tenant is suspended',
+  CLUSTER_DISABLED: 'The cluster is disabled',
+  WRONG_CLUSTER: 'The agent key belongs to another cluster',
+  DANGLING: "The agent key's cluster or tenant has not arrived in this region yet",
+  OVERLOADED: 'Too many unknown keys are being asked for',
+  UNAVAILABLE: 'Neither this gateway nor its store knows the answer now',
+  NOT_WHOLE: "This region's store is still being filled",
+  BEHIND: "This region's store returns less than was announced",
+  UNDECODABLE: 'This gateway cannot read what its store holds',
+};
+
+/** Refusals never differ but by their code, so each is made once. */
+const refusalReplies = Object.fromEntries(
+  (Object.keys(refusals) as RefusalCode[]).map((code) => [code, refusalReply(code)]),
+) as Record<RefusalCode, Reply>;
+
+/** What `/v1/authenticate` answers, and what a path of a cluster answers unless the decision is to forward. */
+export function answerOf(decision: Decision, region: string): Reply {
+  if (decision.outcome === 'refused') return refusalReplies[decision.code];
+  const { key, cluster } = decision;
+  if (key.granted?.cluster !== cluster) key.granted = { cluster, reply: grantReply(key, cluster, region) };
+  return key.granted.reply;
+}
+
+function grantReply(key: PreparedAgentKey, cluster: PreparedCluster, region: string): Reply {
+  const { tenantId, clusterId, id: keyId, permissions } = key;
+  return {
+    status: 200,
+    headers: {
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      [identityHeaders.tenant]: tenantId,
+      [identityHeaders.cluster]: clusterId,
+      [identityHeaders.key]: keyId,
+    },
+    body: JSON.stringify({ tenantId, clusterId, clusterName: cluster.name, keyId, permissions, region }),
+  };
+}
+
+function refusalReply(code: RefusalCode): Reply {
+  const status = refusals[code];
+  const told = code === 'WRONG_SECRET' ? 'NOT_FOUND' : code;
+  const headers: Record<string, string> = {};
+  if (status === 401) {
+    // RFC 6750 3.1: no error code where no credential was shown.
+    headers['www-authenticate'] =
+      code === 'NO_CREDENTIAL'
+        ? 'Bearer realm="spokecast"'
+        : 'Bearer realm="spokecast", error="invalid_token"';
+  }
+  if (status === 503) headers['retry-after'] = retryAfterSeconds;
+  return problemReply(status, told, titles[code], { headers });
+}

@@ -1,0 +1,123 @@
+import { LRUCache } from 'lru-cache';
+import { assert } from '../../contexts/base/assert.ts';
+import type { ContextRef } from '../../contexts/kinds/index.ts';
+import type { VersionText } from '../../contexts/revision.ts';
+import type { PresentLookup } from './outcomes.ts';
+
+interface Held extends ContextRef {
+  /**
+   * The highest version announced as live that this entry does not have yet. While it is set the entry is
+   * *superseded*, and no fill may store anything below it. Above `version`, or at it where the entry is an absence.
+   */
+  floor: VersionText | undefined;
+  /** An announcement may have been missed: to be read again, asked for or not. */
+  suspect: boolean;
+  /** Monotonic time from which a look-up starts a refresh. Infinity while one is under way. */
+  refreshAt: number;
+}
+
+export interface PresentEntry<Value = unknown> extends Held {
+  readonly negative: false;
+  readonly version: VersionText;
+  readonly bytes: number;
+  /** What a look-up returns while the entry is fresh: made once, so that a hit allocates nothing. */
+  readonly hit: PresentLookup<Value>;
+  /** Monotonic time from which it is told as stale; 0 once it is suspect or superseded. */
+  freshUntil: number;
+}
+
+export interface NegativeEntry extends Held {
+  readonly negative: true;
+  /**
+   * `unknown`: read as absent from a whole table. `tombstone`: read or announced as gone. `undecodable`: there is
+   * something, but this build cannot read it; kept for a moment only, so that one bad item is not a read storm.
+   */
+  readonly why: 'unknown' | 'tombstone' | 'undecodable';
+  /** The newest version ever held or announced for the key; nothing older may follow it. */
+  readonly version: VersionText | undefined;
+}
+
+export type Entry<Value = unknown> = PresentEntry<Value> | NegativeEntry;
+
+/**
+ * What the cache holds: present values and negatives, in two LRUs, keyed by `refText`.
+ *
+ * A key is in at most one of the two. Nothing here expires by itself: lru-cache's own `ttl` and `fetch` are not
+ * used, because a fetch that finds nothing puts the stale value back, and so a revoked key would live again.
+ */
+export class Entries {
+  readonly #present: LRUCache<string, PresentEntry>;
+  readonly #negative: LRUCache<string, NegativeEntry>;
+
+  constructor(options: {
+    entriesMax: number;
+    bytesMax: number;
+    negativesMax: number;
+    onEvicted(ref: string): void;
+  }) {
+    const dispose = (_entry: unknown, ref: string, reason: string) => {
+      if (reason === 'evict') options.onEvicted(ref);
+    };
+    this.#present = new LRUCache<string, PresentEntry>({
+      max: options.entriesMax,
+      maxSize: options.bytesMax,
+      sizeCalculation: (entry) => entry.bytes,
+      dispose,
+    });
+    this.#negative = new LRUCache<string, NegativeEntry>({ max: options.negativesMax, dispose });
+  }
+
+  /** The present entry, which counts as used. */
+  present(ref: string): PresentEntry | undefined {
+    return this.#present.get(ref);
+  }
+
+  /** The negative entry, which counts as used. */
+  negative(ref: string): NegativeEntry | undefined {
+    return this.#negative.get(ref);
+  }
+
+  /** Either, without counting as a use. */
+  peek(ref: string): Entry | undefined {
+    return this.#present.peek(ref) ?? this.#negative.peek(ref);
+  }
+
+  /** Puts `entry` in place of whatever is held, which must not be newer (law 2). */
+  put(ref: string, entry: Entry): void {
+    const held = this.peek(ref);
+    if (held?.version !== undefined && held !== entry) {
+      assert(
+        entry.version !== undefined && entry.version >= held.version,
+        `${ref}: ${entry.version} would replace the newer ${held.version}`,
+      );
+      const revives =
+        held.negative && held.why === 'tombstone' && !entry.negative && entry.version === held.version;
+      assert(!revives, `${ref}: a tombstone would be revived at its own version ${held.version}`);
+    }
+    if (entry.negative) {
+      this.#present.delete(ref);
+      this.#negative.set(ref, entry);
+    } else {
+      this.#negative.delete(ref);
+      this.#present.set(ref, entry);
+    }
+  }
+
+  get presentCount(): number {
+    return this.#present.size;
+  }
+
+  get presentBytes(): number {
+    return this.#present.calculatedSize;
+  }
+
+  get negativeCount(): number {
+    return this.#negative.size;
+  }
+
+  /** All of them, most recently used first, present ones before negatives. Not to be changed while iterated. */
+  *all(): Generator<[ref: string, entry: Entry]> {
+    yield* this.#present.entries() as Generator<[string, PresentEntry]>;
+    yield* this.#negative.entries() as Generator<[string, NegativeEntry]>;
+  }
+}

@@ -1,0 +1,191 @@
+import {
+  ConfigurationError,
+  type Environment,
+  type OptionTable,
+  type OptionValues,
+  option,
+  parseOptions,
+  value,
+} from '../contexts/base/options.ts';
+
+const name = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const milliseconds = (least = 1, most = 86_400_000) => value.integer(least, most);
+
+/** Everything a gateway can be told. This file alone reads the environment. */
+export const gatewayOptions = {
+  environment: option({
+    env: 'SPOKECAST_ENV',
+    schema: value.matching(name, 'lower-case letters, digits and hyphens'),
+    default: 'dev',
+    doc: 'The environment this gateway belongs to. A table of another environment is refused.',
+  }),
+  region: option({
+    env: 'SPOKECAST_REGION',
+    schema: value.matching(name, 'lower-case letters, digits and hyphens'),
+    doc: 'The region this gateway serves. A table of another region is refused.',
+  }),
+  port: option({
+    env: 'SPOKECAST_PORT',
+    schema: value.integer(0, 65_535),
+    default: '4101',
+    doc: 'The TCP port to listen on; 0 for any free one.',
+  }),
+  host: option({
+    env: 'SPOKECAST_HOST',
+    schema: value.text('an address'),
+    default: '0.0.0.0',
+    doc: 'The address to listen on.',
+  }),
+  storeEndpoint: option({
+    env: 'SPOKECAST_STORE_ENDPOINT',
+    schema: value.url(['http', 'https']),
+    optional: true,
+    doc: "The URL of the region's store, where it is not AWS DynamoDB.",
+  }),
+  storeAwsRegion: option({
+    env: 'SPOKECAST_STORE_AWS_REGION',
+    schema: value.text('a name'),
+    optional: true,
+    doc: 'The AWS region of the store, where it is AWS DynamoDB.',
+  }),
+  storeTable: option({
+    env: 'SPOKECAST_STORE_TABLE',
+    schema: value.matching(/^[A-Za-z0-9_.-]{3,255}$/, '3 to 255 letters, digits and _ . -'),
+    optional: true,
+    doc: "The store's table; spokecast-<environment>-<region> where it is not given.",
+  }),
+  storeTimeoutMs: option({
+    env: 'SPOKECAST_STORE_TIMEOUT_MS',
+    schema: milliseconds(10, 60_000),
+    default: '1500',
+    doc: 'Milliseconds after which an operation of the store counts as failed.',
+  }),
+  feedPollMs: option({
+    env: 'SPOKECAST_FEED_POLL_MS',
+    schema: milliseconds(1, 60_000),
+    default: '50',
+    doc: 'Milliseconds between two looks at the feed. Every gateway makes one consistent read each time.',
+  }),
+  statusEveryMs: option({
+    env: 'SPOKECAST_STATUS_EVERY_MS',
+    schema: milliseconds(100, 600_000),
+    default: '5000',
+    doc: 'Milliseconds between two reports of this gateway to the store.',
+  }),
+  cacheEntriesMax: option({
+    env: 'SPOKECAST_CACHE_ENTRIES_MAX',
+    schema: value.integer(1, 10_000_000),
+    default: '200000',
+    doc: 'Contexts held in memory at the most.',
+  }),
+  cacheBytesMax: option({
+    env: 'SPOKECAST_CACHE_BYTES_MAX',
+    schema: value.integer(100_000, 64 * 1024 ** 3),
+    default: String(256 * 1024 * 1024),
+    doc: 'Bytes these contexts may take together, as estimated.',
+  }),
+  cacheNegativesMax: option({
+    env: 'SPOKECAST_CACHE_NEGATIVES_MAX',
+    schema: value.integer(1, 10_000_000),
+    default: '100000',
+    doc: 'Absences and tombstones held in memory at the most.',
+  }),
+  cacheRefreshMs: option({
+    env: 'SPOKECAST_CACHE_REFRESH_MS',
+    schema: milliseconds(1_000),
+    default: '240000',
+    doc: 'Age in milliseconds at which a context that is asked for is read again behind the scenes.',
+  }),
+  cacheFreshMs: option({
+    env: 'SPOKECAST_CACHE_FRESH_MS',
+    schema: milliseconds(1_000),
+    default: '600000',
+    doc: 'Age in milliseconds from which a context is counted as stale. It is served all the same.',
+  }),
+  cacheAbsentMs: option({
+    env: 'SPOKECAST_CACHE_ABSENT_MS',
+    schema: milliseconds(1_000),
+    default: '60000',
+    doc: 'Age in milliseconds at which an absence that is asked for is read again behind the scenes.',
+  }),
+  unknownPerSecond: option({
+    env: 'SPOKECAST_UNKNOWN_PER_SECOND',
+    schema: value.integer(1, 1_000_000),
+    default: '500',
+    doc: 'Keys nobody here has heard of that are read from the store in a second; more are answered with 503.',
+  }),
+  unknownBurst: option({
+    env: 'SPOKECAST_UNKNOWN_BURST',
+    schema: value.integer(1, 1_000_000),
+    default: '2000',
+    doc: 'How many of these may come at once after a quiet time.',
+  }),
+  fillWaitMs: option({
+    env: 'SPOKECAST_FILL_WAIT_MS',
+    schema: milliseconds(10, 60_000),
+    default: '2000',
+    doc: 'Milliseconds a request waits for the store before it is answered with 503.',
+  }),
+  connectionsMax: option({
+    env: 'SPOKECAST_CONNECTIONS_MAX',
+    schema: value.integer(1, 1_000_000),
+    default: '20000',
+    doc: 'Client connections at the same time.',
+  }),
+  forwardsMax: option({
+    env: 'SPOKECAST_FORWARDS_MAX',
+    schema: value.integer(1, 1_000_000),
+    default: '2048',
+    doc: 'Requests being forwarded at the same time.',
+  }),
+  upstreamConnectionsMax: option({
+    env: 'SPOKECAST_UPSTREAM_CONNECTIONS_MAX',
+    schema: value.integer(1, 100_000),
+    default: '256',
+    doc: 'Of these, to one upstream; also its connections.',
+  }),
+  upstreamConnectTimeoutMs: option({
+    env: 'SPOKECAST_UPSTREAM_CONNECT_TIMEOUT_MS',
+    schema: milliseconds(10, 600_000),
+    default: '5000',
+    doc: 'Milliseconds an upstream has to take a connection.',
+  }),
+  upstreamHeadersTimeoutMs: option({
+    env: 'SPOKECAST_UPSTREAM_HEADERS_TIMEOUT_MS',
+    schema: milliseconds(10, 86_400_000),
+    default: '60000',
+    doc: 'Milliseconds an upstream has to begin its answer.',
+  }),
+  upstreamIdleTimeoutMs: option({
+    env: 'SPOKECAST_UPSTREAM_IDLE_TIMEOUT_MS',
+    schema: milliseconds(10, 86_400_000),
+    default: '60000',
+    doc: 'Milliseconds of silence in the middle of an answer after which it is cut off.',
+  }),
+  shutdownMs: option({
+    env: 'SPOKECAST_SHUTDOWN_MS',
+    schema: milliseconds(0, 600_000),
+    default: '10000',
+    doc: 'Milliseconds that requests under way have to end after the process was asked to.',
+  }),
+  logLevel: option({
+    env: 'SPOKECAST_LOG_LEVEL',
+    schema: value.oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    default: 'info',
+    doc: 'The least severe events that are logged.',
+  }),
+} satisfies OptionTable;
+
+export type GatewayConfig = Omit<OptionValues<typeof gatewayOptions>, 'storeTable'> & { storeTable: string };
+
+/** @throws ConfigurationError naming every mistake. `known` are the variables of other services. */
+export function readConfig(environment: Environment, known: readonly string[] = []): GatewayConfig {
+  const values = parseOptions(gatewayOptions, environment, known);
+  if (values.cacheRefreshMs >= values.cacheFreshMs) {
+    const { cacheRefreshMs, cacheFreshMs } = gatewayOptions;
+    throw new ConfigurationError([
+      `${cacheRefreshMs.env}=${values.cacheRefreshMs} must be below ${cacheFreshMs.env}=${values.cacheFreshMs}`,
+    ]);
+  }
+  return { ...values, storeTable: values.storeTable ?? `spokecast-${values.environment}-${values.region}` };
+}

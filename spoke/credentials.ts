@@ -1,0 +1,51 @@
+import { parseSecret } from '../contexts/secrets.ts';
+
+/** The header for clients that need `authorization` for something else. */
+export const agentKeyHeader = 'spokecast-agent-key';
+
+/**
+ * What a request shows. The secret lives as long as the request: nothing may keep a {@link Credential}.
+ *
+ * `spokecast-agent-key` goes first, because who sends it means us; else `authorization`, as a bearer token or as
+ * the password of Basic (the user name is not looked at).
+ */
+export type Credential =
+  | { state: 'shown'; keyId: string; secret: string }
+  | { state: 'absent' }
+  /** Something was shown, but no agent key: wrong form or wrong checksum. */
+  | { state: 'malformed' };
+
+const absent = { state: 'absent' } as const;
+const malformed = { state: 'malformed' } as const;
+
+export function readCredential(authorization: string | undefined, agentKey: string | undefined): Credential {
+  if (agentKey !== undefined) return parse(agentKey);
+  if (authorization === undefined) return absent;
+  const secret = secretIn(authorization);
+  return secret === undefined ? malformed : parse(secret);
+}
+
+/** Whether the header carries an agent key, which must not be handed on. Judged by its form alone. */
+export function carriesAgentKey(authorization: string): boolean {
+  const secret = secretIn(authorization);
+  return secret !== undefined && parseSecret('agentKey', secret) !== undefined;
+}
+
+/** The bearer token or Basic password; undefined for any other scheme. */
+function secretIn(authorization: string): string | undefined {
+  const space = authorization.indexOf(' ');
+  if (space < 0) return undefined;
+  const scheme = authorization.slice(0, space).toLowerCase();
+  const rest = authorization.slice(space + 1).trim();
+  if (scheme === 'bearer') return rest;
+  if (scheme !== 'basic') return undefined;
+  const pair = Buffer.from(rest, 'base64').toString('utf8');
+  const colon = pair.indexOf(':');
+  return colon < 0 ? undefined : pair.slice(colon + 1);
+}
+
+function parse(text: string): Credential {
+  const secret = text.trim();
+  const keyId = parseSecret('agentKey', secret);
+  return keyId === undefined ? malformed : { state: 'shown', keyId, secret };
+}

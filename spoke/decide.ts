@@ -1,0 +1,94 @@
+import { verifierMatches } from '../contexts/secrets.ts';
+import type { FailedOutcome, Lookup } from './cache/outcomes.ts';
+import type { Credential } from './credentials.ts';
+import type { PreparedAgentKey, PreparedCluster, PreparedTenant } from './prepared.ts';
+
+/**
+ * The decision about a request. Pure, and in two steps, because what a key points at is looked up only for those
+ * who have shown the key's secret: everybody else learns nothing but 401, and costs one look-up.
+ *
+ * The order of the checks is the order of what may be told: who does not hold the secret is not told that the key
+ * has expired, who holds an expired key is not told of its tenant.
+ */
+export const refusals = {
+  /** No credential at all. */
+  NO_CREDENTIAL: 401,
+  /** Not of an agent key's form. */
+  MALFORMED: 401,
+  /** No such key here, or it was revoked. */
+  NOT_FOUND: 401,
+  /** The key exists, the secret is another. Told as NOT_FOUND: whether a key exists is not for strangers. */
+  WRONG_SECRET: 401,
+  EXPIRED: 401,
+  DISABLED: 403,
+  TENANT_SUSPENDED: 403,
+  CLUSTER_DISABLED: 403,
+  /** The path names another cluster than the key's. */
+  WRONG_CLUSTER: 403,
+  /** The key is good, but its cluster or tenant has not arrived. Not a denial. */
+  DANGLING: 503,
+  /** And these give no answer either, because there is none to be had now. */
+  OVERLOADED: 503,
+  UNAVAILABLE: 503,
+  NOT_WHOLE: 503,
+  BEHIND: 503,
+  UNDECODABLE: 503,
+} as const;
+export type RefusalCode = keyof typeof refusals;
+
+export type Decision =
+  | { readonly outcome: 'granted'; readonly key: PreparedAgentKey; readonly cluster: PreparedCluster }
+  | { readonly outcome: 'refused'; readonly code: RefusalCode };
+
+const refused = Object.fromEntries(
+  Object.keys(refusals).map((code) => [code, { outcome: 'refused', code }]),
+) as unknown as { readonly [Code in RefusalCode]: { readonly outcome: 'refused'; readonly code: Code } };
+
+const unanswered = {
+  overloaded: refused.OVERLOADED,
+  unavailable: refused.UNAVAILABLE,
+  'not-whole': refused.NOT_WHOLE,
+  behind: refused.BEHIND,
+  undecodable: refused.UNDECODABLE,
+} as const satisfies Record<FailedOutcome, Decision>;
+
+/** The refusal of a request that shows nothing to look up, or the credential that is to be looked up. */
+export function decideCredential(credential: Credential): Decision | undefined {
+  if (credential.state === 'absent') return refused.NO_CREDENTIAL;
+  if (credential.state === 'malformed') return refused.MALFORMED;
+  return undefined;
+}
+
+/** The refusal that the key alone gives, or undefined: then its tenant and its cluster have to be asked. */
+export function decideKey(
+  secret: string,
+  key: Lookup<PreparedAgentKey>,
+  nowMs: number,
+): Decision | undefined {
+  if (key.state === 'failed') return unanswered[key.outcome];
+  if (key.state === 'absent') return refused.NOT_FOUND;
+  const { verifier, expiresAtMs, status } = key.value;
+  if (!verifierMatches(secret, verifier)) return refused.WRONG_SECRET;
+  if (expiresAtMs !== null && nowMs >= expiresAtMs) return refused.EXPIRED;
+  if (status === 'disabled') return refused.DISABLED;
+  return undefined;
+}
+
+/**
+ * The decision about a key that {@link decideKey} let through.
+ * `pathClusterId` is the cluster that the request's path names; undefined where it names none.
+ */
+export function decideScope(
+  key: PreparedAgentKey,
+  tenant: Lookup<PreparedTenant>,
+  cluster: Lookup<PreparedCluster>,
+  pathClusterId: string | undefined,
+): Decision {
+  if (tenant.state === 'present' && tenant.value.status === 'suspended') return refused.TENANT_SUSPENDED;
+  if (cluster.state === 'present' && cluster.value.status === 'disabled') return refused.CLUSTER_DISABLED;
+  if (pathClusterId !== undefined && pathClusterId !== key.clusterId) return refused.WRONG_CLUSTER;
+  if (tenant.state === 'absent' || cluster.state === 'absent') return refused.DANGLING;
+  if (tenant.state === 'failed') return unanswered[tenant.outcome];
+  if (cluster.state === 'failed') return unanswered[cluster.outcome];
+  return { outcome: 'granted', key, cluster: cluster.value };
+}

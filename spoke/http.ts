@@ -1,0 +1,123 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
+import { Hono } from 'hono';
+import type { Clock } from '../contexts/base/clock.ts';
+import type { Logger } from '../contexts/base/log.ts';
+import { answerOf } from './answers.ts';
+import type { Authenticator } from './authenticate.ts';
+import { agentKeyHeader } from './credentials.ts';
+import type { Decision } from './decide.ts';
+import { type Forwarder, writeReply } from './forward/forwarder.ts';
+import { clustersPrefix, readTarget } from './forward/target.ts';
+import type { GatewayMetrics } from './metrics.ts';
+import type { Readiness } from './readiness.ts';
+import { badPath, internalError, notFound, toResponse } from './replies.ts';
+
+export interface HttpParts {
+  authenticator: Authenticator;
+  forwarder: Forwarder;
+  metrics: GatewayMetrics;
+  region: string;
+  clock: Clock;
+  log: Logger;
+  readiness(): Readiness;
+}
+
+export interface ServerSettings {
+  connectionsMax: number;
+  /** The time a client has to send its headers. */
+  headersTimeoutMs: number;
+}
+
+/** Everything the gateway answers itself. Handlers stay synchronous while everything is in memory. */
+export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
+  const { authenticator, metrics, region, clock, log, readiness } = parts;
+  const app = new Hono<{ Bindings: HttpBindings }>();
+
+  app.all('/v1/authenticate/*', (c) => {
+    const startedAt = clock.monotonic();
+    const finish = (decision: Decision): Response => {
+      metrics.decided('authenticate', decision, clock.monotonic() - startedAt);
+      return toResponse(answerOf(decision, region));
+    };
+    const decision = authenticator.authenticate({
+      authorization: c.req.header('authorization'),
+      agentKey: c.req.header(agentKeyHeader),
+      clusterId: undefined,
+    });
+    if (decision instanceof Promise) return decision.then<Response>(finish);
+    return finish(decision);
+  });
+
+  app.get('/healthz', (c) => c.json({ status: 'ok' }));
+  app.get('/readyz', (c) => {
+    const { status, reasons } = readiness();
+    return c.json({ status, reasons }, status === 'not-ready' ? 503 : 200);
+  });
+  app.get('/metrics', async (c) =>
+    c.body(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }),
+  );
+  app.notFound(() => toResponse(notFound));
+  app.onError((error) => {
+    log.error({ err: error }, 'a request failed by a mistake of ours');
+    return toResponse(internalError);
+  });
+  return app;
+}
+
+/**
+ * Authenticates a request to a cluster and hands it to the forwarder. It works on node's own request and response
+ * and not in the app, because bodies stream both ways and a HEAD stays a HEAD.
+ */
+function createClusterHandler(
+  parts: HttpParts,
+): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
+  const { authenticator, forwarder, metrics, region, clock, log } = parts;
+  return async (incoming, outgoing) => {
+    const startedAt = clock.monotonic();
+    try {
+      const target = readTarget(incoming.url ?? '');
+      if (target.state === 'bad-path') return refuse(incoming, outgoing, badPath);
+      const { clusterId, rest } = target;
+      const agentKey = incoming.headers[agentKeyHeader];
+      const decision = await authenticator.authenticate({
+        authorization: incoming.headers.authorization,
+        agentKey: typeof agentKey === 'string' ? agentKey : undefined,
+        clusterId,
+      });
+      metrics.decided('forward', decision, clock.monotonic() - startedAt);
+      if (decision.outcome === 'refused') return refuse(incoming, outgoing, answerOf(decision, region));
+      const outcome = await forwarder.forward({
+        incoming,
+        outgoing,
+        key: decision.key,
+        cluster: decision.cluster,
+        rest,
+      });
+      metrics.forwarded(outcome, clock.monotonic() - startedAt);
+    } catch (error) {
+      log.error({ err: error }, 'forwarding a request failed by a mistake of ours');
+      refuse(incoming, outgoing, internalError);
+    }
+  };
+}
+
+/** Answers without having read the request's body: what is left of it is not waited for. */
+function refuse(incoming: IncomingMessage, outgoing: ServerResponse, reply: typeof badPath): void {
+  if (!incoming.complete && !outgoing.headersSent) outgoing.setHeader('connection', 'close');
+  writeReply(outgoing, reply);
+}
+
+/** The gateway's server, not yet listening. */
+export function createGatewayServer(parts: HttpParts, settings: ServerSettings): Server {
+  const answer = getRequestListener(createApp(parts).fetch);
+  const forward = createClusterHandler(parts);
+  const server = createServer((incoming, outgoing) => {
+    if (incoming.url?.startsWith(clustersPrefix)) forward(incoming, outgoing);
+    else void answer(incoming, outgoing);
+  });
+  server.maxConnections = settings.connectionsMax;
+  server.headersTimeout = settings.headersTimeoutMs;
+  server.requestTimeout = 0; // a forwarded upload may take as long as it moves; what is idle is cut by the forwarder
+  return server;
+}

@@ -1,0 +1,203 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { KindName } from '../contexts/kinds/index.ts';
+import { StoreError } from '../contexts/store.ts';
+import type { CacheEvents, LoadingCache } from './cache/cache.ts';
+import type { Decision } from './decide.ts';
+import type { FeedTail, TailStep } from './feed-tail.ts';
+import type { ForwardOutcome } from './forward/failures.ts';
+import type { PreparedContexts } from './prepared.ts';
+import type { Readiness } from './readiness.ts';
+
+/** Counts on the hot path: a plain number a label combination, handed to prom-client only when scraped. */
+class Tally<Label extends string> {
+  readonly #counts = new Map<string, number>();
+
+  constructor(registry: Registry, name: string, help: string, labels: readonly Label[]) {
+    const counts = this.#counts;
+    new Counter({
+      name,
+      help,
+      labelNames: [...labels],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [joint, count] of counts) {
+          const values = joint.split(' ');
+          this.inc(
+            Object.fromEntries(labels.map((label, i) => [label, values[i]!])) as Record<Label, string>,
+            count,
+          );
+        }
+      },
+    });
+  }
+
+  /** `joint` is the labels' values in order, a space between. They come from closed unions. */
+  add(joint: string): void {
+    this.#counts.set(joint, (this.#counts.get(joint) ?? 0) + 1);
+  }
+}
+
+export type Route = 'authenticate' | 'forward';
+
+/** The gateway's numbers. One registry a gateway. */
+export class GatewayMetrics {
+  readonly registry = new Registry();
+  readonly #decisions = this.#tally(
+    'spokecast_decisions_total',
+    'Decisions by route and code; GRANTED among them.',
+    ['route', 'code'],
+  );
+  readonly #lookups = this.#tally(
+    'spokecast_cache_lookups_total',
+    'Look-ups in the cache by kind and outcome.',
+    ['kind', 'outcome'],
+  );
+  readonly #fills = this.#tally(
+    'spokecast_cache_fills_total',
+    'Keys read from the store by kind and outcome.',
+    ['kind', 'outcome'],
+  );
+  readonly #announcements = this.#tally(
+    'spokecast_announcements_total',
+    'Announcements heard by kind and what they did.',
+    ['kind', 'outcome'],
+  );
+  readonly #storeErrors = this.#tally(
+    'spokecast_store_errors_total',
+    'Operations of the store that failed, by part and code.',
+    ['part', 'code'],
+  );
+  readonly #undecodable = this.#tally(
+    'spokecast_undecodable_total',
+    'Items read that this build cannot decode, by kind.',
+    ['kind'],
+  );
+  readonly #dangling = this.#tally(
+    'spokecast_dangling_total',
+    'Valid keys whose cluster or tenant is not here.',
+    [],
+  );
+  readonly #tailSteps = this.#tally(
+    'spokecast_feed_steps_total',
+    'Turns of the feed tail by what they came to.',
+    ['step'],
+  );
+  readonly #forwards = this.#tally('spokecast_forwards_total', 'Forwarded requests by outcome.', ['outcome']);
+  readonly #duration = new Histogram({
+    name: 'spokecast_request_duration_seconds',
+    help: 'From the request to the end of its decision (authenticate) or of its answer (forward).',
+    labelNames: ['route'],
+    buckets: [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5, 30],
+    registers: [this.registry],
+  });
+  readonly #durationLabels = {
+    authenticate: { route: 'authenticate' },
+    forward: { route: 'forward' },
+  } as const;
+
+  #tally<Label extends string>(name: string, help: string, labels: readonly Label[]): Tally<Label> {
+    return new Tally(this.registry, name, help, labels);
+  }
+
+  decided(route: Route, decision: Decision, durationMs: number): void {
+    const code = decision.outcome === 'granted' ? 'GRANTED' : decision.code;
+    this.#decisions.add(`${route} ${code}`);
+    if (code === 'DANGLING') this.#dangling.add('');
+    if (route === 'authenticate')
+      this.#duration.observe(this.#durationLabels.authenticate, durationMs / 1_000);
+  }
+
+  forwarded(outcome: ForwardOutcome, durationMs: number): void {
+    this.#forwards.add(outcome);
+    this.#duration.observe(this.#durationLabels.forward, durationMs / 1_000);
+  }
+
+  storeFailed(part: 'cache' | 'feed' | 'status', error: unknown): void {
+    this.#storeErrors.add(`${part} ${error instanceof StoreError ? error.code : 'UNEXPECTED'}`);
+  }
+
+  stepped(step: TailStep): void {
+    this.#tailSteps.add(step);
+  }
+
+  /** The cache's events, counted. */
+  cacheEvents(): Omit<CacheEvents, 'otherTable'> {
+    return {
+      lookedUp: (kind, outcome) => this.#lookups.add(`${kind} ${outcome}`),
+      filled: (kind, outcome) => this.#fills.add(`${kind} ${outcome}`),
+      announced: (kind, outcome) => this.#announcements.add(`${kind} ${outcome}`),
+      undecodable: (ref) =>
+        this.#undecodable.add(ref.slice(0, ref.indexOf('/')) satisfies string as KindName),
+      storeFailed: (error) => this.storeFailed('cache', error),
+    };
+  }
+
+  /** The numbers that are looked up when asked for. */
+  watch(parts: {
+    cache: LoadingCache<PreparedContexts>;
+    tail: FeedTail;
+    readiness(): Readiness;
+    forwardsUnderWay(): number;
+    /** Seconds since the last turn that succeeded, of every loop. */
+    loopAgesMs(): Record<string, number>;
+  }): void {
+    const { cache, tail } = parts;
+    const gauge = (name: string, help: string, read: () => number) => {
+      new Gauge({
+        name,
+        help,
+        registers: [this.registry],
+        collect() {
+          this.set(read());
+        },
+      });
+    };
+    gauge('spokecast_cache_entries', 'Present contexts held.', () => cache.stats().entries);
+    gauge(
+      'spokecast_cache_bytes',
+      'Bytes of the present contexts held, as estimated.',
+      () => cache.stats().bytes,
+    );
+    gauge('spokecast_cache_negatives', 'Absences and tombstones held.', () => cache.stats().negatives);
+    gauge(
+      'spokecast_cache_suspects',
+      'Entries being verified because announcements may have been missed.',
+      () => cache.stats().suspects,
+    );
+    gauge('spokecast_fills_in_flight', 'Keys queued or being read.', () => cache.stats().flights);
+    gauge(
+      'spokecast_fill_batches_in_flight',
+      'Batches the store has not answered yet.',
+      () => cache.stats().batches,
+    );
+    gauge('spokecast_lookups_waiting', 'Look-ups waiting for the store.', () => cache.stats().waiters);
+    gauge(
+      'spokecast_feed_watermark',
+      'The feed number up to which announcements are applied; -1 while there is none.',
+      () => tail.watermark ?? -1,
+    );
+    gauge('spokecast_feed_age_seconds', 'Since the feed was last read.', () => tail.ageMs / 1_000);
+    gauge('spokecast_degraded', '1 while answers may be stale, with the reasons at /readyz.', () =>
+      parts.readiness().status === 'degraded' ? 1 : 0,
+    );
+    gauge('spokecast_ready', '1 while the gateway can answer.', () =>
+      parts.readiness().status === 'not-ready' ? 0 : 1,
+    );
+    gauge('spokecast_forwards_under_way', 'Requests being forwarded.', parts.forwardsUnderWay);
+    new Gauge({
+      name: 'spokecast_loop_age_seconds',
+      help: 'Since each background loop last completed a turn.',
+      labelNames: ['loop'],
+      registers: [this.registry],
+      collect() {
+        for (const [loop, ageMs] of Object.entries(parts.loopAgesMs())) this.set({ loop }, ageMs / 1_000);
+      },
+    });
+  }
+
+  /** CPU, memory and event loop of the process. For the process that is this gateway alone. */
+  watchProcess(): void {
+    collectDefaultMetrics({ register: this.registry });
+  }
+}

@@ -1,0 +1,91 @@
+import type { Envelope } from '../contexts/envelope.ts';
+import { open } from '../contexts/envelope.ts';
+import type { Body, KindName } from '../contexts/kinds/index.ts';
+import type { PrepareOutcome } from './cache/judge.ts';
+import type { Reply } from './replies.ts';
+
+/**
+ * Contexts as the gateway keeps them: what a decision or an answer needs, taken out of the envelope once, when it
+ * is read. What no gateway looks at (a cluster's settings) costs no memory here.
+ */
+export interface PreparedTenant {
+  readonly status: Body<'tenant'>['status'];
+}
+
+export interface PreparedCluster {
+  readonly name: string;
+  readonly status: Body<'cluster'>['status'];
+  readonly upstream: Upstream;
+}
+
+/** Where a cluster's requests go. */
+export interface Upstream {
+  /** Scheme, host and port: `https://metadata.internal:8443`. */
+  readonly origin: string;
+  /** The URL's path without a trailing slash; empty at the root. */
+  readonly basePath: string;
+}
+
+export interface PreparedAgentKey {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly clusterId: string;
+  readonly verifier: string;
+  readonly status: Body<'agent-key'>['status'];
+  readonly expiresAtMs: number | null;
+  readonly permissions: readonly string[];
+  /** The answer to the last request this key was granted, good as long as the cluster is that very one. */
+  granted: { readonly cluster: PreparedCluster; readonly reply: Reply } | undefined;
+}
+
+export interface PreparedContexts extends Record<KindName, object> {
+  tenant: PreparedTenant;
+  cluster: PreparedCluster;
+  'agent-key': PreparedAgentKey;
+}
+
+/** Bytes an entry takes beside its text: maps, objects, pointers. Measured to the nearest hundred. */
+const overheadBytes = 700;
+
+/** Checks an envelope's body and takes out what is needed, or says why it cannot. */
+export const prepare: {
+  [Kind in KindName]: (envelope: Envelope<Kind>) => PrepareOutcome<PreparedContexts[Kind]>;
+} = {
+  tenant: (envelope) => prepared(envelope, ({ status }) => [{ status }, 0]),
+
+  cluster: (envelope) =>
+    prepared(envelope, ({ name, status, upstreamUrl }) => {
+      const { origin, pathname } = new URL(upstreamUrl);
+      const upstream = { origin, basePath: pathname.replace(/\/+$/, '') };
+      return [{ name, status, upstream }, name.length + upstreamUrl.length];
+    }),
+
+  'agent-key': (envelope) =>
+    prepared(envelope, ({ tenantId, clusterId, verifier, status, expiresAtMs, permissions }) => {
+      const key = {
+        id: envelope.key,
+        tenantId,
+        clusterId,
+        verifier,
+        status,
+        expiresAtMs,
+        permissions,
+        granted: undefined,
+      };
+      // The granted answer repeats all of it once more, in JSON and in headers.
+      return [
+        key,
+        4 * (tenantId.length + clusterId.length + verifier.length + permissions.join().length + 64),
+      ];
+    }),
+};
+
+function prepared<Kind extends KindName>(
+  envelope: Envelope<Kind>,
+  take: (body: Body<Kind>) => [value: PreparedContexts[Kind], textLength: number],
+): PrepareOutcome<PreparedContexts[Kind]> {
+  const opened = open(envelope);
+  if (opened.outcome !== 'live') return opened;
+  const [value, textLength] = take(opened.body);
+  return { outcome: 'live', value, bytes: overheadBytes + 2 * (textLength + envelope.key.length) };
+}

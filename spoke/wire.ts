@@ -1,0 +1,271 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Clock } from '../contexts/base/clock.ts';
+import type { Logger } from '../contexts/base/log.ts';
+import type { Loop } from '../contexts/base/loop.ts';
+import type { Random } from '../contexts/base/random.ts';
+import { checkOwner, type Identity, type Store, StoreError } from '../contexts/store.ts';
+import { Authenticator } from './authenticate.ts';
+import { LoadingCache } from './cache/cache.ts';
+import { type CacheSettings, defaultCacheSettings } from './cache/settings.ts';
+import type { GatewayConfig } from './config.ts';
+import { FeedTail } from './feed-tail.ts';
+import { Forwarder } from './forward/forwarder.ts';
+import { createGatewayServer } from './http.ts';
+import { GatewayMetrics } from './metrics.ts';
+import { type PreparedContexts, prepare } from './prepared.ts';
+import { type Readiness, readinessOf } from './readiness.ts';
+import { createStatusWriter } from './status.ts';
+
+export interface GatewayParts {
+  config: GatewayConfig;
+  /** The region's store. The gateway owns it from here on. */
+  store: Store;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  build: string;
+  /** Cache settings that no option names. */
+  cacheSettings?: Partial<CacheSettings>;
+}
+
+/**
+ * One gateway over any store, clock and randomness.
+ *
+ * It is *built*, then `start`ed (its loops run, and look-ups are answered as soon as the tail has pinned the
+ * table), optionally `listen`ing, and `stop`ped: in order, requests under way first, the store last.
+ */
+export class Gateway implements AsyncDisposable {
+  readonly id: string;
+  readonly cache: LoadingCache<PreparedContexts>;
+  readonly tail: FeedTail;
+  readonly authenticator: Authenticator;
+  readonly metrics = new GatewayMetrics();
+  /**
+   * Resolves with the identity of the table when the first one was read and is ours; rejects with StoreError
+   * `STORE_FOREIGN` when it is another's. A store that cannot be reached leaves it pending.
+   */
+  readonly identified: Promise<Identity>;
+  readonly #parts: GatewayParts;
+  readonly #forwarder: Forwarder;
+  readonly #status: Loop;
+  readonly #server: Server;
+  #stopping: Promise<void> | undefined;
+  #requests = 0;
+
+  constructor(parts: GatewayParts) {
+    const { config, store, clock, random, log, build } = parts;
+    this.#parts = parts;
+    this.id = `gw_${Buffer.from(random.bytes(12)).toString('hex')}`;
+    const identified = Promise.withResolvers<Identity>();
+    this.identified = identified.promise;
+    this.identified.catch(() => {}); // told to whoever asks; nobody has to
+
+    const ownership = (identity: Identity) => {
+      try {
+        checkOwner(identity, { environment: config.environment, region: config.region });
+        return undefined;
+      } catch (error) {
+        if (error instanceof StoreError) return error;
+        throw error;
+      }
+    };
+    const owns = (identity: Identity) => ownership(identity) === undefined;
+    this.cache = new LoadingCache<PreparedContexts>({
+      settings: { ...cacheSettingsOf(config), ...parts.cacheSettings },
+      store,
+      clock,
+      random,
+      prepare,
+      owns,
+      events: {
+        ...this.metrics.cacheEvents(),
+        // Without any identity there is nothing to pin anew: absences count as no evidence until it is back.
+        otherTable: (identity) => identity !== undefined && this.tail.recheck(),
+      },
+    });
+    const report = new Reporter(log, this.metrics);
+    this.tail = new FeedTail({
+      store,
+      clock,
+      random,
+      listener: this.cache,
+      pollMs: config.feedPollMs,
+      readTimeoutMs: config.storeTimeoutMs,
+      owns,
+      onIdentity: (identity) => {
+        const foreign = ownership(identity);
+        if (foreign) {
+          log.error({ reason: foreign.message }, 'the table is not ours');
+          identified.reject(foreign);
+        } else identified.resolve(identity);
+      },
+      onStep: (step) => report.stepped(step),
+      onError: (error) => report.storeFailed('feed', error),
+    });
+    this.#status = createStatusWriter({
+      store,
+      clock,
+      random,
+      everyMs: config.statusEveryMs,
+      timeoutMs: config.storeTimeoutMs,
+      id: this.id,
+      region: config.region,
+      build,
+      look: () => {
+        const { watermark, feedIncarnation = null } = this.tail;
+        if (watermark === undefined) return undefined;
+        const cachedContexts = this.cache.stats().entries;
+        return {
+          watermark,
+          feedIncarnation,
+          cachedContexts,
+          degraded: this.readiness().status === 'degraded',
+        };
+      },
+      onError: (error) => report.storeFailed('status', error),
+    });
+    this.authenticator = new Authenticator({ cache: this.cache, clock });
+    this.#forwarder = new Forwarder({
+      connectTimeoutMs: config.upstreamConnectTimeoutMs,
+      headersTimeoutMs: config.upstreamHeadersTimeoutMs,
+      idleTimeoutMs: config.upstreamIdleTimeoutMs,
+      forwardsMax: config.forwardsMax,
+      upstreamConnectionsMax: config.upstreamConnectionsMax,
+    });
+    this.#server = createGatewayServer(
+      {
+        authenticator: this.authenticator,
+        forwarder: this.#forwarder,
+        metrics: this.metrics,
+        region: config.region,
+        clock,
+        log,
+        readiness: () => this.readiness(),
+      },
+      { connectionsMax: config.connectionsMax, headersTimeoutMs: 15_000 },
+    );
+    this.#countRequests();
+    this.metrics.watch({
+      cache: this.cache,
+      tail: this.tail,
+      readiness: () => this.readiness(),
+      forwardsUnderWay: () => this.#forwarder.underWay,
+      loopAgesMs: () => ({
+        'feed-tail': this.tail.ageMs,
+        'gateway-status': this.#status.ageMs(),
+        'suspect-walk': this.cache.stats().walkAgeMs,
+      }),
+    });
+  }
+
+  readiness(): Readiness {
+    return readinessOf({ cache: this.cache, tail: this.tail, stopping: this.#stopping !== undefined });
+  }
+
+  /** Starts the loops. Returns itself. */
+  start(): this {
+    this.tail.start();
+    this.#status.start();
+    return this;
+  }
+
+  /** Listens as configured, and returns the URL under which this machine reaches it. */
+  async listen(): Promise<string> {
+    const { host, port } = this.#parts.config;
+    this.#server.listen(port, host);
+    await once(this.#server, 'listening');
+    const address = this.#server.address() as AddressInfo;
+    const reachable =
+      address.address === '0.0.0.0' || address.address === '::' ? '127.0.0.1' : address.address;
+    return `http://${address.family === 'IPv6' && reachable !== '127.0.0.1' ? `[${reachable}]` : reachable}:${address.port}`;
+  }
+
+  /** Takes no more connections, lets requests under way end (within `shutdownMs`), then ends loops and store. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    await this.#closeServer();
+    await this.tail.stop();
+    await this.#status.stop();
+    await this.cache.stop();
+    await this.#forwarder[Symbol.asyncDispose]();
+    await this.#parts.store[Symbol.asyncDispose]();
+  }
+
+  async #closeServer(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    if (this.#requests === 0) this.#server.closeAllConnections();
+    const patience = new AbortController();
+    await Promise.race([closed, this.#parts.clock.sleep(this.#parts.config.shutdownMs, patience.signal)]);
+    patience.abort();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  /** Knows when the last request under way has ended: connections kept alive for more have no more use then. */
+  #countRequests(): void {
+    this.#server.on('request', (_incoming, outgoing) => {
+      this.#requests += 1;
+      if (this.#stopping) outgoing.setHeader('connection', 'close');
+      outgoing.once('close', () => {
+        this.#requests -= 1;
+        if (this.#stopping && this.#requests === 0) this.#server.closeAllConnections();
+      });
+    });
+  }
+}
+
+/** Counts every failure and step, and logs those that are news: the first failure of a row, a gap. */
+class Reporter {
+  readonly #log: Logger;
+  readonly #metrics: GatewayMetrics;
+  #failing = false;
+
+  constructor(log: Logger, metrics: GatewayMetrics) {
+    this.#log = log;
+    this.#metrics = metrics;
+  }
+
+  stepped(step: Parameters<GatewayMetrics['stepped']>[0]): void {
+    this.#metrics.stepped(step);
+    if (this.#failing) this.#log.info('the store answers again');
+    this.#failing = false;
+    if (step === 'gap' || step === 'went-back' || step === 'new-incarnation') {
+      this.#log.warn({ step }, 'announcements may have been missed; everything held is being verified');
+    }
+  }
+
+  storeFailed(part: 'feed' | 'status', error: unknown): void {
+    this.#metrics.storeFailed(part, error);
+    if (this.#failing) return;
+    this.#failing = true;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#log.warn({ part, reason }, 'the store does not answer; going on with what is held');
+  }
+}
+
+function cacheSettingsOf(config: GatewayConfig): CacheSettings {
+  return {
+    ...defaultCacheSettings,
+    entriesMax: config.cacheEntriesMax,
+    bytesMax: config.cacheBytesMax,
+    negativesMax: config.cacheNegativesMax,
+    refreshMs: config.cacheRefreshMs,
+    freshMs: config.cacheFreshMs,
+    absentMs: config.cacheAbsentMs,
+    unknownPerSecond: config.unknownPerSecond,
+    unknownBurst: config.unknownBurst,
+    waitMs: config.fillWaitMs,
+    readTimeoutMs: config.storeTimeoutMs,
+  };
+}
