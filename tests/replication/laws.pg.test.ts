@@ -1,0 +1,3 @@
+import { describeReplication } from './laws.ts';
+
+describeReplication('Postgres', async () => ({}));
