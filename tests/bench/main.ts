@@ -1,0 +1,25 @@
+/**
+ * `npm run bench -- [name ...]`: prints figures, each beside a peer or a raw loop measured in the same run. Ratios
+ * are what to compare; absolute numbers are of the machine. Nothing here passes or fails.
+ */
+const benches: Record<string, { what: string; run: () => Promise<void> }> = {
+  propagation: {
+    what: 'commit to gateway over 1,000 changes on a whole local wheel, beside a bare notify-put-poll loop',
+    run: async () => (await import('./propagation.ts')).propagation({ changes: 1000 }),
+  },
+};
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !(name in benches));
+if (unknown.length > 0 || names.includes('--help')) {
+  console.log(
+    `npm run bench -- [name ...]\n${Object.entries(benches)
+      .map(([name, { what }]) => `  ${name}: ${what}`)
+      .join('\n')}`,
+  );
+  process.exit(unknown.length > 0 ? 64 : 0);
+}
+for (const name of names.length > 0 ? names : Object.keys(benches)) {
+  console.log(`\n# ${name}: ${benches[name]!.what}`);
+  await benches[name]!.run();
+}
