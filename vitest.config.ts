@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { StallReporter } from './tests/support/stall-reporter.ts';
 import { SummaryReporter } from './tests/support/summary-reporter.ts';
 
 /**
@@ -12,7 +13,7 @@ const ownProcesses = ['tests/**/*.wheel.test.ts', 'tests/**/*.browser.test.ts'];
 export default defineConfig({
   test: {
     globalSetup: fileURLToPath(new URL('./tests/support/services-setup.ts', import.meta.url)),
-    reporters: ['default', new SummaryReporter()],
+    reporters: ['default', new StallReporter(), new SummaryReporter()],
     projects: [
       {
         test: {

@@ -46,7 +46,9 @@ export type OpenOutcome<Name extends KindName = KindName> =
  * Makes the envelope of a live context, or says why it cannot be one.
  * @throws AssertionError when key or version are not well-formed: those are the hub's own.
  */
-export function seal(input: ContextRef & { epoch: number; revision: number; body: unknown; builtAtMs: number }): SealOutcome {
+export function seal(
+  input: ContextRef & { epoch: number; revision: number; body: unknown; builtAtMs: number },
+): SealOutcome {
   const kind = kinds[input.kind];
   const parsed = kind.schema.safeParse(input.body);
   if (!parsed.success) {
@@ -62,7 +64,9 @@ export function seal(input: ContextRef & { epoch: number; revision: number; body
 }
 
 /** The envelope that says: this context is gone, as of this revision. */
-export function tombstone(input: ContextRef & { epoch: number; revision: number; builtAtMs: number }): Envelope {
+export function tombstone(
+  input: ContextRef & { epoch: number; revision: number; builtAtMs: number },
+): Envelope {
   return assemble(input, kinds[input.kind].schemaVersion, null);
 }
 
@@ -81,16 +85,17 @@ function assemble(
  * Takes an envelope back out of a store's attributes, or says why they are none. Never throws: what is stored
  * may have been edited by anyone.
  */
-export function decodeEnvelope(fields: StoredFields):
-  | { outcome: 'decoded'; envelope: Envelope }
-  | { outcome: 'corrupt'; reason: string } {
+export function decodeEnvelope(
+  fields: StoredFields,
+): { outcome: 'decoded'; envelope: Envelope } | { outcome: 'corrupt'; reason: string } {
   const { kind, key, version, hash, bodyText, builtAtMs } = fields;
   const corrupt = (reason: string) => ({ outcome: 'corrupt', reason }) as const;
   if (typeof kind !== 'string' || !isKindName(kind)) return corrupt('kind: not one this build knows');
   if (typeof key !== 'string' || !isContextKey(key)) return corrupt('key: not well-formed');
   if (decodeVersion(version) === undefined) return corrupt('version: not well-formed');
   if (bodyText !== null && typeof bodyText !== 'string') return corrupt('body: neither text nor absent');
-  if (hash !== contentHash(kind, key, version as VersionText, bodyText)) return corrupt('hash: does not match the content');
+  if (hash !== contentHash(kind, key, version as VersionText, bodyText))
+    return corrupt('hash: does not match the content');
   const envelope: Envelope = {
     kind,
     key,
@@ -123,7 +128,12 @@ export function open<Name extends KindName>(envelope: Envelope<Name>): OpenOutco
 }
 
 /** SHA-256 over the parts, each ended by a zero byte (none of them can hold one), base64url. */
-export function contentHash(kind: string, key: string, version: VersionText, bodyText: string | null): string {
+export function contentHash(
+  kind: string,
+  key: string,
+  version: VersionText,
+  bodyText: string | null,
+): string {
   const hash = createHash('sha256');
   hash.update(`${kind}\0${key}\0${version}\0${bodyText === null ? 'tombstone' : 'live'}\0`);
   if (bodyText !== null) hash.update(bodyText);

@@ -35,15 +35,21 @@ export interface Store extends AsyncDisposable {
   /**
    * Writes if nothing newer is there (law 2): the one write path of contexts.
    * With `replacing`, the version text that was *seen* stored, it also replaces exactly that, whatever its order:
-   * only for repairs of what outranks everything because it was edited.
+   * only for repairs of what outranks everything because it was edited. (A stored version that is no text at all
+   * outranks nothing; it needs no `replacing`.)
+   * @throws StoreError `STORE_REFUSED` for a body beyond `limits.bodyBytesMax`.
    */
   put(envelope: Envelope, options?: { replacing?: string }): Promise<PutOutcome>;
 
   /**
    * Contexts of one kind in ascending byte order of their keys, `after < key <= upTo`, tombstones and corrupt
-   * items included, read in pages as the caller advances.
+   * items included, read in pages as the caller advances. Items that no reference can name are not contexts and
+   * never given; `onStray` is told of them.
    */
-  scan(kind: KindName, range?: { after?: string; upTo?: string }): AsyncIterable<StoredItem>;
+  scan(kind: KindName, options?: ScanOptions): AsyncIterable<StoredItem>;
+
+  /** Removes an item that no reference can name. Nobody can read it, so nothing can go back by it. */
+  discard(stray: Stray): Promise<void>;
 
   /** Removes a tombstone past its retention, only while it is still that very one. */
   expire(ref: ContextRef, version: VersionText): Promise<'removed' | 'changed'>;
@@ -97,13 +103,28 @@ export type PutOutcome =
   | 'written'
   /** This very version is already there. Not an error; it is announced all the same. */
   | 'duplicate'
-  /** Something newer is there. */
+  /**
+   * Something newer is there, or this very version with other content: somebody edited it, and its repair draws a
+   * fresh revision.
+   */
   | 'superseded';
 
 export type StoredItem =
   | { state: 'context'; key: string; envelope: Envelope }
   /** It does not decode. `seen` is the version text as found, for `put`'s `replacing`; undefined where it has none. */
   | { state: 'corrupt'; key: string; reason: string; seen: string | undefined };
+
+export interface ScanOptions {
+  after?: string;
+  upTo?: string;
+  onStray?(stray: Stray): void;
+}
+
+/** An item among a kind's contexts that no reference can name: its key is malformed, or not of that partition. */
+export interface Stray {
+  partition: string;
+  key: string;
+}
 
 export interface ReadResult {
   items: Map<string, StoredItem>;
@@ -195,5 +216,8 @@ export function checkOwner(identity: Identity, wanted: Partial<IdentityOwner>): 
     differences.push(`layout version is ${identity.layoutVersion}, not ${layoutVersion}`);
   }
   if (differences.length === 0) return;
-  throw new StoreError('STORE_FOREIGN', `this table is another's: ${differences.join('; ')}. Nothing was written; point at the right table.`);
+  throw new StoreError(
+    'STORE_FOREIGN',
+    `this table is another's: ${differences.join('; ')}. Nothing was written; point at the right table.`,
+  );
 }

@@ -2,11 +2,11 @@ import { type Context, Hono } from 'hono';
 import { problemContentType } from '../contexts/base/problem.ts';
 import { databaseFault, loggable, toProblem } from './data/errors.ts';
 import { health } from './health.ts';
+import { withDeadline } from './http/deadline.ts';
 import { runRoute } from './http/pipeline.ts';
 import { ProblemError } from './http/problems.ts';
 import { type RequestState, requestIdOf, sourceOf } from './http/request.ts';
 import type { AnyRoute } from './http/route.ts';
-import { withDeadline } from './http/deadline.ts';
 import { openApiDocument } from './reference/document.ts';
 import { referencePage } from './reference/html.ts';
 import { routes as everyRoute } from './routes.ts';
@@ -25,21 +25,34 @@ type Env = { Bindings: Bindings };
  * The hub as one function from request to response: the routes of routes.ts, the pages about it, and around them
  * what every answer has: a request id, a log line, a measurement, and a problem document where something went wrong.
  */
-export function createApp(services: Services, limits: AppLimits, routes: readonly AnyRoute[] = everyRoute): Hono<Env> {
+export function createApp(
+  services: Services,
+  limits: AppLimits,
+  routes: readonly AnyRoute[] = everyRoute,
+): Hono<Env> {
   const app = new Hono<Env>();
   const pages = healthAndReference(services);
-  const answer = (pattern: string, run: (c: Context<Env>, state: RequestState) => Promise<Response> | Response) => {
+  const answer = (
+    pattern: string,
+    run: (c: Context<Env>, state: RequestState) => Promise<Response> | Response,
+  ) => {
     return (c: Context<Env>) => observed(c, pattern, run, services);
   };
 
   let inFlight = 0;
   for (const route of routes) {
     const run = async (c: Context<Env>, state: RequestState) => {
-      if (services.stopping.aborted) throw new ProblemError('STOPPING', { headers: { connection: 'close', 'retry-after': '1' } });
-      if (inFlight >= limits.requestsInFlightMax) throw new ProblemError('OVERLOADED', { headers: { 'retry-after': '1' } });
+      if (services.stopping.aborted)
+        throw new ProblemError('STOPPING', { headers: { connection: 'close', 'retry-after': '1' } });
+      if (inFlight >= limits.requestsInFlightMax)
+        throw new ProblemError('OVERLOADED', { headers: { 'retry-after': '1' } });
       services.metrics.requestsInFlight.set(++inFlight);
       try {
-        return await withDeadline(services.clock, limits.requestTimeoutMs, runRoute(route, c, state, services));
+        return await withDeadline(
+          services.clock,
+          limits.requestTimeoutMs,
+          runRoute(route, c, state, services),
+        );
       } finally {
         services.metrics.requestsInFlight.set(--inFlight);
       }
@@ -48,23 +61,41 @@ export function createApp(services: Services, limits: AppLimits, routes: readonl
   }
   for (const [path, page] of Object.entries(pages)) app.get(path, answer(path, page));
 
-  const known = [...routes, ...Object.keys(pages).map((path) => ({ method: 'GET', path }))].map(({ method, path }) => ({ method, matches: pathPattern(path) }));
-  app.notFound(answer('none', (c) => {
-    const methods = new Set(known.filter(({ matches }) => matches.test(c.req.path)).map(({ method }) => method));
-    if (methods.size === 0) throw new ProblemError('NOT_FOUND', { detail: `There is nothing at this path. /docs lists what there is.` });
-    throw new ProblemError('METHOD_NOT_ALLOWED', { headers: { allow: [...methods].sort().join(', ') } });
-  }));
+  const known = [...routes, ...Object.keys(pages).map((path) => ({ method: 'GET', path }))].map(
+    ({ method, path }) => ({ method, matches: pathPattern(path) }),
+  );
+  app.notFound(
+    answer('none', (c) => {
+      const methods = new Set(
+        known.filter(({ matches }) => matches.test(c.req.path)).map(({ method }) => method),
+      );
+      if (methods.size === 0)
+        throw new ProblemError('NOT_FOUND', {
+          detail: `There is nothing at this path. /docs lists what there is.`,
+        });
+      throw new ProblemError('METHOD_NOT_ALLOWED', { headers: { allow: [...methods].sort().join(', ') } });
+    }),
+  );
   // What the router itself throws, before a handler runs.
-  app.onError((error, c) => answer('none', () => { throw error; })(c));
+  app.onError((error, c) =>
+    answer('none', () => {
+      throw error;
+    })(c),
+  );
   return app;
 }
 
-function healthAndReference(services: Services): Record<string, (c: Context<Env>) => Promise<Response> | Response> {
+function healthAndReference(
+  services: Services,
+): Record<string, (c: Context<Env>) => Promise<Response> | Response> {
   const document = openApiDocument(everyRoute);
   const json = JSON.stringify(document);
   const html = referencePage(document);
   const { healthz, readyz, metrics } = health(services);
-  const htmlHeaders = { 'content-type': 'text/html; charset=utf-8', 'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'" };
+  const htmlHeaders = {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'",
+  };
   return {
     '/healthz': healthz,
     '/readyz': readyz,
@@ -101,16 +132,33 @@ async function observed(
       const level = code === 'INTERNAL' ? 'error' : 'warn';
       log[level]({ requestId: state.requestId, route, code, error: loggable(error) }, 'request failed');
     }
-    if (code === 'DATABASE_UNAVAILABLE' || code === 'INTERNAL') metrics.databaseErrors.inc({ fault: databaseFault(error) });
+    if (code === 'DATABASE_UNAVAILABLE' || code === 'INTERNAL')
+      metrics.databaseErrors.inc({ fault: databaseFault(error) });
   }
   response.headers.set('spokecast-request-id', state.requestId);
   response.headers.set('x-content-type-options', 'nosniff');
   const durationMs = clock.monotonic() - state.startedAt;
   const { method } = c.req;
-  metrics.requests.observe({ method: knownMethod(method), route, status: response.status }, durationMs / 1000);
+  metrics.requests.observe(
+    { method: knownMethod(method), route, status: response.status },
+    durationMs / 1000,
+  );
   if (!route.startsWith('/v1/') && response.status < 400) return response;
   const { requestId, source, actorId } = state;
-  log.info({ requestId, method, route, path: c.req.path.slice(0, 300), status: response.status, code, durationMs: Math.round(durationMs), source, actorId }, 'request');
+  log.info(
+    {
+      requestId,
+      method,
+      route,
+      path: c.req.path.slice(0, 300),
+      status: response.status,
+      code,
+      durationMs: Math.round(durationMs),
+      source,
+      actorId,
+    },
+    'request',
+  );
   return response;
 }
 

@@ -5,8 +5,8 @@ import { isId, newId } from '../contexts/ids.ts';
 import { newSecret, verifierOf } from '../contexts/secrets.ts';
 import { toApplicationKey, withoutUse } from './api/application-keys/application-key.ts';
 import type { Role } from './auth/actor.ts';
-import { inTransaction } from './data/transaction.ts';
 import { writeAudit } from './data/audit.ts';
+import { inTransaction } from './data/transaction.ts';
 import { connect } from './db/client.ts';
 import { checkMigrated } from './db/migrate.ts';
 import { applicationKeys, tenants } from './db/schema.ts';
@@ -32,7 +32,8 @@ export async function createApplicationKey(
   const parsedName = name.safeParse(wanted.name);
   if (!parsedName.success) throw new Error(`the name ${parsedName.error.issues[0]?.message}`);
   const tenantId = wanted.tenantId ?? null;
-  if (tenantId !== null && !isId('tenant', tenantId)) throw new Error(`${JSON.stringify(tenantId)} is not the id of a tenant`);
+  if (tenantId !== null && !isId('tenant', tenantId))
+    throw new Error(`${JSON.stringify(tenantId)} is not the id of a tenant`);
 
   await using database = connect(databaseUrl, { applicationName: 'spokecast application-keys', max: 1 });
   await checkMigrated(database);
@@ -40,13 +41,23 @@ export async function createApplicationKey(
   const secret = newSecret('applicationKey', id, parts.random);
   await inTransaction({ database, ...parts }, async (tx) => {
     if (tenantId !== null) {
-      const [tenant] = await tx.select({ id: tenants.id }).from(tenants).where(eq(tenants.id, tenantId)).for('key share');
+      const [tenant] = await tx
+        .select({ id: tenants.id })
+        .from(tenants)
+        .where(eq(tenants.id, tenantId))
+        .for('key share');
       if (!tenant) throw new Error(`there is no tenant ${tenantId}`);
     }
     const values = { id, role: wanted.role, name: parsedName.data, tenantId, verifier: verifierOf(secret) };
     const [row] = await tx.insert(applicationKeys).values(values).returning();
     const call = { db: tx, actor: { id: 'cli', name: 'cli' }, requestId: 'cli', services: parts };
-    await writeAudit(call, { action: 'create', resourceType: 'application-key', resourceId: id, tenantId, after: withoutUse(toApplicationKey(row!)) });
+    await writeAudit(call, {
+      action: 'create',
+      resourceType: 'application-key',
+      resourceId: id,
+      tenantId,
+      after: withoutUse(toApplicationKey(row!)),
+    });
   });
   return { id, secret };
 }

@@ -1,8 +1,8 @@
 import {
   describeOptions,
   type Environment,
-  option,
   type OptionValues,
+  option,
   parseOptions,
   printableOptions,
   value,
@@ -28,7 +28,12 @@ export const hubOptions = {
     default: '0.0.0.0',
     doc: 'The address to listen on.',
   }),
-  port: option({ env: 'SPOKECAST_PORT', schema: value.integer(0, 65_535), default: '4000', doc: 'The port to listen on; 0 for any free one.' }),
+  port: option({
+    env: 'SPOKECAST_PORT',
+    schema: value.integer(0, 65_535),
+    default: '4000',
+    doc: 'The port to listen on; 0 for any free one.',
+  }),
   logLevel: option({
     env: 'SPOKECAST_LOG_LEVEL',
     schema: value.oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),

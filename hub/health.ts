@@ -18,7 +18,9 @@ export function health(services: Services) {
     async readyz(): Promise<Response> {
       const reason = services.stopping.aborted ? 'The hub is stopping.' : await whyNot();
       if (reason === undefined) return Response.json({ status: 'ready' });
-      return problemResponse(problem(503, 'NOT_READY', 'The hub cannot work', { detail: reason }), { 'retry-after': '1' });
+      return problemResponse(problem(503, 'NOT_READY', 'The hub cannot work', { detail: reason }), {
+        'retry-after': '1',
+      });
     },
 
     async metrics(): Promise<Response> {

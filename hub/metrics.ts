@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 
 /** What the hub counts. One registry a hub, so that two in one process (a test) do not meet. */
 export interface HubMetrics {
@@ -23,7 +23,11 @@ export function createMetrics(options: { process: boolean } = { process: true })
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers,
     }),
-    requestsInFlight: new Gauge({ name: 'spokecast_hub_requests_in_flight', help: 'Requests being answered.', registers }),
+    requestsInFlight: new Gauge({
+      name: 'spokecast_hub_requests_in_flight',
+      help: 'Requests being answered.',
+      registers,
+    }),
     logins: new Counter({
       name: 'spokecast_hub_logins_total',
       help: 'Checks of application keys, by outcome.',

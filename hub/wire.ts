@@ -70,8 +70,10 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     name: 'idempotency clean-up',
     clock,
     everyMs: 10 * 60_000,
-    turn: async () => ((await removeOldAnswers(database.db, cleanupBatch)) === cleanupBatch ? 'again' : undefined),
-    onError: (error) => log.warn({ error: loggable(error) }, 'could not remove old answers of idempotency keys'),
+    turn: async () =>
+      (await removeOldAnswers(database.db, cleanupBatch)) === cleanupBatch ? 'again' : undefined,
+    onError: (error) =>
+      log.warn({ error: loggable(error) }, 'could not remove old answers of idempotency keys'),
   }).start();
 
   return {

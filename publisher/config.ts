@@ -30,7 +30,7 @@ export const publisherOptions = {
   host: option({
     env: 'SPOKECAST_HOST',
     schema: value.text('an address'),
-    default: '127.0.0.1',
+    default: '0.0.0.0',
     doc: 'The address on which health and metrics are served.',
   }),
   port: option({
@@ -111,14 +111,14 @@ export const publisherOptions = {
     default: '3600000',
     doc: 'Milliseconds for which feed entries are kept. A gateway cut off from its store for longer revalidates all it holds.',
   }),
-  databaseConnections: option({
-    env: 'SPOKECAST_DATABASE_CONNECTIONS',
+  databaseConnectionsMax: option({
+    env: 'SPOKECAST_DATABASE_CONNECTIONS_MAX',
     schema: value.integer(2, 200),
     default: '10',
     doc: 'Connections to Postgres for reading and relaying, at the most.',
   }),
-  queueConnections: option({
-    env: 'SPOKECAST_QUEUE_CONNECTIONS',
+  queueConnectionsMax: option({
+    env: 'SPOKECAST_QUEUE_CONNECTIONS_MAX',
     schema: value.integer(10, 1000),
     default: '100',
     doc: 'Connections to Postgres for the queues, at the most, where they live there: two per region listen all the time.',

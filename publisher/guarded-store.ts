@@ -10,7 +10,8 @@ export function guardedStore(store: Store, breaker: Breaker): Store {
     raiseHighWater: (version) => breaker.run(() => store.raiseHighWater(version)),
     read: (refs) => breaker.run(() => store.read(refs)),
     put: (envelope, options) => breaker.run(() => store.put(envelope, options)),
-    scan: (kind, range) => store.scan(kind, range), // a stream: its reader meets the error, and the next call the breaker
+    scan: (kind, options) => store.scan(kind, options), // a stream: its reader meets the error, and the next call the breaker
+    discard: (stray) => breaker.run(() => store.discard(stray)),
     expire: (ref, version) => breaker.run(() => store.expire(ref, version)),
     announce: (announcements, atMs) => breaker.run(() => store.announce(announcements, atMs)),
     readFeed: (after, limit) => breaker.run(() => store.readFeed(after, limit)),

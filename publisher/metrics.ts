@@ -50,8 +50,8 @@ export function publisherMetrics() {
       registers,
     }),
     queueDepth: new Gauge({
-      name: 'spokecast_refresh_jobs_waiting',
-      help: 'Refresh jobs waiting or delayed.',
+      name: 'spokecast_refresh_jobs_unfinished',
+      help: 'Refresh jobs waiting, delayed or at work.',
       labelNames: ['region'],
       registers,
     }),

@@ -16,7 +16,7 @@ import type { Build } from '../hub/db/builders/index.ts';
  * - *raise*: the region's high-water mark goes up before the first put, so that a hub restored from a backup finds
  *   out that the region is ahead of it.
  * - *put*: live contexts in the order tenant, cluster, key; then tombstones in reverse. Each is conditional on its
- *   version (law 2).
+ *   version (law 2). Where a live one fails, those that point at it wait; a revocation does not.
  * - *announce*: what was written, and what was already there: whoever put it may have died before saying so.
  *
  * Doing any of it again is safe. When some puts fail, the others are announced all the same, then the first failure
@@ -59,8 +59,6 @@ export interface PublishOptions {
 
 export class Publisher {
   readonly #options: PublishOptions;
-  /** What the region's mark is known to be at least: batches below it need no write of their own. */
-  #highWater = '' as VersionText;
 
   constructor(options: PublishOptions) {
     this.#options = options;
@@ -76,6 +74,19 @@ export class Publisher {
     return { outcomes, feedNumber };
   }
 
+  /** A tombstone over something the hub has no head of: over what is older, or the very version text `seen`. */
+  async bury(envelope: Envelope, seen: string | undefined): Promise<PutOutcome> {
+    await this.#raise([envelope]);
+    const outcome = await this.#options.store.put(
+      envelope,
+      seen === undefined ? undefined : { replacing: seen },
+    );
+    this.#options.onOutcome(envelope, outcome);
+    const { kind, key, version } = envelope;
+    if (outcome !== 'superseded') await this.announce([{ kind, key, version, tombstone: true }]);
+    return outcome;
+  }
+
   announce(announcements: readonly Announcement[]): Promise<number> {
     return this.#options.store.announce(announcements, this.#options.clock.now());
   }
@@ -87,15 +98,15 @@ export class Publisher {
   ): Promise<{ failure: unknown }> {
     let refs = request.refs;
     for (;;) {
-      const { envelopes, builtAtMs } = await this.#build(refs, outcomes);
-      await this.#raise(envelopes);
-      const { late, failure } = await this.#put(
-        envelopes,
-        builtAtMs,
-        request.replacing,
-        outcomes,
-        announcements,
-      );
+      const { live, gone, builtAtMs } = await this.#build(refs, outcomes);
+      await this.#raise([...live, ...gone].flat());
+      const late: ContextRef[] = [];
+      let failure: unknown;
+      for (const groups of [live, gone]) {
+        const put = await this.#put(groups, builtAtMs, request.replacing, outcomes, announcements);
+        late.push(...put.late);
+        failure ??= put.failure;
+      }
       if (late.length === 0 || failure !== undefined) return { failure };
       refs = late;
     }
@@ -118,17 +129,19 @@ export class Publisher {
           'reason' in build ? build.reason : undefined,
         );
     }
-    return { envelopes: [...groupedByKind(live), ...groupedByKind(gone).reverse()], builtAtMs };
+    return { live: groupedByKind(live), gone: groupedByKind(gone).reverse(), builtAtMs };
   }
 
-  async #raise(groups: readonly Envelope[][]): Promise<void> {
-    let highest = this.#highWater;
-    for (const group of groups) for (const { version } of group) if (version > highest) highest = version;
-    if (highest === this.#highWater) return;
+  /**
+   * Asks the region each time and remembers nothing: a hub may be restored under a publisher that goes on running,
+   * and a table may be made anew.
+   */
+  async #raise(envelopes: readonly Envelope[]): Promise<void> {
+    const highest = envelopes.map(({ version }) => version).reduce(higher, '' as VersionText);
+    if (highest === '') return;
     const outcome = await this.#options.store.raiseHighWater(highest);
-    // Another publisher of this hub may be further, or the hub was restored and the region remembers more.
+    // Something newer was published before, or the hub was restored and the region remembers more.
     if (outcome === 'already-higher') await this.#options.hub.checkNotAhead();
-    this.#highWater = highest;
   }
 
   /** Group by group, each group's puts side by side. `late` are those whose snapshot grew too old to be put. */
@@ -172,6 +185,10 @@ export class Publisher {
     outcomes.set(refText(ref), outcome);
     this.#options.onOutcome(ref, outcome, reason);
   }
+}
+
+function higher(a: VersionText, b: VersionText): VersionText {
+  return b > a ? b : a;
 }
 
 /** One group a kind, in the registry's order, without empty ones. */

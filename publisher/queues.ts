@@ -19,7 +19,10 @@ import pg from 'pg';
  */
 export interface Queues extends AsyncDisposable {
   readonly backend: 'redis' | 'postgres';
-  /** Creates or upgrades what the backend keeps of its own (a schema `bullmq`; nothing on Redis). */
+  /**
+   * Creates or upgrades what the backend keeps of its own (a schema `bullmq`; nothing on Redis).
+   * @throws when the backend cannot be reached.
+   */
   prepare(): Promise<void>;
   queue<Data>(name: string): JobQueue<Data>;
   worker<Data>(
@@ -76,7 +79,8 @@ function redisQueues(url: string, onError: (error: Error) => void): Queues {
   });
   return {
     backend: 'redis',
-    prepare: async () => {},
+    // Until it was there once, everything would wait for it without a word.
+    prepare: async () => void (await producing.ping()),
     ...make,
     async [Symbol.asyncDispose]() {
       producing.disconnect();

@@ -65,6 +65,9 @@ export class Region implements AsyncDisposable {
   readonly #prober: Loop;
   /** Since the region first opened: workers are paused and resumed from then on. */
   #workersRunning = false;
+  /** It was not open, and the sweep that is to find what changed meanwhile is not in its queue yet. */
+  #owesSweep = true;
+  #openSince = Number.POSITIVE_INFINITY;
 
   constructor(options: RegionOptions) {
     const { owner, queues, clock, log, metrics } = options;
@@ -124,6 +127,11 @@ export class Region implements AsyncDisposable {
     return this.#state === 'open' || this.#state === 'opening';
   }
 
+  /** Milliseconds for which it has been open; negative where it is not. */
+  get openForMs(): number {
+    return this.#state === 'open' ? this.#options.clock.monotonic() - this.#openSince : -1;
+  }
+
   start(): void {
     this.#options.metrics.regionState(this.id, this.#state);
     this.#prober.start();
@@ -136,7 +144,18 @@ export class Region implements AsyncDisposable {
   }
 
   async enqueueSweep(data: SweepJob): Promise<void> {
-    await this.#sweepQueue.add('sweep', data, { jobId: data.sweepId, attempts: 1 });
+    // The next in line is a whole interval away, and until a first one succeeds the region's table is not whole.
+    const attempts = data.cause === 'recovery' ? 5 : 1;
+    // One that waits does for all who ask, but one at work may be past what a later one is asked for. Nothing is kept
+    // of a failed one with a row of its own: it would swallow the next of that name.
+    const once = data.sweepId
+      ? { jobId: data.sweepId, removeOnFail: true }
+      : { deduplication: { id: data.cause, keepLastIfActive: true } };
+    await this.#sweepQueue.add('sweep', data, {
+      attempts,
+      backoff: { type: 'exponential', delay: 1000 },
+      ...once,
+    });
   }
 
   /** (Re)creates the repeating sweep. Safe to call again; several publishers share one. */
@@ -149,9 +168,9 @@ export class Region implements AsyncDisposable {
     );
   }
 
-  /** Jobs waiting or delayed, for the metrics. */
-  async queueDepth(): Promise<number> {
-    const counts = await this.#refreshQueue.getJobCounts('waiting', 'prioritized', 'delayed');
+  /** Refresh jobs waiting, delayed or at work. */
+  async jobsUnfinished(): Promise<number> {
+    const counts = await this.#refreshQueue.getJobCounts('waiting', 'prioritized', 'delayed', 'active');
     return Object.values(counts).reduce((sum, count) => sum + count, 0);
   }
 
@@ -204,12 +223,14 @@ export class Region implements AsyncDisposable {
       await store.initialise(owner, { shards: limits.shardsDefault, newIncarnation });
       this.#options.log.info({ region: this.id }, 'the region has a new, empty table; a sweep will fill it');
     }
-    if (this.#state === 'open' && found.outcome === 'identity') return;
+    if (this.#state === 'open' && found.outcome === 'identity' && !this.#owesSweep) return;
+    this.#owesSweep = true;
     await this.#options.hub(store).checkNotAhead();
     this.#breaker.close();
     await this.#resume();
     this.#enter('open');
     await this.enqueueSweep({ cause: 'recovery' });
+    this.#owesSweep = false;
   }
 
   async #resume(): Promise<void> {
@@ -250,6 +271,7 @@ export class Region implements AsyncDisposable {
     if (state === 'open') log.info(fields, 'the region is open');
     else log.error(fields, 'the region is not published to');
     this.#state = state;
+    if (state === 'open') this.#openSince = this.#options.clock.monotonic();
     metrics.regionState(this.id, state);
     if (state === 'open') return;
     if (this.#workersRunning) {

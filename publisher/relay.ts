@@ -3,15 +3,18 @@ import type { Clock } from '../contexts/base/clock.ts';
 import { backoffMs, Loop } from '../contexts/base/loop.ts';
 import { type ContextRef, refText } from '../contexts/kinds/index.ts';
 import { limits } from '../contexts/limits.ts';
-import type { Change } from '../hub/db/outbox.ts';
+import type { Change, Takes } from '../hub/db/outbox.ts';
 import type { RefreshJob } from './jobs.ts';
 
 /**
  * Moves changes from the outbox to the regions' queues.
  *
- * A turn: *claim* rows (a lease, committed before anything else happens) -> *cascade* those that changed a placement
- * (bumps the contexts that follow it; they come back as rows of their own) -> *resolve* which regions hold what
+ * A turn: *claim* rows (a lease, committed before anything else happens) -> *resolve* which regions hold what
  * changed, now that it is committed -> *enqueue* -> *complete* (remove the rows).
+ *
+ * Rows that changed a placement are another relay's, which takes nothing else: it also *cascades* them (bumps the
+ * contexts that follow the placement; they come back as rows of their own), one by one, renewing its lease on the
+ * way. That may take long, or wait for somebody's lock, and revocations do not wait behind it.
  *
  * It may stop anywhere. Before *complete* the rows are still there, and when the lease is over any relay takes them
  * again: jobs may then exist twice, which is harmless, and none is lost. Several relays may run at once.
@@ -19,16 +22,19 @@ import type { RefreshJob } from './jobs.ts';
  * Woken by NOTIFY; the poll is for notifications that were lost.
  */
 export interface RelayPorts {
-  claim(claim: { claimant: string; leaseMs: number; limit: number }): Promise<Change[]>;
-  cascade(change: Change): Promise<void>;
+  claim(claim: { claimant: string; leaseMs: number; limit: number; takes: Takes }): Promise<Change[]>;
+  /** @param onProgress called now and then while it goes on. */
+  cascade(change: Change, onProgress: () => Promise<void>): Promise<void>;
   /** Regions each context is or was lately held in, by `refText`. */
   holders(refs: readonly ContextRef[]): Promise<ReadonlyMap<string, readonly string[]>>;
   enqueue(region: string, jobs: readonly RefreshJob[]): Promise<void>;
   complete(claimant: string, ids: readonly number[]): Promise<void>;
   release(claimant: string, ids: readonly number[]): Promise<void>;
+  renew(claim: { claimant: string; leaseMs: number }, ids: readonly number[]): Promise<void>;
 }
 
 export interface RelayOptions {
+  takes: Takes;
   ports: RelayPorts;
   clock: Clock;
   /** Names this relay in the rows it has claimed; unique among all that run. */
@@ -47,7 +53,7 @@ export class Relay implements AsyncDisposable {
   constructor(options: RelayOptions) {
     this.#options = options;
     this.loop = new Loop({
-      name: 'relay',
+      name: options.takes === 'placements' ? 'placement relay' : 'relay',
       clock: options.clock,
       everyMs: options.pollMs,
       retryMs: (failures) => backoffMs(failures, 100, 5000),
@@ -71,39 +77,62 @@ export class Relay implements AsyncDisposable {
 
   /** One turn; `'again'` while there may be more. */
   async turn(): Promise<'again' | undefined> {
-    const { ports, claimant, leaseMs, claimMax, onRelayed } = this.#options;
-    const claimed = await ports.claim({ claimant, leaseMs, limit: claimMax });
+    const { ports, takes, claimant, leaseMs, claimMax } = this.#options;
+    const claimed = await ports.claim({ claimant, leaseMs, limit: claimMax, takes });
     if (claimed.length === 0) return undefined;
-    const changes = await this.#cascade(claimed);
-    const ids = changes.map((change) => change.id);
+    if (takes === 'placements') {
+      await this.#relayPlacements(claimed);
+      return 'again';
+    }
     try {
-      const jobs = toJobs(changes, await ports.holders(changes));
-      let count = 0;
-      for (const [region, regionJobs] of jobs) {
-        await ports.enqueue(region, regionJobs);
-        count += regionJobs.length;
-      }
-      await ports.complete(claimant, ids);
-      onRelayed(changes.length, count);
+      await this.#complete(claimed, await this.#enqueue(claimed));
     } catch (error) {
+      const ids = claimed.map((change) => change.id);
       await ports.release(claimant, ids).catch(() => {}); // the lease gives them back anyway
       throw error;
     }
     return 'again';
   }
 
-  /** Those whose cascade failed stay leased, so that one bad row is tried again later and holds up no other. */
-  async #cascade(changes: readonly Change[]): Promise<Change[]> {
-    const done: Change[] = [];
-    for (const change of changes) {
+  /** One whose cascade failed stays leased, so that it is tried again later and holds up no other. */
+  async #relayPlacements(claimed: readonly Change[]): Promise<void> {
+    const { ports, onError } = this.#options;
+    const left = claimed.map((change) => change.id);
+    const holdOn = () => ports.renew(this.#options, left);
+    for (const change of claimed) {
       try {
-        if (change.cause === 'placement') await this.#options.ports.cascade(change);
-        done.push(change);
+        // A cluster goes before the keys that point at it, and leaves after them.
+        let jobs = change.tightens ? 0 : await this.#enqueue([change]);
+        await ports.cascade(change, holdOn);
+        if (change.tightens) jobs = await this.#enqueue([change]);
+        await this.#complete([change], jobs);
       } catch (error) {
-        this.#options.onError(error);
+        onError(error);
       }
+      left.shift();
+      if (left.length > 0) await holdOn();
     }
-    return done;
+  }
+
+  /** Returns how many jobs it made. */
+  async #enqueue(changes: readonly Change[]): Promise<number> {
+    const { ports } = this.#options;
+    const jobs = toJobs(changes, await ports.holders(changes));
+    let count = 0;
+    for (const [region, regionJobs] of jobs) {
+      await ports.enqueue(region, regionJobs);
+      count += regionJobs.length;
+    }
+    return count;
+  }
+
+  async #complete(changes: readonly Change[], jobs: number): Promise<void> {
+    const { ports, claimant, onRelayed } = this.#options;
+    await ports.complete(
+      claimant,
+      changes.map((change) => change.id),
+    );
+    onRelayed(changes.length, jobs);
   }
 }
 

@@ -8,7 +8,14 @@ import { buildContexts, holdersOf } from '../hub/db/builders/index.ts';
 import { cascadePlacement } from '../hub/db/cascade.ts';
 import { connect, type Database } from '../hub/db/client.ts';
 import { trimLedger } from '../hub/db/housekeeping.ts';
-import { claimChanges, completeChanges, outboxBacklog, releaseChanges } from '../hub/db/outbox.ts';
+import {
+  claimChanges,
+  completeChanges,
+  outboxBacklog,
+  releaseChanges,
+  renewChanges,
+  type Takes,
+} from '../hub/db/outbox.ts';
 import { regions as regionsTable } from '../hub/db/schema.ts';
 import {
   failAbandonedSweeps,
@@ -52,14 +59,14 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
   const metrics = publisherMetrics();
   const database = connect(config.databaseUrl, {
     applicationName: 'spokecast publisher',
-    max: config.databaseConnections,
+    max: config.databaseConnectionsMax,
   });
   const { db } = database;
   const warn = (what: string) => (error: unknown) => log.warn({ err: error }, what);
   const queues = openQueues({
     redisUrl: config.redisUrl,
     databaseUrl: config.databaseUrl,
-    connectionsMax: config.queueConnections,
+    connectionsMax: config.queueConnectionsMax,
     onError: warn('the job queues have trouble'),
   });
   let hubId = '';
@@ -104,26 +111,37 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       }),
   });
 
-  const relay = new Relay({
-    clock,
-    claimant: Buffer.from(random.bytes(9)).toString('base64url'),
-    leaseMs: config.relayLeaseMs,
-    pollMs: config.relayPollMs,
-    claimMax: 500,
-    ports: {
-      claim: (claim) => claimChanges(db, claim),
-      cascade: (change) => cascadePlacement(db, change.key, { tightens: change.tightens, chunk: 500 }),
-      holders: (refs) => holdersOf(db, refs),
-      enqueue: (region, jobs) => regions.enqueueRefresh(region, jobs),
-      complete: (claimant, ids) => completeChanges(db, claimant, ids),
-      release: (claimant, ids) => releaseChanges(db, claimant, ids),
-    },
-    onRelayed: (rows) => metrics.relayedRows.inc(rows),
-    onError: (error) => {
-      metrics.relayErrors.inc();
-      log.error({ err: error }, 'outbox rows could not be relayed; they are tried again');
-    },
-  });
+  const makeRelay = (takes: Takes, claimMax: number) =>
+    new Relay({
+      takes,
+      clock,
+      claimant: Buffer.from(random.bytes(9)).toString('base64url'),
+      leaseMs: config.relayLeaseMs,
+      pollMs: config.relayPollMs,
+      claimMax,
+      ports: {
+        claim: (claim) => claimChanges(db, claim),
+        cascade: (change, onProgress) =>
+          cascadePlacement(db, change.key, { tightens: change.tightens, chunk: 500, onProgress }),
+        holders: (refs) => holdersOf(db, refs),
+        enqueue: (region, jobs) => regions.enqueueRefresh(region, jobs),
+        complete: (claimant, ids) => completeChanges(db, claimant, ids),
+        release: (claimant, ids) => releaseChanges(db, claimant, ids),
+        renew: (claim, ids) => renewChanges(db, claim, ids),
+      },
+      onRelayed: (rows) => metrics.relayedRows.inc(rows),
+      onError: (error) => {
+        metrics.relayErrors.inc();
+        log.error({ err: error }, 'outbox rows could not be relayed; they are tried again');
+      },
+    });
+
+  const relay = makeRelay('all-else', 500);
+  const placementRelay = makeRelay('placements', 1);
+  const wakeRelays = () => {
+    relay.wake();
+    placementRelay.wake();
+  };
 
   const requests = new Loop({
     name: 'sweep requests',
@@ -149,7 +167,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       for (const region of regions.all()) {
         const ageMs = await lastSweepAgeMs(db, region.id);
         if (ageMs !== undefined) metrics.sweepAgeSeconds.set({ region: region.id }, ageMs / 1000);
-        if (region.state === 'open' && (ageMs ?? 0) > 2 * config.sweepEveryMs + 30_000) {
+        if (region.state === 'open' && (ageMs ?? region.openForMs) > 2 * config.sweepEveryMs + 30_000) {
           log.warn(
             { region: region.id, ageMs },
             'no sweep was completed for too long; its schedule is made again',
@@ -171,13 +189,13 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     onError: warn('the ledger could not be trimmed'),
   });
 
-  const loops = [relay.loop, regions.loop, requests, watchdog, housekeeping];
+  const loops = [relay.loop, placementRelay.loop, regions.loop, requests, watchdog, housekeeping];
 
   const health = (): PublisherHealth => ({
     reasons: [
-      ...(relay.loop.ageMs() > 10_000
-        ? [`the relay has not succeeded for ${Math.round(relay.loop.ageMs() / 1000)} s`]
-        : []),
+      ...[relay.loop, placementRelay.loop]
+        .filter((loop) => loop.ageMs() > 10_000)
+        .map((loop) => `the ${loop.name} has not succeeded for ${Math.round(loop.ageMs() / 1000)} s`),
       ...(hubId === '' ? ['not started'] : []),
     ],
     queueBackend: queues.backend,
@@ -191,7 +209,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       metrics.outboxRows.set(backlog.rows);
       metrics.outboxAgeSeconds.set(backlog.oldestMs / 1000);
       for (const region of regions.all())
-        metrics.queueDepth.set({ region: region.id }, await region.queueDepth());
+        metrics.queueDepth.set({ region: region.id }, await region.jobsUnfinished());
     } catch {
       // The age of the loops tells that the database or the queues are gone; what they held last stays shown.
     }
@@ -219,10 +237,11 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       );
       await database.sql.listen(
         'spokecast_outbox',
-        () => relay.wake(),
-        () => relay.wake(),
+        () => wakeRelays(),
+        () => wakeRelays(),
       );
       relay.start();
+      placementRelay.start();
       requests.start();
       watchdog.start();
       housekeeping.start();
@@ -230,6 +249,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     async [Symbol.asyncDispose]() {
       await Promise.all([
         relay[Symbol.asyncDispose](),
+        placementRelay[Symbol.asyncDispose](),
         requests.stop(),
         watchdog.stop(),
         housekeeping.stop(),

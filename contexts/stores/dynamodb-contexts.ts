@@ -6,7 +6,15 @@ import { isContextKey } from '../keys.ts';
 import { type ContextRef, type KindName, refText } from '../kinds/index.ts';
 import { limits } from '../limits.ts';
 import type { VersionText } from '../revision.ts';
-import { type Identity, type PutOutcome, type ReadResult, type StoredItem, StoreError } from '../store.ts';
+import {
+  type Identity,
+  type PutOutcome,
+  type ReadResult,
+  type ScanOptions,
+  type StoredItem,
+  StoreError,
+  type Stray,
+} from '../store.ts';
 import { slices, untilProcessed } from './dynamodb-batches.ts';
 import type { IdentityItem } from './dynamodb-identity.ts';
 import { contextItem, contextKey, contextPartition, decodeContext, identityKey } from './dynamodb-items.ts';
@@ -133,10 +141,10 @@ export class ContextItems {
     return same ? 'duplicate' : 'superseded';
   }
 
-  async *scan(kind: KindName, range: { after?: string; upTo?: string } = {}): AsyncIterable<StoredItem> {
+  async *scan(kind: KindName, options: ScanOptions = {}): AsyncIterable<StoredItem> {
     this.#identity.adopt(undefined); // read afresh: a sweep is what mends a table that was made anew
     const { shards } = await this.#identity.require();
-    const { after, upTo } = range;
+    const { after, upTo, onStray } = options;
     if (after !== undefined && upTo !== undefined && after >= upTo) return;
     const limit = Math.ceil(scanPageItems / shards);
     const partitions = Array.from({ length: shards }, (_, shard) => (startAt: Key | undefined) => {
@@ -150,7 +158,16 @@ export class ContextItems {
     for await (const item of mergedByKey(partitions)) {
       const decoded = decodeContext(kind, item, shards);
       if (decoded) yield decoded;
+      else onStray?.({ partition: itemKey(item).pk, key: itemKey(item).sk });
     }
+  }
+
+  async discard({ partition, key }: Stray): Promise<void> {
+    await untilProcessed(
+      [{ pk: partition, sk: key }],
+      (keys) => this.#table.removeBatch(keys),
+      this.#waiting,
+    );
   }
 
   async expire(ref: ContextRef, version: VersionText): Promise<'removed' | 'changed'> {

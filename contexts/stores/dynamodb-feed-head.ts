@@ -8,7 +8,7 @@ import {
   feedHeadKey,
   feedPartition,
 } from './dynamodb-items.ts';
-import { type DynamoTable, type Item, number as numeric, text } from './dynamodb-table.ts';
+import { type DynamoTable, number as numeric, text } from './dynamodb-table.ts';
 
 /** The feed's head item: where the feed stands, which feed it is, and how far it was trimmed. It never expires. */
 export class FeedHeadKeeper {
@@ -59,7 +59,7 @@ export class FeedHeadKeeper {
   async raise(to: FeedHead): Promise<'counts' | 'trimmed' | 'other-feed'> {
     const { incarnation, number } = to;
     const written = await this.#table.update(feedHeadKey, 'SET n = :n', {
-      expression: 'inc = :inc AND n < :n AND (attribute_not_exists(f) OR f < :n)',
+      expression: 'inc = :inc AND n < :n', // and so above the floor, which is never above n
       values: { ':inc': text(incarnation), ':n': numeric(number) },
     });
     if (written.outcome === 'done') return 'counts';

@@ -39,8 +39,8 @@ const readPagesMax = 10;
  * - *The put's answer was lost* and the SDK tried again: n+1 exists, by us, and we go on behind it. The same
  *   announcements twice do no harm; a gap would.
  * - *We slept so long that n+1 was appended, read and trimmed* by others, and put it once more, below everyone's
- *   watermark, where nobody will read it. Trimming first raises a *floor* in the head item, and raising the head
- *   demands that the floor is below our entry. So it fails, and the announcements are appended again.
+ *   watermark, where nobody will read it. Trimming first raises a *floor* in the head item; raising the head finds
+ *   others further, looks, finds the floor at or above our entry, and the announcements are appended again.
  * - *The table was made anew* and n belongs to the old feed. Raising the head demands the feed's incarnation; it
  *   fails, the stray entry is removed, and the announcements are appended to the new feed. A reader that comes
  *   between drops what stands above the head without a connection to it.

@@ -14,8 +14,10 @@ import type {
   IdentityOwner,
   PutOutcome,
   ReadResult,
+  ScanOptions,
   Store,
   StoredItem,
+  Stray,
 } from '../store.ts';
 import { ContextItems } from './dynamodb-contexts.ts';
 import { Feed } from './dynamodb-feed.ts';
@@ -68,8 +70,12 @@ export class TableStore implements Store {
     return this.#contexts.put(envelope, options);
   }
 
-  scan(kind: KindName, range?: { after?: string; upTo?: string }): AsyncIterable<StoredItem> {
-    return this.#contexts.scan(kind, range);
+  scan(kind: KindName, options?: ScanOptions): AsyncIterable<StoredItem> {
+    return this.#contexts.scan(kind, options);
+  }
+
+  discard(stray: Stray): Promise<void> {
+    return this.#contexts.discard(stray);
   }
 
   expire(ref: ContextRef, version: VersionText): Promise<'removed' | 'changed'> {

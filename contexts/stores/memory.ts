@@ -18,9 +18,11 @@ import {
   layoutVersion,
   type PutOutcome,
   type ReadResult,
+  type ScanOptions,
   type Store,
   type StoredItem,
   StoreError,
+  type Stray,
 } from '../store.ts';
 import { MemoryTable, type RawContext } from './memory-table.ts';
 import { refuseOversize } from './oversize.ts';
@@ -120,9 +122,12 @@ export class MemoryStore implements Store {
     return same ? 'duplicate' : 'superseded';
   }
 
-  async *scan(kind: KindName, range: { after?: string; upTo?: string } = {}): AsyncIterable<StoredItem> {
+  async *scan(kind: KindName, options: ScanOptions = {}): AsyncIterable<StoredItem> {
     this.#requireIdentity();
-    const { after, upTo } = range;
+    const { after, upTo, onStray } = options;
+    for (const raw of this.table.contexts.values()) {
+      if (raw.kind === kind && !isContextKey(raw.key)) onStray?.({ partition: kind, key: raw.key });
+    }
     const keys = [...this.table.contexts.values()]
       .filter((raw) => raw.kind === kind && isContextKey(raw.key))
       .map((raw) => raw.key)
@@ -132,6 +137,11 @@ export class MemoryStore implements Store {
       const raw = this.table.raw({ kind, key }); // as of now, not of the scan's start: pages are read late
       if (raw) yield toItem(raw);
     }
+  }
+
+  async discard({ partition, key }: Stray): Promise<void> {
+    this.#requireIdentity();
+    this.table.contexts.delete(`${partition}/${key}`);
   }
 
   async expire(ref: ContextRef, version: VersionText): Promise<'removed' | 'changed'> {

@@ -4,7 +4,8 @@ export const roles = ['owner', 'admin', 'viewer'] as const;
 export type Role = (typeof roles)[number];
 
 export const role = z.enum(roles, 'must be owner, admin or viewer').openapi({
-  description: '`owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading.',
+  description:
+    '`owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading.',
 });
 
 /** Who makes a request: an application key that was found valid. */

@@ -7,13 +7,25 @@ import type { Services } from '../services.ts';
 import type { Actor } from './actor.ts';
 import type { KeyRow } from './key-cache.ts';
 
-export type LoginOutcome = 'valid' | 'absent' | 'malformed' | 'unknown' | 'wrong' | 'disabled' | 'expired' | 'limited';
+export type LoginOutcome =
+  | 'valid'
+  | 'absent'
+  | 'malformed'
+  | 'unknown'
+  | 'wrong'
+  | 'disabled'
+  | 'expired'
+  | 'limited';
 
 /**
  * Finds out whose request it is.
  * @throws ProblemError 401 or 429. Only who holds the right secret is told that a key is disabled or expired.
  */
-export async function authenticate(authorization: string | undefined, source: string, services: Services): Promise<Actor> {
+export async function authenticate(
+  authorization: string | undefined,
+  source: string,
+  services: Services,
+): Promise<Actor> {
   const { logins, metrics } = services;
   if (authorization === undefined) return refuse('absent', 'Send `authorization: Bearer <application key>`.');
   const secret = /^Bearer +([^\s]+) *$/i.exec(authorization)?.[1] ?? '';
@@ -22,7 +34,8 @@ export async function authenticate(authorization: string | undefined, source: st
   let row: KeyRow | undefined;
   if (id !== undefined) {
     const remembered = services.keys.peek(id);
-    if (remembered === 'unknown' && logins.lookupWaitMs(source, id) > 0) return limited(logins.lookupWaitMs(source, id));
+    if (remembered === 'unknown' && logins.lookupWaitMs(source, id) > 0)
+      return limited(logins.lookupWaitMs(source, id));
     row = remembered === 'unknown' ? await services.keys.get(id) : remembered;
   }
 
@@ -57,7 +70,12 @@ const refusals = {
   expired: 'This application key has expired.',
 } as const;
 
-function judge(secret: string, id: string | undefined, row: KeyRow | undefined, now: number): 'valid' | keyof typeof refusals {
+function judge(
+  secret: string,
+  id: string | undefined,
+  row: KeyRow | undefined,
+  now: number,
+): 'valid' | keyof typeof refusals {
   if (id === undefined) return 'malformed';
   if (!row) return 'unknown';
   if (!verifierMatches(secret, row.verifier)) return 'wrong';
@@ -75,5 +93,7 @@ function noteUse(row: KeyRow, { database, keys, log }: Services): void {
     .update(applicationKeys)
     .set({ lastUsedAt: sql`now()`, updatedAt: sql`${applicationKeys.updatedAt}` })
     .where(and(eq(id, row.id), stale))
-    .then(undefined, (error) => log.warn({ error: loggable(error) }, 'could not note the use of an application key'));
+    .then(undefined, (error) =>
+      log.warn({ error: loggable(error) }, 'could not note the use of an application key'),
+    );
 }

@@ -17,7 +17,12 @@ export interface AuditEntry {
 
 /** Writes the entry in the transaction of what it tells of: neither is there without the other. */
 export async function writeAudit(
-  call: { db: Queryable; actor: Pick<Actor, 'id' | 'name'>; requestId: string; services: Pick<Services, 'clock' | 'random'> },
+  call: {
+    db: Queryable;
+    actor: Pick<Actor, 'id' | 'name'>;
+    requestId: string;
+    services: Pick<Services, 'clock' | 'random'>;
+  },
   entry: AuditEntry,
 ): Promise<void> {
   const { clock, random } = call.services;

@@ -60,5 +60,11 @@ export function toProblem(error: unknown): ProblemError {
 /** An error as it may be logged: without a statement's parameters (law 10). */
 export function loggable(error: unknown): Record<string, unknown> {
   const root = rootOf(error);
-  return { name: root.name, code: root.code, message: root.message, stack: root.stack, constraint: root.constraint_name };
+  return {
+    name: root.name,
+    code: root.code,
+    message: root.message,
+    stack: root.stack,
+    constraint: root.constraint_name,
+  };
 }

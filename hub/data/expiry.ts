@@ -10,7 +10,8 @@ import { blame } from '../http/problems.ts';
 export function checkedExpiry(text: string | null | undefined, clock: Clock): string | null | undefined {
   if (text === undefined || text === null) return text;
   const ms = Date.parse(text);
-  if (!(ms > clock.now())) blame('VALIDATION_FAILED', '/expiresAt', 'must be in the future; to end a key now, DELETE it');
+  if (!(ms > clock.now()))
+    blame('VALIDATION_FAILED', '/expiresAt', 'must be in the future; to end a key now, DELETE it');
   return timestamp(ms);
 }
 

@@ -11,22 +11,36 @@ import { agentKeys, heads, holdings, outbox } from './schema.ts';
  * Called by the relay after the placement's transaction committed, so it sees what that transaction and every one
  * before it made; what commits later carries outbox rows of its own, which are resolved later still. In either
  * order of commits one of the two sees the other. Safe to repeat: a repetition draws revisions once more.
+ *
+ * In the order of publishing: a region gets the tenant before the keys that point at it, and loses the keys first.
+ * `onProgress` is called between the steps, so that the caller can hold on to its lease. A lock that somebody else
+ * holds for longer than `lockTimeoutMs` makes it throw: a forgotten session in `psql` must not hold up the relay.
  */
 export async function cascadePlacement(
   db: Queryable,
   clusterId: string,
-  options: { tightens: boolean; chunk: number },
+  options: CascadeOptions,
 ): Promise<void> {
+  if (!options.tightens) await cascadeToTenant(db, clusterId, options);
   await cascadeToKeys(db, clusterId, options);
-  await cascadeToTenant(db, clusterId, options.tightens);
+  if (options.tightens) await cascadeToTenant(db, clusterId, options);
+}
+
+export interface CascadeOptions {
+  tightens: boolean;
+  /** Keys a transaction bumps. */
+  chunk: number;
+  /** Milliseconds to wait for a lock; default 2,000. */
+  lockTimeoutMs?: number;
+  onProgress?(): Promise<void>;
+}
+
+async function limitLocks(tx: Queryable, options: CascadeOptions): Promise<void> {
+  await tx.execute(sql`select set_config('lock_timeout', ${String(options.lockTimeoutMs ?? 2000)}, true)`);
 }
 
 /** In key order, a chunk a transaction: no lock is held for long, and no two relays lock in opposite orders. */
-async function cascadeToKeys(
-  db: Queryable,
-  clusterId: string,
-  options: { tightens: boolean; chunk: number },
-): Promise<void> {
+async function cascadeToKeys(db: Queryable, clusterId: string, options: CascadeOptions): Promise<void> {
   let after = '';
   for (;;) {
     const rows = await db
@@ -38,6 +52,7 @@ async function cascadeToKeys(
     if (rows.length === 0) return;
     const keys = textArray(rows.map((row) => row.id));
     await db.transaction(async (tx) => {
+      await limitLocks(tx, options);
       await tx.execute(sql`select touch_heads('agent-key', ${keys}, null)`);
       await tx.execute(sql`
         insert into ${outbox} (kind, key, regions, cause, tightens)
@@ -45,6 +60,7 @@ async function cascadeToKeys(
       await notifyOutbox(tx);
     });
     after = rows.at(-1)!.id;
+    await options.onProgress?.();
   }
 }
 
@@ -52,18 +68,27 @@ async function cascadeToKeys(
  * The tenant enters a region with its first cluster and leaves with its last. It is bumped unless every region of
  * this cluster has another of the tenant's clusters whose own placement was already *settled*, that is, bumped for:
  * creating the thousandth cluster in a region then costs no write of the tenant.
+ *
+ * Settled must be the truth, or two clusters rely on each other and nobody bumps. So the placements that are judged
+ * are locked first, and those alone are marked: one that is added meanwhile is left to its own cascade.
  */
-async function cascadeToTenant(db: Queryable, clusterId: string, tightens: boolean): Promise<void> {
+async function cascadeToTenant(db: Queryable, clusterId: string, options: CascadeOptions): Promise<void> {
+  const { tightens } = options;
   await db.transaction(async (tx) => {
-    const [found] = await tx.execute<{ tenant_id: string; unsettled: boolean }>(sql`
-      select h.tenant_id, bool_or(h.until is null and not exists (
+    await limitLocks(tx, options);
+    const held = await tx.execute<{ tenant_id: string; region: string; live: boolean }>(sql`
+      select tenant_id, region, until is null as live from ${holdings}
+      where cluster_id = ${clusterId} order by region for update`);
+    if (held.length === 0) return;
+    const tenantId = held[0]!.tenant_id;
+    const live = textArray(held.filter((row) => row.live).map((row) => row.region));
+    const [found] = await tx.execute<{ unsettled: boolean }>(sql`
+      select exists (
+        select from unnest(${live}) as placed (region) where not exists (
           select from ${holdings} other
-          where other.tenant_id = h.tenant_id and other.region = h.region and other.settled
-            and other.until is null and other.cluster_id <> h.cluster_id)) as unsettled
-      from ${holdings} h where h.cluster_id = ${clusterId} group by h.tenant_id`);
-    if (!found) return;
-    const tenantId = found.tenant_id;
-    if (tightens || found.unsettled) {
+          where other.tenant_id = ${tenantId} and other.region = placed.region and other.settled
+            and other.until is null and other.cluster_id <> ${clusterId})) as unsettled`);
+    if (tightens || found!.unsettled) {
       await tx.execute(sql`
         select touch_heads('tenant', array(select key from ${heads} where kind = 'tenant' and key = ${tenantId}), null)`);
       await tx.execute(sql`
@@ -71,8 +96,8 @@ async function cascadeToTenant(db: Queryable, clusterId: string, tightens: boole
         values ('tenant', ${tenantId}, regions_of_tenant(${tenantId}), 'dependent', ${tightens})`);
       await notifyOutbox(tx);
     }
-    await tx.execute(
-      sql`update ${holdings} set settled = true where cluster_id = ${clusterId} and until is null`,
-    );
+    await tx.execute(sql`
+      update ${holdings} set settled = true where cluster_id = ${clusterId} and region = any(${live})`);
   });
+  await options.onProgress?.();
 }

@@ -10,5 +10,6 @@ export async function trimLedger(db: Queryable): Promise<void> {
   await db.execute(sql`delete from ${holdings} where until < now() - interval '2 days'`);
   await db.execute(sql`
     delete from ${sweeps} s where s.requested_at < now() - interval '30 days'
-      and exists (select from ${sweeps} later where later.region = s.region and later.status = 'completed' and later.finished_at > s.requested_at)`);
+      and exists (select from ${sweeps} later where later.region = s.region and later.status = 'completed'
+        and later.id <> s.id and later.finished_at > coalesce(s.finished_at, s.requested_at))`);
 }

@@ -13,6 +13,12 @@ export interface Change extends ContextRef {
   createdAtMs: number;
 }
 
+/**
+ * Placements are relayed by a loop of their own: cascading one may take long, or wait for a lock, and no other
+ * change is to wait for that.
+ */
+export type Takes = 'placements' | 'all-else';
+
 /** How much waits to be relayed, and for how long its oldest row has. */
 export interface OutboxBacklog {
   rows: number;
@@ -26,7 +32,7 @@ export interface OutboxBacklog {
  */
 export async function claimChanges(
   db: Queryable,
-  claim: { claimant: string; leaseMs: number; limit: number },
+  claim: { claimant: string; leaseMs: number; limit: number; takes: Takes },
 ): Promise<Change[]> {
   const rows = await db.execute<{
     id: string;
@@ -37,12 +43,15 @@ export async function claimChanges(
     tightens: boolean;
     created_at_ms: string;
   }>(sql`
+    with free as materialized (
+      select id from ${outbox}
+      where (cause = 'placement') = ${claim.takes === 'placements'}
+        and (claimed_until is null or claimed_until < clock_timestamp())
+      order by tightens desc, id limit ${claim.limit} for update skip locked
+    )
     update ${outbox} o
     set claimed_by = ${claim.claimant}, claimed_until = clock_timestamp() + ${claim.leaseMs} * interval '1 millisecond'
-    from (
-      select id from ${outbox} where claimed_until is null or claimed_until < clock_timestamp()
-      order by tightens desc, id limit ${claim.limit} for update skip locked
-    ) free
+    from free
     where o.id = free.id
     returning o.id, o.kind, o.key, o.regions, o.cause, o.tightens,
       floor(extract(epoch from o.created_at) * 1000) as created_at_ms`);
@@ -58,6 +67,17 @@ export async function completeChanges(
   ids: readonly number[],
 ): Promise<void> {
   await db.execute(sql`delete from ${outbox} where id = any(${idArray(ids)}) and claimed_by = ${claimant}`);
+}
+
+/** Holds on to rows for another `leaseMs`: what takes longer than a lease would be done again, side by side. */
+export async function renewChanges(
+  db: Queryable,
+  claim: { claimant: string; leaseMs: number },
+  ids: readonly number[],
+): Promise<void> {
+  await db.execute(sql`
+    update ${outbox} set claimed_until = clock_timestamp() + ${claim.leaseMs} * interval '1 millisecond'
+    where id = any(${idArray(ids)}) and claimed_by = ${claim.claimant}`);
 }
 
 /** Gives rows back before their lease is over: their jobs could not be made. */

@@ -66,7 +66,7 @@ export async function completeSweep(
 ): Promise<void> {
   await db.execute(sql`
     update ${sweeps} set status = 'completed', finished_at = clock_timestamp(), progressed_at = clock_timestamp(),
-      counts = ${JSON.stringify(counts)}::jsonb, mark = ${reached.mark}::text::xid8, tail = ${JSON.stringify(reached.tail)}::jsonb
+      error = null, counts = ${JSON.stringify(counts)}::jsonb, mark = ${reached.mark}::text::xid8, tail = ${JSON.stringify(reached.tail)}::jsonb
     where id = ${id}`);
 }
 
@@ -115,8 +115,9 @@ export async function changedSince(
     mark: string;
   }>(sql`
     select h.kind, h.key, h.revision::text as revision, h.changed_xid >= s.xmin as beyond, s.xmin::text as mark
-    from (select pg_snapshot_xmin(pg_current_snapshot()) as xmin) s
+    from (select pg_snapshot_xmin(pg_current_snapshot()) as xmin, pg_snapshot_xmax(pg_current_snapshot()) as xmax) s
     left join ${heads} h on h.changed_xid >= ${mark}::text::xid8
+      and h.changed_xid < s.xmax -- beyond it are numbers of another database, whose dump was loaded here
     order by h.deleted desc, h.kind, h.key`);
   const changed = rows
     .filter((row) => row.key !== null)

@@ -15,7 +15,8 @@ export async function readJson(request: Request): Promise<unknown> {
   const announced = request.headers.get('content-length');
   if (announced !== null && Number(announced) > bodyBytesMax) tooLarge();
   const encoding = request.headers.get('content-encoding');
-  if (encoding !== null && encoding.toLowerCase() !== 'identity') fail('UNSUPPORTED_MEDIA_TYPE', 'Compressed bodies are not read.');
+  if (encoding !== null && encoding.toLowerCase() !== 'identity')
+    fail('UNSUPPORTED_MEDIA_TYPE', 'Compressed bodies are not read.');
   if (request.body === null || announced === '0') return undefined;
   const type = request.headers.get('content-type');
   const typed = type !== null && jsonTypes.test(type);

@@ -9,7 +9,10 @@ export async function withDeadline<Result>(clock: Clock, ms: number, work: Promi
   const done = new AbortController();
   const late = clock.sleep(ms, done.signal).then(() => {
     if (done.signal.aborted) return work;
-    throw new ProblemError('DATABASE_UNAVAILABLE', { detail: `No answer within ${ms} ms. Whether a change was made is unknown.`, headers: { 'retry-after': '1' } });
+    throw new ProblemError('DATABASE_UNAVAILABLE', {
+      detail: `No answer within ${ms} ms. Whether a change was made is unknown.`,
+      headers: { 'retry-after': '1' },
+    });
   });
   try {
     return await Promise.race([work, late]);

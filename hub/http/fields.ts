@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { idPrefixes, type IdOf } from '../../contexts/ids.ts';
+import { type IdOf, idPrefixes } from '../../contexts/ids.ts';
 
 /** Fields that several resources share. Each schema says what is wrong in words that fit behind the field's name. */
 
@@ -20,7 +20,10 @@ export const name = z
 export function idOf(of: IdOf) {
   return z
     .string()
-    .regex(new RegExp(`^${idPrefixes[of]}_[0-9a-hjkmnp-tv-z]{26}$`), `must be an id like ${idPrefixes[of]}_...`)
+    .regex(
+      new RegExp(`^${idPrefixes[of]}_[0-9a-hjkmnp-tv-z]{26}$`),
+      `must be an id like ${idPrefixes[of]}_...`,
+    )
     .openapi({ example: `${idPrefixes[of]}_01k9c0v8w1e4qafk3s7m2t6xhz` });
 }
 
@@ -34,7 +37,10 @@ export function httpUrl(description: string) {
   return z
     .string()
     .max(2048, 'must have at most 2048 characters')
-    .refine(isPlainHttpUrl, 'must be a URL that starts with http:// or https://, without credentials, query or fragment')
+    .refine(
+      isPlainHttpUrl,
+      'must be a URL that starts with http:// or https://, without credentials, query or fragment',
+    )
     .openapi({ format: 'uri', description });
 }
 
@@ -44,7 +50,8 @@ const publishable = z.url({ protocol: /^https?$/ });
 function isPlainHttpUrl(text: string): boolean {
   const url = URL.parse(text);
   if (!url || !/^https?:\/\//i.test(text) || /[\s\\]/.test(text)) return false;
-  const plain = !url.username && !url.password && !text.includes('?') && !text.includes('#') && !text.includes('@');
+  const plain =
+    !url.username && !url.password && !text.includes('?') && !text.includes('#') && !text.includes('@');
   return plain && publishable.safeParse(text).success;
 }
 
@@ -53,8 +60,16 @@ const settingsBytesMax = 32 * 1024;
 /** Whatever the cluster's metadata store wants to know; bounded so that the context it ends up in keeps its limit. */
 export const settings = z
   .record(z.string().max(200), z.json())
-  .refine((value) => Buffer.byteLength(JSON.stringify(value)) <= settingsBytesMax, `must have at most ${settingsBytesMax} bytes as JSON`)
-  .openapi({ type: 'object', additionalProperties: true, description: 'Opaque to Spokecast; handed to gateways. At most 32 KiB.', example: { tier: 'gold' } });
+  .refine(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= settingsBytesMax,
+    `must have at most ${settingsBytesMax} bytes as JSON`,
+  )
+  .openapi({
+    type: 'object',
+    additionalProperties: true,
+    description: 'Opaque to Spokecast; handed to gateways. At most 32 KiB.',
+    example: { tier: 'gold' },
+  });
 
 /** When a key stops to work. */
 export const expiresAt = z.iso

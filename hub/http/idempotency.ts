@@ -33,7 +33,9 @@ const keyPattern = /^[\x21-\x7e]{1,255}$/;
 /** @throws ProblemError 400 where the header's value is no key. */
 export function checkIdempotencyKey(key: string): void {
   if (keyPattern.test(key)) return;
-  fail('VALIDATION_FAILED', { errors: [{ pointer: '', detail: 'idempotency-key must have 1 to 255 visible ASCII characters' }] });
+  fail('VALIDATION_FAILED', {
+    errors: [{ pointer: '', detail: 'idempotency-key must have 1 to 255 visible ASCII characters' }],
+  });
 }
 
 /** The same for the same request only: method, path and what was read from the body. */
@@ -60,7 +62,11 @@ export async function claimOrReplay(tx: Queryable, claim: IdempotencyClaim): Pro
 }
 
 /** Keeps the answer for those who ask again. */
-export async function keepAnswer(tx: Queryable, claim: IdempotencyClaim, { status, body, etag }: KeptAnswer): Promise<void> {
+export async function keepAnswer(
+  tx: Queryable,
+  claim: IdempotencyClaim,
+  { status, body, etag }: KeptAnswer,
+): Promise<void> {
   await tx.update(idempotencyKeys).set({ status, body: { body, etag } }).where(isRow(claim));
 }
 
@@ -79,5 +85,8 @@ export async function removeOldAnswers(db: Queryable, limit: number): Promise<nu
 }
 
 function isRow(claim: IdempotencyClaim) {
-  return and(eq(idempotencyKeys.applicationKeyId, claim.applicationKeyId), eq(idempotencyKeys.key, claim.key));
+  return and(
+    eq(idempotencyKeys.applicationKeyId, claim.applicationKeyId),
+    eq(idempotencyKeys.key, claim.key),
+  );
 }

@@ -29,7 +29,9 @@ export function pointerStep(name: PropertyKey): string {
 /** Walks without recursion: what is nested too deep must not overflow the stack that finds it out. */
 function unusableParts(root: unknown): { pointer: string; detail: string }[] {
   const errors: { pointer: string; detail: string }[] = [];
-  const pending: { value: unknown; pointer: string; depth: number }[] = [{ value: root, pointer: '', depth: 0 }];
+  const pending: { value: unknown; pointer: string; depth: number }[] = [
+    { value: root, pointer: '', depth: 0 },
+  ];
   for (let at = pending.pop(); at && errors.length < 20; at = pending.pop()) {
     const { value, pointer, depth } = at;
     if (typeof value === 'string' && !isStorable(value)) {
@@ -40,7 +42,11 @@ function unusableParts(root: unknown): { pointer: string; detail: string }[] {
       if (depth >= depthMax) return [{ pointer: '', detail: `is nested deeper than ${depthMax} levels` }];
       for (const [name, member] of Object.entries(value)) {
         const below = pointer + pointerStep(name);
-        if (!isStorable(name)) errors.push({ pointer, detail: 'has a field whose name holds a NUL character or a broken surrogate pair' });
+        if (!isStorable(name))
+          errors.push({
+            pointer,
+            detail: 'has a field whose name holds a NUL character or a broken surrogate pair',
+          });
         pending.push({ value: member, pointer: below, depth: depth + 1 });
       }
     }
@@ -57,7 +63,8 @@ function lineAndColumn(text: string, offset: number): { line: number; column: nu
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
 }
 
-const token = /[ \t\n\r]*(?:([{}[\],:])|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
+const token =
+  /[ \t\n\r]*(?:([{}[\],:])|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
 
 /**
  * Where a text that is not JSON stops being JSON: the offset of the first token that cannot stand there (the
@@ -65,7 +72,8 @@ const token = /[ \t\n\r]*(?:([{}[\],:])|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]
  */
 function mistakeOffset(text: string): number {
   const open: ('{' | '[')[] = [];
-  let expect: 'value' | 'value-or-end' | 'name' | 'name-or-end' | 'colon' | 'comma-or-end' | 'nothing' = 'value';
+  let expect: 'value' | 'value-or-end' | 'name' | 'name-or-end' | 'colon' | 'comma-or-end' | 'nothing' =
+    'value';
   let offset = 0;
   const afterValue = () => (open.length === 0 ? 'nothing' : 'comma-or-end');
   for (;;) {

@@ -24,7 +24,10 @@ export function pageOf<Item extends z.ZodType>(name: string, item: Item) {
   return z
     .strictObject({
       items: z.array(item),
-      nextCursor: z.string().nullable().openapi({ description: 'For the next page; null on the last.', example: null }),
+      nextCursor: z
+        .string()
+        .nullable()
+        .openapi({ description: 'For the next page; null on the last.', example: null }),
     })
     .openapi(name);
 }
@@ -36,7 +39,10 @@ export interface PageRequest {
 }
 
 /** What `limit` and `cursor` ask for. @throws ProblemError 400 for a cursor this list did not give. */
-export function pageRequest(list: string, query: { limit?: number | undefined; cursor?: string | undefined }): PageRequest {
+export function pageRequest(
+  list: string,
+  query: { limit?: number | undefined; cursor?: string | undefined },
+): PageRequest {
   const limit = query.limit ?? 50;
   if (query.cursor === undefined) return { after: undefined, limit };
   const match = /^([a-z-]+)\/([a-z0-9_-]{1,64})$/.exec(Buffer.from(query.cursor, 'base64url').toString());
@@ -49,7 +55,12 @@ export function pageRequest(list: string, query: { limit?: number | undefined; c
 /**
  * The page from `rows`, of which the caller read `limit + 1`: the one too many tells that another page follows.
  */
-export function pageFrom<Row extends { id: string }, Item>(list: string, page: PageRequest, rows: Row[], item: (row: Row) => Item) {
+export function pageFrom<Row extends { id: string }, Item>(
+  list: string,
+  page: PageRequest,
+  rows: Row[],
+  item: (row: Row) => Item,
+) {
   const shown = rows.slice(0, page.limit);
   const last = rows.length > page.limit ? shown.at(-1) : undefined;
   return { items: shown.map(item), nextCursor: last ? cursorOf(list, last.id) : null };

@@ -18,7 +18,12 @@ type AnyCall = Call<unknown, unknown, unknown>;
  * What every request to a route goes through, in this order: who is it, may they, is it well-formed (all mistakes
  * at once), has it been answered before; then the handler, in a transaction unless it only reads.
  */
-export async function runRoute(route: AnyRoute, c: Context, state: RequestState, services: Services): Promise<Response> {
+export async function runRoute(
+  route: AnyRoute,
+  c: Context,
+  state: RequestState,
+  services: Services,
+): Promise<Response> {
   const actor = await authenticate(c.req.header('authorization'), state.source, services);
   state.actorId = actor.id;
   checkAccess(actor, route.operation);
@@ -69,12 +74,19 @@ async function readInput(route: AnyRoute, c: Context): Promise<Input> {
   const given = queryObject(new URL(c.req.url));
   const query = route.query ? validate(route.query, given, '?') : undefined;
   if (query && !query.valid) errors.push(...query.errors);
-  if (!query) errors.push(...Object.keys(given).map((name) => ({ pointer: `?${name}`, detail: 'is not a parameter of this request' })));
+  if (!query)
+    errors.push(
+      ...Object.keys(given).map((name) => ({
+        pointer: `?${name}`,
+        detail: 'is not a parameter of this request',
+      })),
+    );
 
   const raw = route.method === 'GET' ? undefined : await readJson(c.req.raw);
   const body = route.body ? validate(route.body, raw, '') : undefined;
   if (body && !body.valid) errors.push(...body.errors);
-  if (!body && raw !== undefined) errors.push({ pointer: '', detail: 'must be absent: this request has no body' });
+  if (!body && raw !== undefined)
+    errors.push({ pointer: '', detail: 'must be absent: this request has no body' });
 
   if (errors.length > 0) fail('VALIDATION_FAILED', { errors });
   return {

@@ -6,29 +6,97 @@ import { type Problem, problem } from '../../contexts/base/problem.ts';
  */
 export const hubProblems = {
   MALFORMED_JSON: [400, 'The body is not JSON', 'The body could not be parsed; `detail` gives the position.'],
-  VALIDATION_FAILED: [400, 'The request is not valid', 'Fields are missing, unknown or out of bounds; `errors` names every one of them.'],
-  UNAUTHENTICATED: [401, 'A valid application key is required', 'The key is absent, malformed, unknown, wrong, disabled, expired or revoked.'],
-  FORBIDDEN: [403, 'Your key does not allow this', 'The role or the scope of the application key does not cover the operation.'],
-  NOT_FOUND: [404, 'There is no such thing', 'It does not exist, or it belongs to a tenant that is not yours.'],
-  METHOD_NOT_ALLOWED: [405, 'The path does not know this method', 'The `allow` header lists the methods that it knows.'],
-  NAME_TAKEN: [409, 'The name is taken', 'Names of tenants are unique, names of clusters are unique within their tenant.'],
+  VALIDATION_FAILED: [
+    400,
+    'The request is not valid',
+    'Fields are missing, unknown or out of bounds; `errors` names every one of them.',
+  ],
+  UNAUTHENTICATED: [
+    401,
+    'A valid application key is required',
+    'The key is absent, malformed, unknown, wrong, disabled, expired or revoked.',
+  ],
+  FORBIDDEN: [
+    403,
+    'Your key does not allow this',
+    'The role or the scope of the application key does not cover the operation.',
+  ],
+  NOT_FOUND: [
+    404,
+    'There is no such thing',
+    'It does not exist, or it belongs to a tenant that is not yours.',
+  ],
+  METHOD_NOT_ALLOWED: [
+    405,
+    'The path does not know this method',
+    'The `allow` header lists the methods that it knows.',
+  ],
+  NAME_TAKEN: [
+    409,
+    'The name is taken',
+    'Names of tenants are unique, names of clusters are unique within their tenant.',
+  ],
   ID_TAKEN: [409, 'The id is taken', 'A region of that id exists.'],
   STORE_TAKEN: [409, 'The store belongs to another region', 'Each region needs a table of its own.'],
   REGION_IN_USE: [409, 'Clusters are placed in the region', 'Move them elsewhere first.'],
   REGION_NOT_ACTIVE: [409, 'The region takes no new placements', 'Only active regions do.'],
-  REGION_DISABLED: [409, 'The region is disabled', 'Nothing is published to a disabled region, so it is not swept either.'],
-  REGION_STORE_FIXED: [409, 'The store of a region in service cannot be exchanged', 'Disable the region first.'],
-  TENANT_HAS_CLUSTERS: [409, 'The tenant has clusters', 'Delete them first, or delete the tenant with `?cascade=true`.'],
-  LAST_OWNER: [409, 'This is the last owner key of the platform', 'Without it nobody could manage application keys; create another first.'],
-  PRECONDITION_FAILED: [412, 'It has changed since you read it', 'The `If-Match` header names another state than the current one; read it again.'],
+  REGION_DISABLED: [
+    409,
+    'The region is disabled',
+    'Nothing is published to a disabled region, so it is not swept either.',
+  ],
+  REGION_STORE_FIXED: [
+    409,
+    'The store of a region in service cannot be exchanged',
+    'Disable the region first.',
+  ],
+  TENANT_HAS_CLUSTERS: [
+    409,
+    'The tenant has clusters',
+    'Delete them first, or delete the tenant with `?cascade=true`.',
+  ],
+  LAST_OWNER: [
+    409,
+    'This is the last owner key of the platform',
+    'Without it nobody could manage application keys; create another first.',
+  ],
+  PRECONDITION_FAILED: [
+    412,
+    'It has changed since you read it',
+    'The `If-Match` header names another state than the current one; read it again.',
+  ],
   BODY_TOO_LARGE: [413, 'The body is too large', 'Bodies have at most 64 KiB.'],
-  UNSUPPORTED_MEDIA_TYPE: [415, 'The body must be JSON', 'Send it with `content-type: application/json`, uncompressed.'],
-  REGION_UNKNOWN: [422, 'There is no such region', 'A placement or a sweep names a region that does not exist; `errors` says which.'],
-  IDEMPOTENCY_KEY_REUSED: [422, 'The idempotency key belongs to another request', 'The same `Idempotency-Key` came before with another method, path or body.'],
-  TOO_MANY_FAILED_LOGINS: [429, 'Too many failed logins', 'Wait as long as `retry-after` says. Keys that have worked from the same address go on working.'],
+  UNSUPPORTED_MEDIA_TYPE: [
+    415,
+    'The body must be JSON',
+    'Send it with `content-type: application/json`, uncompressed.',
+  ],
+  REGION_UNKNOWN: [
+    422,
+    'There is no such region',
+    'A placement or a sweep names a region that does not exist; `errors` says which.',
+  ],
+  IDEMPOTENCY_KEY_REUSED: [
+    422,
+    'The idempotency key belongs to another request',
+    'The same `Idempotency-Key` came before with another method, path or body.',
+  ],
+  TOO_MANY_FAILED_LOGINS: [
+    429,
+    'Too many failed logins',
+    'Wait as long as `retry-after` says. Keys that have worked from the same address go on working.',
+  ],
   INTERNAL: [500, 'The hub made a mistake', 'It is logged under the request id; nothing was changed.'],
-  DATABASE_UNAVAILABLE: [503, 'The database does not answer', 'Repeat the request after `retry-after` seconds, a POST with the same `Idempotency-Key`: whether a change was made is unknown.'],
-  OVERLOADED: [503, 'Too many requests at once', 'Repeat the request after `retry-after` seconds; nothing was changed.'],
+  DATABASE_UNAVAILABLE: [
+    503,
+    'The database does not answer',
+    'Repeat the request after `retry-after` seconds, a POST with the same `Idempotency-Key`: whether a change was made is unknown.',
+  ],
+  OVERLOADED: [
+    503,
+    'Too many requests at once',
+    'Repeat the request after `retry-after` seconds; nothing was changed.',
+  ],
   STOPPING: [503, 'The hub is stopping', 'Another instance will answer.'],
 } as const satisfies Record<string, readonly [status: number, title: string, meaning: string]>;
 
@@ -54,7 +122,10 @@ export class ProblemError extends Error {
     super(`${code}: ${rest.detail ?? meaning}`);
     this.code = code;
     this.headers = headers;
-    this.document = problem(status, code, title, { detail: rest.detail ?? meaning, ...(rest.errors ? { errors: rest.errors } : {}) });
+    this.document = problem(status, code, title, {
+      detail: rest.detail ?? meaning,
+      ...(rest.errors ? { errors: rest.errors } : {}),
+    });
   }
 }
 

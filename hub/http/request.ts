@@ -23,10 +23,16 @@ export function requestIdOf(given: string | undefined, random: Random): string {
  * The address a request comes from. With `proxyHops` proxies in front that each append to `x-forwarded-for`, it is
  * the entry that many from the right; what stands left of it was written by the client and proves nothing.
  */
-export function sourceOf(incoming: Pick<IncomingMessage, 'socket'> | undefined, headers: IncomingHttpHeaders, proxyHops: number): string {
+export function sourceOf(
+  incoming: Pick<IncomingMessage, 'socket'> | undefined,
+  headers: IncomingHttpHeaders,
+  proxyHops: number,
+): string {
   let address = incoming?.socket.remoteAddress ?? 'unknown';
   if (proxyHops > 0) {
-    const forwarded = String(headers['x-forwarded-for'] ?? '').split(',').map((part) => part.trim());
+    const forwarded = String(headers['x-forwarded-for'] ?? '')
+      .split(',')
+      .map((part) => part.trim());
     address = forwarded.at(-proxyHops) || address;
   }
   return networkOf(address.replace(/^::ffff:(?=\d+\.)/i, ''));
@@ -38,6 +44,11 @@ function networkOf(address: string): string {
   const [head = '', tail] = address.split('%')[0]!.toLowerCase().split('::');
   const left = head === '' ? [] : head.split(':');
   const right = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? [] : Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
-  return [...left, ...zeros, ...right].slice(0, 4).map((group) => group.replace(/^0+(?=.)/, '')).join(':').concat('::/64');
+  const zeros =
+    tail === undefined ? [] : Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0');
+  return [...left, ...zeros, ...right]
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, ''))
+    .join(':')
+    .concat('::/64');
 }

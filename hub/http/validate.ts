@@ -24,7 +24,10 @@ export function validate<Schema extends z.ZodType>(
 function describe(issue: z.core.$ZodIssue, prefix: '' | '?'): FieldError[] {
   const pointer = pointerOf(issue.path, prefix);
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ pointer: pointerOf([...issue.path, key], prefix), detail: 'is not a field of this request' }));
+    return issue.keys.map((key) => ({
+      pointer: pointerOf([...issue.path, key], prefix),
+      detail: 'is not a field of this request',
+    }));
   }
   if (issue.code === 'invalid_type' && issue.input === undefined) return [{ pointer, detail: 'is required' }];
   return [{ pointer, detail: issue.message }];

@@ -1,6 +1,6 @@
 import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
-import manifest from '../../package.json' with { type: 'json' };
 import { problemContentType } from '../../contexts/base/problem.ts';
+import manifest from '../../package.json' with { type: 'json' };
 import { matrix } from '../access.ts';
 import { type HubProblemCode, hubProblems } from '../http/problems.ts';
 import type { AnyRoute } from '../http/route.ts';
@@ -16,14 +16,27 @@ const Problem = z
     code: z.string().openapi({ description: 'Stable, for programs.', example: 'VALIDATION_FAILED' }),
     detail: z.string().optional(),
     errors: z
-      .array(z.strictObject({ pointer: z.string().openapi({ description: 'A JSON pointer into the body, or `?name` for a parameter of the query.', example: '/placements/0/region' }), detail: z.string() }))
+      .array(
+        z.strictObject({
+          pointer: z
+            .string()
+            .openapi({
+              description: 'A JSON pointer into the body, or `?name` for a parameter of the query.',
+              example: '/placements/0/region',
+            }),
+          detail: z.string(),
+        }),
+      )
       .optional()
       .openapi({ description: 'Every field at fault.' }),
   })
   .openapi('Problem', { description: 'RFC 9457.' });
 
 const headers = {
-  requestId: { description: 'The id of this request in the logs; give one of your own in the request to have it used.', schema: { type: 'string' as const } },
+  requestId: {
+    description: 'The id of this request in the logs; give one of your own in the request to have it used.',
+    schema: { type: 'string' as const },
+  },
   etag: { description: 'For `if-match`.', schema: { type: 'string' as const } },
   replayed: { description: '`true` where the answer is a replay.', schema: { type: 'string' as const } },
 };
@@ -49,7 +62,12 @@ export function openApiDocument(routes: readonly AnyRoute[]): ApiDocument {
   for (const route of routes) builder.openAPIRegistry.registerPath(toOpenApi(route));
   return builder.getOpenAPI31Document({
     openapi: '3.1.0',
-    info: { title: 'Spokecast hub', version: manifest.version, description, license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' } },
+    info: {
+      title: 'Spokecast hub',
+      version: manifest.version,
+      description,
+      license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
+    },
     servers: [{ url: '/' }],
     security: [{ applicationKey: [] }],
     tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
@@ -61,7 +79,9 @@ function toOpenApi(route: AnyRoute): RouteConfig {
   const answerHeaders = {
     'spokecast-request-id': headers.requestId,
     ...(answer.schema && path.includes('{id}') ? { etag: headers.etag } : {}),
-    ...(method === 'POST' ? { ...(answer.status === 201 ? { etag: headers.etag } : {}), 'idempotency-replayed': headers.replayed } : {}),
+    ...(method === 'POST'
+      ? { ...(answer.status === 201 ? { etag: headers.etag } : {}), 'idempotency-replayed': headers.replayed }
+      : {}),
   };
   return {
     method: method.toLowerCase() as 'get',
@@ -75,7 +95,14 @@ function toOpenApi(route: AnyRoute): RouteConfig {
       ...(route.params ? { params: route.params } : {}),
       ...(route.query ? { query: route.query } : {}),
       ...(headersOf(route) ? { headers: headersOf(route) } : {}),
-      ...(route.body ? { body: { required: !route.body.safeParse(undefined).success, content: { 'application/json': { schema: route.body } } } } : {}),
+      ...(route.body
+        ? {
+            body: {
+              required: !route.body.safeParse(undefined).success,
+              content: { 'application/json': { schema: route.body } },
+            },
+          }
+        : {}),
     },
     responses: {
       [answer.status]: {
@@ -90,15 +117,31 @@ function toOpenApi(route: AnyRoute): RouteConfig {
 
 function headersOf(route: AnyRoute): z.ZodObject | undefined {
   if (route.method === 'POST') {
-    return z.object({ 'idempotency-key': z.string().max(255).optional().openapi({ description: 'Chosen by you, unique a request: a UUID, say.' }) });
+    return z.object({
+      'idempotency-key': z
+        .string()
+        .max(255)
+        .optional()
+        .openapi({ description: 'Chosen by you, unique a request: a UUID, say.' }),
+    });
   }
   if (route.method === 'GET') return undefined;
-  return z.object({ 'if-match': z.string().optional().openapi({ description: 'The `ETag` it must still have.' }) });
+  return z.object({
+    'if-match': z.string().optional().openapi({ description: 'The `ETag` it must still have.' }),
+  });
 }
 
 /** The codes that a route may answer with, those it shares with all others included. */
 export function problemsOf(route: AnyRoute): HubProblemCode[] {
-  const codes: HubProblemCode[] = ['UNAUTHENTICATED', 'FORBIDDEN', 'TOO_MANY_FAILED_LOGINS', 'INTERNAL', 'DATABASE_UNAVAILABLE', 'OVERLOADED', 'STOPPING'];
+  const codes: HubProblemCode[] = [
+    'UNAUTHENTICATED',
+    'FORBIDDEN',
+    'TOO_MANY_FAILED_LOGINS',
+    'INTERNAL',
+    'DATABASE_UNAVAILABLE',
+    'OVERLOADED',
+    'STOPPING',
+  ];
   if (route.query || route.body || route.method !== 'GET') codes.push('VALIDATION_FAILED');
   if (route.method !== 'GET') codes.push('MALFORMED_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
   if (route.method === 'GET' && !route.query) codes.push('VALIDATION_FAILED');
@@ -112,15 +155,25 @@ function problemResponses(route: AnyRoute) {
     const [status] = hubProblems[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }
-  const entries = [...byStatus].sort(([a], [b]) => a - b).map(([status, codes]) => {
-    const description = codes.map((code) => `\`${code}\`: ${hubProblems[code][1]}.`).join(' ');
-    return [status, { description, headers: { 'spokecast-request-id': headers.requestId }, content: { [problemContentType]: { schema: Problem } } }];
-  });
+  const entries = [...byStatus]
+    .sort(([a], [b]) => a - b)
+    .map(([status, codes]) => {
+      const description = codes.map((code) => `\`${code}\`: ${hubProblems[code][1]}.`).join(' ');
+      return [
+        status,
+        {
+          description,
+          headers: { 'spokecast-request-id': headers.requestId },
+          content: { [problemContentType]: { schema: Problem } },
+        },
+      ];
+    });
   return Object.fromEntries(entries);
 }
 
 function whoMay({ operation }: AnyRoute): string {
   const { platform, tenant } = matrix[operation];
-  const least = (role: string | null, scope: string) => (role === null ? `no key of ${scope}` : `keys of ${scope} from the role \`${role}\` up`);
+  const least = (role: string | null, scope: string) =>
+    role === null ? `no key of ${scope}` : `keys of ${scope} from the role \`${role}\` up`;
   return `For ${least(platform, 'the platform')} and ${least(tenant, 'a tenant')} (\`${operation}\`).`;
 }

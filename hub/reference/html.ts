@@ -52,7 +52,12 @@ ${table({ head: ['status', 'body', 'when'], rows: answers.map(({ status, content
 function fieldTable(fields: readonly Field[]): Html {
   return table({
     head: ['name', 'type', 'required', ''],
-    rows: fields.map(({ name, type, required, description }) => [`\`${name}\``, type, required ? 'yes' : 'no', description]),
+    rows: fields.map(({ name, type, required, description }) => [
+      `\`${name}\``,
+      type,
+      required ? 'yes' : 'no',
+      description,
+    ]),
   });
 }
 

@@ -14,12 +14,22 @@ export function apiPage(): string {
     introduction,
     '',
     ...chapters.flatMap(({ name, operations }) => [`## ${name}`, '', ...operations.flatMap(printOperation)]),
-    ...['## Who may do what', '', 'The least role that suffices. What is nobody\'s is 403 for every id; another tenant\'s things are 404.', ''],
+    ...[
+      '## Who may do what',
+      '',
+      "The least role that suffices. What is nobody's is 403 for every id; another tenant's things are 404.",
+      '',
+    ],
     ...printTable(permissions),
     ...['## Problems', ''],
     ...printTable(problems),
     ...['## Schemas', ''],
-    ...schemas.flatMap(({ name, description, fields }) => [`### ${name}`, '', ...(description ? [description, ''] : []), ...printFields(fields)]),
+    ...schemas.flatMap(({ name, description, fields }) => [
+      `### ${name}`,
+      '',
+      ...(description ? [description, ''] : []),
+      ...printFields(fields),
+    ]),
   ].join('\n');
 }
 
@@ -30,16 +40,25 @@ function printOperation(operation: Operation): string[] {
     ...(parameters.length > 0 ? printFields(parameters) : []),
     ...(body ? [`Body: ${body}${bodyExample ? ', for example' : ''}`, ''] : []),
     ...(bodyExample ? ['```json', bodyExample, '```', ''] : []),
-    ...printTable({ head: ['status', 'body', 'when'], rows: answers.map(({ status, content, description }) => [status, content, description]) }),
+    ...printTable({
+      head: ['status', 'body', 'when'],
+      rows: answers.map(({ status, content, description }) => [status, content, description]),
+    }),
   ];
 }
 
 function printFields(fields: readonly Field[]): string[] {
-  const rows = fields.map(({ name, type, required, description }) => [`\`${name}\``, type, required ? 'yes' : 'no', description]);
+  const rows = fields.map(({ name, type, required, description }) => [
+    `\`${name}\``,
+    type,
+    required ? 'yes' : 'no',
+    description,
+  ]);
   return printTable({ head: ['name', 'type', 'required', ''], rows });
 }
 
 function printTable({ head, rows }: Table): string[] {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ')).join(' | ')} |`;
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll(/\s*\n\s*/g, ' ')).join(' | ')} |`;
   return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line), ''];
 }

@@ -84,19 +84,37 @@ export function outline(document: ApiDocument): Outline {
     })),
     schemas: Object.entries(schemas)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, schema]) => ({ name, description: schema.description ?? '', fields: fieldsOf(schema, '') })),
+      .map(([name, schema]) => ({
+        name,
+        description: schema.description ?? '',
+        fields: fieldsOf(schema, ''),
+      })),
     permissions: {
       head: ['operation', 'key of the platform', 'key of a tenant (its own things only)'],
-      rows: Object.entries(matrix).map(([operation, { platform, tenant }]) => [`\`${operation}\``, platform ?? 'nobody', tenant ?? 'nobody']),
+      rows: Object.entries(matrix).map(([operation, { platform, tenant }]) => [
+        `\`${operation}\``,
+        platform ?? 'nobody',
+        tenant ?? 'nobody',
+      ]),
     },
     problems: {
       head: ['code', 'status', 'title', 'meaning'],
-      rows: Object.entries(hubProblems).map(([code, [status, title, meaning]]) => [`\`${code}\``, String(status), title, meaning]),
+      rows: Object.entries(hubProblems).map(([code, [status, title, meaning]]) => [
+        `\`${code}\``,
+        String(status),
+        title,
+        meaning,
+      ]),
     },
   };
 }
 
-function toOperation(method: string, path: string, operation: ApiOperation, schemas: Record<string, Schema>): Operation {
+function toOperation(
+  method: string,
+  path: string,
+  operation: ApiOperation,
+  schemas: Record<string, Schema>,
+): Operation {
   const body = Object.values(operation.requestBody?.content ?? {})[0]?.schema;
   const example = body && (body.$ref ? schemas[nameOf(body.$ref)]?.example : body.example);
   return {
@@ -114,7 +132,11 @@ function toOperation(method: string, path: string, operation: ApiOperation, sche
     bodyExample: example === undefined ? undefined : JSON.stringify(example, null, 2),
     answers: Object.entries(operation.responses).map(([status, response]) => {
       const content = Object.values(response.content ?? {})[0];
-      return { status, content: content ? typeText(content.schema) : 'nothing', description: response.description };
+      return {
+        status,
+        content: content ? typeText(content.schema) : 'nothing',
+        description: response.description,
+      };
     }),
   };
 }
@@ -123,7 +145,11 @@ function toOperation(method: string, path: string, operation: ApiOperation, sche
 function fieldsOf(schema: Schema, prefix: string): Field[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
     const path = prefix + name;
-    const inner = field.properties ? fieldsOf(field, `${path}.`) : field.items?.properties ? fieldsOf(field.items, `${path}[].`) : [];
+    const inner = field.properties
+      ? fieldsOf(field, `${path}.`)
+      : field.items?.properties
+        ? fieldsOf(field.items, `${path}[].`)
+        : [];
     const required = schema.required?.includes(name) ?? false;
     return [{ name: path, type: typeText(field), required, description: field.description ?? '' }, ...inner];
   });
@@ -132,14 +158,23 @@ function fieldsOf(schema: Schema, prefix: string): Field[] {
 function typeText(schema: Schema): string {
   if (schema.$ref) return nameOf(schema.$ref);
   if (schema.anyOf) return schema.anyOf.map(typeText).join(' or ');
-  if (schema.enum) return schema.enum.filter((value) => value !== null).map((value) => JSON.stringify(value)).join(' or ') + (schema.enum.includes(null) ? ' or null' : '');
+  if (schema.enum)
+    return (
+      schema.enum
+        .filter((value) => value !== null)
+        .map((value) => JSON.stringify(value))
+        .join(' or ') + (schema.enum.includes(null) ? ' or null' : '')
+    );
   const types = [schema.type ?? 'anything'].flat().map((type) => {
     if (type === 'array') return `list of ${typeText(schema.items ?? {})}`;
     if (type === 'string' && schema.format === 'date-time') return 'time';
     if (type === 'string' && schema.format === 'uri') return 'URL';
     return type;
   });
-  const bounds = schema.minimum !== undefined && schema.maximum !== undefined ? ` from ${schema.minimum} to ${schema.maximum}` : '';
+  const bounds =
+    schema.minimum !== undefined && schema.maximum !== undefined
+      ? ` from ${schema.minimum} to ${schema.maximum}`
+      : '';
   return types.join(' or ') + bounds;
 }
 

@@ -1,8 +1,10 @@
 import { apiPage } from '../../hub/reference/markdown.ts';
+import { metricsPage } from './metrics-page.ts';
 import { optionsPage } from './options-page.ts';
 
 /** Every generated page, by its path from the root. tests/infra/docs.test.ts fails while one is out of date. */
 export const pages: Readonly<Record<string, () => string>> = {
   'docs/reference/api.md': apiPage,
+  'docs/reference/metrics.md': metricsPage,
   'docs/reference/options.md': optionsPage,
 };

@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '../../contexts/base/assert.ts';
+import type { Demo } from './demo.ts';
 import { wheelFiles, writePrivately } from './files.ts';
 import type { WheelLayout } from './layout.ts';
 import { databaseUrl } from './postgres.ts';
 import { gatewayEnv } from './roles.ts';
-import type { Demo } from './seed.ts';
 
 /** `wheel.json`: what runs on this machine, for people and programs. There only while everything answers. */
 export interface WheelFile {
@@ -13,7 +13,7 @@ export interface WheelFile {
   publisher: { pid: number };
   postgres: { url: string; pid: number };
   regions: readonly WheelRegion[];
-  demo: { tenantId: string; clusterId: string; agentKeyId: string; agentKey: string };
+  demo: Demo;
 }
 
 export interface WheelRegion {

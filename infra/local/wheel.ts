@@ -5,8 +5,9 @@ import { promisify } from 'node:util';
 import type { Clock } from '../../contexts/base/clock.ts';
 import type { Environment } from '../../contexts/base/options.ts';
 import type { Random } from '../../contexts/base/random.ts';
+import { type Demo, demoAnswers, demoRegions, seedDemo } from './demo.ts';
 import { readIfThere, removeState, wheelFiles, writePrivately } from './files.ts';
-import { answersOk } from './http.ts';
+import { HubClient } from './hub-client.ts';
 import { layoutOf, type WheelLayout } from './layout.ts';
 import { lockDirectory, WheelRefused } from './lock.ts';
 import type { WheelOptions } from './options.ts';
@@ -23,7 +24,7 @@ import {
   storeRole,
   upstreamRole,
 } from './roles.ts';
-import { Seeder } from './seed.ts';
+import { seedRegions } from './seed.ts';
 import { type RoleEvent, Supervisor } from './supervisor.ts';
 import {
   describeWheel,
@@ -97,7 +98,7 @@ export class Wheel implements AsyncDisposable {
     this.#supervisor.watchdog.tell({ order: 'remove-afterwards', path: wheelFilePath(layout.directory) });
   }
 
-  /** Resolves once every role and the demo key at every gateway answer. @throws RoleFailed, SeedFailed */
+  /** Resolves once every role and the demo key at every gateway answer. @throws RoleFailed, UnexpectedAnswer */
   async start(): Promise<WheelFile> {
     const { layout } = this;
     const { progress } = this.#input;
@@ -116,14 +117,14 @@ export class Wheel implements AsyncDisposable {
     await progress.during('migrating the database', () => this.#spokecast('migrate'));
     await progress.during('starting the hub', () => supervisor.start(hubRole(layout)));
     const applicationKey = await this.#applicationKey();
-    const seeder = new Seeder(layout, applicationKey);
-    await seeder.regions();
+    const hub = new HubClient(layout.hub.url, applicationKey);
+    await seedRegions(layout, hub);
     await progress.during('starting the publisher', () => supervisor.start(publisherRole(layout)));
     await progress.during('starting the gateways', () =>
       supervisor.start(...regions.map((region) => gatewayRole(layout, region))),
     );
-    const demo = await seeder.demo();
-    await progress.during('bringing the demo key to every region', () => this.#demoAnswers(demo.agentKey));
+    const demo = await seedDemo(layout, hub);
+    await progress.during('bringing the demo to every region', () => this.#demoAnswers(hub, demo));
 
     this.#description = () =>
       describeWheel(layout, (role) => supervisor.lastPidOf(role), applicationKey, demo);
@@ -154,7 +155,7 @@ export class Wheel implements AsyncDisposable {
   async #applicationKey(): Promise<string> {
     const path = join(this.layout.directory, wheelFiles.applicationKey);
     const remembered = await readIfThere(path);
-    if (remembered && (await new Seeder(this.layout, remembered).keyWorks())) return remembered;
+    if (remembered && (await new HubClient(this.layout.hub.url, remembered).keyWorks())) return remembered;
     const flags = ['--role', 'owner', '--name', 'local', '--json'];
     const { secret } = JSON.parse(await this.#spokecast('application-keys', 'create', ...flags)) as {
       secret: string;
@@ -178,20 +179,23 @@ export class Wheel implements AsyncDisposable {
     }
   }
 
-  /** Waits until the demo key is let in everywhere. @throws naming the gateways where it is not. */
-  async #demoAnswers(agentKey: string): Promise<void> {
-    const { clock } = this.#input;
+  /** Waits until the demo works wherever it is to. @throws naming the regions where it does not. */
+  async #demoAnswers(hub: HubClient, demo: Demo): Promise<void> {
+    const { clock, progress } = this.#input;
+    let waitingFor = await demoRegions(this.layout, hub, demo);
+    if (waitingFor.length < this.layout.regions.length) {
+      progress.say('  the demo is not active in every region, as somebody left it; --fresh makes it anew');
+    }
     const startedAtMs = clock.monotonic();
-    let waitingFor = [...this.layout.regions];
-    while (waitingFor.length > 0) {
-      const answers = await Promise.all(
-        waitingFor.map(({ gateway }) => answersOk(`${gateway.url}/v1/authenticate`, agentKey)),
-      );
+    for (;;) {
+      const answers = await Promise.all(waitingFor.map((region) => demoAnswers(region, demo)));
       waitingFor = waitingFor.filter((_, index) => !answers[index]);
       if (waitingFor.length === 0) return;
       if (clock.monotonic() - startedAtMs > demoPatienceMs) {
         const where = waitingFor.map((region) => region.id).join(', ');
-        throw new Error(`the demo key is not let in at ${where}; see publisher.log in ${wheelFiles.logs}/`);
+        throw new Error(
+          `the demo does not work in ${where}; see publisher.log in ${wheelFiles.logs}/, or start --fresh`,
+        );
       }
       await clock.sleep(50);
     }

@@ -1,4 +1,5 @@
-import { decodeVersion } from '../../contexts/revision.ts';
+import type { Envelope } from '../../contexts/envelope.ts';
+import { decodeVersion, type VersionText } from '../../contexts/revision.ts';
 import type { StoredItem } from '../../contexts/store.ts';
 import type { Build } from '../../hub/db/builders/index.ts';
 
@@ -45,15 +46,14 @@ export function compare(build: Build | undefined, stored: StoredItem | undefined
       if (held === undefined) return differs('missing', false);
       const wanted = build.envelope;
       if (held.version < wanted.version) return differs('stale', false);
-      if (held.version > wanted.version)
-        return sameRevision(held.version, wanted.version) ? same : differs('ahead', true);
+      if (held.version > wanted.version) return heldBack(held, wanted.version);
       if (held.hash === wanted.hash) return same;
       return differs(held.bodyText === null ? 'stale' : 'corrupt', true);
     }
     case 'gone': {
       if (held === undefined || held.bodyText === null) return same;
       if (held.version < build.envelope.version) return differs('stale', false);
-      return differs(held.version === build.envelope.version ? 'orphan' : 'ahead', true);
+      return differs(sameRevision(held.version, build.envelope.version) ? 'orphan' : 'ahead', true);
     }
     case 'invalid':
       return same; // quarantined: the last good state stays, whatever it is
@@ -62,7 +62,13 @@ export function compare(build: Build | undefined, stored: StoredItem | undefined
   }
 }
 
-/** A later schema version of the very revision: a newer publisher wrote it, and it is left in place. */
+/** A live context where something higher is held. */
+function heldBack(held: Envelope, wanted: VersionText): Comparison {
+  if (!sameRevision(held.version, wanted)) return differs('ahead', true);
+  // A later schema version of the very revision: a newer publisher wrote it, and it is left in place if it is live.
+  return held.bodyText === null ? differs('stale', true) : same;
+}
+
 function sameRevision(a: string, b: string): boolean {
   const [x, y] = [decodeVersion(a), decodeVersion(b)];
   return x?.epoch === y?.epoch && x?.revision === y?.revision;

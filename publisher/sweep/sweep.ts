@@ -3,7 +3,7 @@ import type { Clock } from '../../contexts/base/clock.ts';
 import { type Envelope, tombstone } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, kindNames, refText } from '../../contexts/kinds/index.ts';
 import { limits } from '../../contexts/limits.ts';
-import { decodeVersion } from '../../contexts/revision.ts';
+import { decodeVersion, encodeVersion, schemaVersionMax, type VersionText } from '../../contexts/revision.ts';
 import type { Announcement, Store, StoredItem } from '../../contexts/store.ts';
 import type { Build } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
@@ -18,8 +18,8 @@ import { mergeJoin } from './merge.ts';
  * Stages: *compare* (both sides stream in key order and are merged; memory stays flat) -> *settle* (every
  * difference is asked of the store and then of the hub again, because either side may have moved since; what is
  * still different is counted and repaired through the publish step) -> *re-announce* (what changed since the last
- * complete sweep: its announcement may have been lost though its put was not) -> *expire* (tombstones past their
- * retention, old feed entries, dead gateways) -> *verify* (the table is marked whole).
+ * complete sweep, or everything where there is none: its announcement may have been lost though its put was not) ->
+ * *expire* (tombstones past their retention, old feed entries, dead gateways) -> *verify* (the table is marked whole).
  *
  * Unchanged contexts cost no writes, and neither does a sweep that finds nothing.
  */
@@ -96,8 +96,9 @@ export class Sweep {
   }
 
   async #compareKind(kind: KindName, signal: AbortSignal): Promise<void> {
-    const { store, clock, tombstoneRetentionMs, onProgress } = this.#options;
+    const { store, clock, since, tombstoneRetentionMs, onProgress } = this.#options;
     const suspects = new Map<string, ContextRef>();
+    const unannounced: Announcement[] = [];
     const expired: Envelope[] = [];
     for await (const { left: build, right: stored } of mergeJoin(this.#hubRange(kind), store.scan(kind))) {
       signal.throwIfAborted();
@@ -111,7 +112,9 @@ export class Sweep {
         isExpired(stored.envelope, clock.now() - tombstoneRetentionMs)
       ) {
         expired.push(stored.envelope);
-      }
+      } else if (stored?.state === 'context' && since.mark === null)
+        unannounced.push(toAnnouncement(stored.envelope));
+      if (unannounced.length >= settleBatch) await this.#announce(unannounced.splice(0));
       if (suspects.size >= settleBatch) {
         await this.#settle([...suspects.values()]);
         suspects.clear();
@@ -120,6 +123,7 @@ export class Sweep {
       if (this.counts.scanned % 5000 === 0) await onProgress(this.counts);
     }
     await this.#settle([...suspects.values()]);
+    await this.#announce(unannounced);
     await this.#removeTombstones(expired);
     await onProgress(this.counts);
   }
@@ -161,9 +165,10 @@ export class Sweep {
     const known = repairs.filter((repair) => repair.build.state !== 'unknown');
     const outranked = known.filter((repair) => repair.needsFreshRevision).map((repair) => repair.build.ref);
     if (outranked.length > 0) await hub.drawRevisions(outranked);
+    const drawn = repairs.some((repair) => repair.needsFreshRevision) ? await this.#drawn() : undefined;
     const replacing = new Map<string, string>();
     for (const { build, stored } of repairs) {
-      const seen = stored && seenVersion(stored);
+      const seen = stored && seenVersion(stored, drawn);
       if (seen !== undefined) replacing.set(refText(build.ref), seen);
     }
     if (known.length > 0) {
@@ -182,12 +187,20 @@ export class Sweep {
 
   /** A tombstone over something the hub never heard of: only over the very thing that was seen. */
   async #bury(ref: ContextRef, seen: string | undefined): Promise<void> {
-    const { store, hub, publisher, clock } = this.#options;
+    const { hub, publisher, clock } = this.#options;
     const envelope = tombstone({ ...ref, ...(await hub.freshRevision()), builtAtMs: clock.now() });
-    const outcome = await store.put(envelope, seen === undefined ? undefined : { replacing: seen });
-    if (outcome === 'superseded') return; // somebody made it known meanwhile
-    this.counts.written += 1;
-    await publisher.announce([{ ...ref, version: envelope.version, tombstone: true }]);
+    const outcome = await publisher.bury(envelope, seen);
+    if (outcome !== 'superseded') this.counts.written += 1; // else somebody made it known meanwhile
+  }
+
+  /**
+   * What is above this was put there by nobody who keeps the protocol: a revision that was never drawn. The check
+   * makes sure that it was not this hub itself, before it was restored from a backup.
+   */
+  async #drawn(): Promise<VersionText> {
+    const { hub } = this.#options;
+    await hub.checkNotAhead();
+    return encodeVersion({ ...(await hub.freshRevision()), schemaVersion: schemaVersionMax });
   }
 
   /**
@@ -218,13 +231,20 @@ export class Sweep {
       const stored = items.get(refText(build.ref));
       if (!compare(build, stored).same) lacking.push(build.ref);
       else if (stored?.state === 'context') {
-        const { kind, key, version, bodyText } = stored.envelope;
-        announcements.push({ kind, key, version, tombstone: bodyText === null });
+        announcements.push(toAnnouncement(stored.envelope));
       }
     }
-    if (lacking.length > 0) await publisher.publish({ refs: lacking });
-    if (announcements.length > 0) await publisher.announce(announcements);
-    this.counts.reannounced += announcements.length + lacking.length;
+    if (lacking.length > 0) {
+      const { outcomes } = await publisher.publish({ refs: lacking });
+      for (const outcome of outcomes.values()) if (outcome === 'written') this.counts.written += 1;
+    }
+    await this.#announce(announcements);
+    this.counts.reannounced += lacking.length;
+  }
+
+  async #announce(announcements: readonly Announcement[]): Promise<void> {
+    if (announcements.length > 0) await this.#options.publisher.announce(announcements);
+    this.counts.reannounced += announcements.length;
   }
 
   async #removeTombstones(envelopes: readonly Envelope[]): Promise<void> {
@@ -250,8 +270,14 @@ interface Repair {
  * The version text a repair may replace: of what is corrupt, and of what claims a revision beyond any that can be
  * drawn. For all else a fresh revision outranks it, and an ordinary conditional put is safer.
  */
-function seenVersion(stored: StoredItem): string | undefined {
-  return stored.state === 'corrupt' ? stored.seen : undefined;
+function seenVersion(stored: StoredItem, drawn: VersionText | undefined): string | undefined {
+  if (stored.state === 'corrupt') return stored.seen;
+  const { version } = stored.envelope;
+  return drawn !== undefined && version > drawn ? version : undefined;
+}
+
+function toAnnouncement({ kind, key, version, bodyText }: Envelope): Announcement {
+  return { kind, key, version, tombstone: bodyText === null };
 }
 
 function isExpired(envelope: Envelope, beforeMs: number): boolean {

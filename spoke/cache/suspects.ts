@@ -16,6 +16,8 @@ export class SuspectWalk implements AsyncDisposable {
   readonly #loop: Loop;
   readonly #revalidate: (ref: string) => Promise<boolean> | 'full';
   #fruitless = 0;
+  /** What a turn reads and finds still suspect comes back through `add()`: that is no reason to hurry the next. */
+  #turning = false;
 
   constructor(options: {
     clock: Clock;
@@ -54,7 +56,7 @@ export class SuspectWalk implements AsyncDisposable {
   }
 
   add(ref: string): void {
-    if (this.#waiting.size === 0) this.#loop.wake();
+    if (this.#waiting.size === 0 && !this.#turning) this.#loop.wake();
     this.#waiting.add(ref);
   }
 
@@ -68,6 +70,15 @@ export class SuspectWalk implements AsyncDisposable {
   }
 
   async #turn(): Promise<void> {
+    this.#turning = true;
+    try {
+      await this.#readBatch();
+    } finally {
+      this.#turning = false;
+    }
+  }
+
+  async #readBatch(): Promise<void> {
     const revalidations: Promise<boolean>[] = [];
     for (const ref of this.#waiting) {
       if (revalidations.length >= batchKeysMax) break;

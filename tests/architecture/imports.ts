@@ -16,7 +16,11 @@ const parts: Readonly<Record<string, { mayImport: readonly string[]; because: st
   'infra/': {
     mayImport: [
       'contexts/',
-      ...['hub', 'publisher', 'spoke'].flatMap((service) => [`${service}/main.ts`, `${service}/config.ts`]),
+      ...['hub', 'publisher', 'spoke'].flatMap((service) => [
+        `${service}/main.ts`,
+        `${service}/config.ts`,
+        `${service}/metrics.ts`,
+      ]),
       'hub/bootstrap.ts',
       'hub/reference/markdown.ts',
       'hub/db/migrate.ts',

@@ -25,6 +25,14 @@ const untracked = /^(\.git|node_modules|coverage|\.spokecast.*|.*\.log)$/;
 
 export const productionLinesMax = 400;
 
+/** Files that may be longer, how long, and why. An entry goes when its file is short again. */
+const longFiles: Readonly<Record<string, { linesMax: number; because: string }>> = {
+  'spoke/cache/cache.ts': {
+    linesMax: 450,
+    because: 'it is one state machine, whose transitions are read together',
+  },
+};
+
 /** Every file of the repository as text, by its path from the root; what is not text, or generated, left out. */
 export function readTexts(): Map<string, string> {
   const texts = new Map<string, string>();
@@ -58,9 +66,12 @@ export function topLevelNames(names: readonly string[]): string[] {
 export const shortFiles: Rule = (files) =>
   files.flatMap(({ path, text }) => {
     const lines = text.split('\n').length;
-    if (!isProduction(path) || lines <= productionLinesMax) return [];
+    const linesMax = longFiles[path]?.linesMax ?? productionLinesMax;
+    if (path in longFiles && lines <= productionLinesMax)
+      return [`${path}: is short again; remove it from longFiles`];
+    if (!isProduction(path) || lines <= linesMax) return [];
     return [
-      `${path}: has ${lines} lines, more than ${productionLinesMax}; it holds more than one concept, give each a file`,
+      `${path}: has ${lines} lines, more than ${linesMax}; it holds more than one concept, give each a file`,
     ];
   });
 

@@ -3,14 +3,14 @@ import { systemClock } from '../../contexts/base/clock.ts';
 import { systemRandom } from '../../contexts/base/random.ts';
 import { limits } from '../../contexts/limits.ts';
 import { shardOf } from '../../contexts/shards.ts';
-import type { Store } from '../../contexts/store.ts';
+import type { Store, Stray } from '../../contexts/store.ts';
 import { type DynamoOptions, DynamoStore } from '../../contexts/stores/dynamodb.ts';
 import { contextItem, feedSortKey } from '../../contexts/stores/dynamodb-items.ts';
 import { type Dynalite, startDynalite } from '../support/dynalite.ts';
 import { HttpProxy, type ProxyAnswer } from '../support/http-proxy.ts';
 import { RawDynamo, type RawItem } from '../support/raw-dynamo.ts';
 import { tenantEnvelope, tenantRef, tenantTombstone, versionText } from '../support/samples.ts';
-import { announcement, collect, expectDense, owner } from './store-conformance.ts';
+import { announcement, collect, expectDense, gateway, owner } from './store-conformance.ts';
 
 /**
  * What is particular to DynamoDB: how many requests an operation makes, and what becomes of it when the network
@@ -306,13 +306,13 @@ describe('the DynamoDB store on the wire', () => {
     });
 
     test('a head far behind its entries is made up for', async () => {
-      for (let i = 1; i <= 30; i++) await store.announce([announcement('a', i)], i);
+      for (let i = 1; i <= 60; i++) await store.announce([announcement('a', i)], i);
       const head = await raw.get('feed', 'head');
       await raw.put({ ...head, n: { N: '0' } });
       const other = open();
-      expect(await other.announce([announcement('b', 1)], 31)).toBe(31);
+      expect(await other.announce([announcement('b', 1)], 61)).toBe(61);
       expectDense(await everyEntry(), 1);
-      expect((await store.readFeedHead()).number).toBe(31);
+      expect((await store.readFeedHead()).number).toBe(61);
     });
 
     test('an entry delivered late, below what was trimmed, is announced again at the end', async () => {
@@ -348,6 +348,17 @@ describe('the DynamoDB store on the wire', () => {
       expect(await raw.get('feed', feedSortKey(6))).toBeUndefined();
     });
 
+    test('a gateway that reports while its old status is being removed stays', async () => {
+      await store.reportGateway(gateway('g-1', { expiresAtMs: 1_000 }));
+      const held = proxy.hold({ operation: 'DeleteItem', times: 1 });
+      const trimmed = store.trimGateways(2_000);
+      await held.gate.reached();
+      await store.reportGateway(gateway('g-1', { expiresAtMs: 9_000 }));
+      held.gate.open();
+      expect(await trimmed).toBe(0);
+      expect(await store.listGateways(2_000)).toHaveLength(1);
+    });
+
     test('while the table does not answer, all that waits to be announced fails, and then all goes on', async () => {
       const impatient = open({ requestTimeoutMs: 100, attemptsMax: 1 });
       await impatient.announce([announcement('a', 1)], 1);
@@ -362,7 +373,7 @@ describe('the DynamoDB store on the wire', () => {
   });
 
   describe('what else may lie in the table', () => {
-    test('items that no reference can name are seen by nobody', async () => {
+    test('items that no reference can name are seen by nobody, told of by a scan, and can be removed', async () => {
       await store.put(tenantEnvelope('a', 1));
       const envelope = tenantEnvelope('misplaced', 1);
       const elsewhere = (shardOf('misplaced', shards) + 1) % shards;
@@ -370,8 +381,15 @@ describe('the DynamoDB store on the wire', () => {
       await raw.put({ ...item, pk: { S: `tenant#${elsewhere}` } });
       await raw.put({ ...item, sk: { S: 'UPPER' } });
       await raw.put({ ...item, pk: { S: 'unknown-kind#0' } });
-      expect((await collect(store.scan('tenant'))).map((one) => one.key)).toEqual(['a']);
+      const strays: Stray[] = [];
+      const onStray = (stray: Stray) => strays.push(stray);
+      expect((await collect(store.scan('tenant', { onStray }))).map((one) => one.key)).toEqual(['a']);
+      expect(strays.map(({ key }) => key).sort()).toEqual(['UPPER', 'misplaced']);
       expect((await store.read([tenantRef('misplaced')])).items.size).toBe(0);
+      for (const stray of strays.splice(0)) await store.discard(stray);
+      await collect(store.scan('tenant', { onStray }));
+      expect(strays).toEqual([]);
+      expect((await collect(store.scan('tenant'))).map((one) => one.key)).toEqual(['a']);
       expect(await store.put(tenantEnvelope('misplaced', 1))).toBe('written');
     });
 

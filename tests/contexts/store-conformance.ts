@@ -180,6 +180,18 @@ export function describeStore(name: string, create: () => Promise<StoreHarness>)
           envelope: { version: versionText(2) },
         });
       });
+
+      test('a handle that saw nothing of the change reads the new table as it is', async () => {
+        await store.read([tenantRef('key-0')]); // knows the old table, and its number of shards
+        await harness.dropTable();
+        const other = harness.open();
+        await initialise(other, 'incarnation-2', 9);
+        const refs = Array.from({ length: 20 }, (_, i) => tenantRef(`key-${i}`));
+        for (const ref of refs) await other.put(tenantEnvelope(ref.key, 1));
+        const read = await store.read(refs);
+        expect(read.identity?.incarnation).toBe('incarnation-2');
+        expect(read.items.size).toBe(20);
+      });
     });
 
     describe('put', () => {

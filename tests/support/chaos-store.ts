@@ -5,9 +5,11 @@ import {
   type Announcement,
   type GatewayStatus,
   type IdentityOwner,
+  type ScanOptions,
   type Store,
   type StoredItem,
   StoreError,
+  type Stray,
 } from '../../contexts/store.ts';
 import { Gate } from './gate.ts';
 
@@ -139,12 +141,16 @@ export class ChaosStore implements Store {
   put(envelope: Envelope, options?: { replacing?: string }) {
     return this.#run('put', () => this.inner.put(envelope, options));
   }
-  async *scan(kind: KindName, range?: { after?: string; upTo?: string }): AsyncIterable<StoredItem> {
+  async *scan(kind: KindName, options?: ScanOptions): AsyncIterable<StoredItem> {
     const hazard = this.#begin('scan');
     await hazard?.before?.();
-    yield* this.inner.scan(kind, range);
+    yield* this.inner.scan(kind, options);
     await hazard?.after?.();
   }
+  discard(stray: Stray) {
+    return this.#run('discard', () => this.inner.discard(stray));
+  }
+
   expire(ref: ContextRef, version: VersionText) {
     return this.#run('expire', () => this.inner.expire(ref, version));
   }

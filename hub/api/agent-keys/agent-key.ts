@@ -9,10 +9,17 @@ import { fail } from '../../http/problems.ts';
 
 /** Comma and space are kept out: gateways hand permissions on in a header. */
 export const permissions = z
-  .array(z.string().regex(/^[a-zA-Z0-9_.:*/-]{1,64}$/, 'must have 1 to 64 characters of a-z, A-Z, 0-9 and _ . : * / -'))
+  .array(
+    z
+      .string()
+      .regex(/^[a-zA-Z0-9_.:*/-]{1,64}$/, 'must have 1 to 64 characters of a-z, A-Z, 0-9 and _ . : * / -'),
+  )
   .max(64, 'must have at most 64 permissions')
   .refine((list) => new Set(list).size === list.length, 'must not name a permission twice')
-  .openapi({ description: 'What the key may do, in the words of the metadata store; gateways pass them on.', example: ['read', 'write'] });
+  .openapi({
+    description: 'What the key may do, in the words of the metadata store; gateways pass them on.',
+    example: ['read', 'write'],
+  });
 
 const fields = {
   id: idOf('agentKey'),
@@ -32,8 +39,20 @@ export const AgentKey = z.strictObject(fields).openapi('AgentKey');
 export const AgentKeyCreated = z
   .strictObject({
     ...fields,
-    secret: z.string().optional().openapi({ description: 'What the agent sends. Shown this once; absent from a replay.', example: 'spk_01k9c0v8w1e4qafk3s7m2t6xhz_...' }),
-    secretOmitted: z.literal(true).optional().openapi({ description: 'This is the replay of an earlier answer, and secrets are not kept. Create another key if that answer is lost.' }),
+    secret: z
+      .string()
+      .optional()
+      .openapi({
+        description: 'What the agent sends. Shown this once; absent from a replay.',
+        example: 'spk_01k9c0v8w1e4qafk3s7m2t6xhz_...',
+      }),
+    secretOmitted: z
+      .literal(true)
+      .optional()
+      .openapi({
+        description:
+          'This is the replay of an earlier answer, and secrets are not kept. Create another key if that answer is lost.',
+      }),
   })
   .openapi('AgentKeyCreated');
 
@@ -53,8 +72,17 @@ export function toAgentKey(row: AgentKeyRow): z.infer<typeof AgentKey> {
 }
 
 /** The key's row, locked where a change is to follow. @throws ProblemError 404, also for another tenant's. */
-export async function findAgentKey(db: Queryable, actor: Actor, id: string, lock?: 'lock'): Promise<AgentKeyRow> {
-  const query = db.select(agentKeyColumns).from(agentKeys).innerJoin(clusters, eq(clusters.id, agentKeys.clusterId)).where(and(eq(agentKeys.id, id)));
+export async function findAgentKey(
+  db: Queryable,
+  actor: Actor,
+  id: string,
+  lock?: 'lock',
+): Promise<AgentKeyRow> {
+  const query = db
+    .select(agentKeyColumns)
+    .from(agentKeys)
+    .innerJoin(clusters, eq(clusters.id, agentKeys.clusterId))
+    .where(and(eq(agentKeys.id, id)));
   const [row] = await (lock ? query.for('update', { of: agentKeys }) : query);
   if (!row || !sees(actor, row.tenantId)) return fail('NOT_FOUND');
   return row;

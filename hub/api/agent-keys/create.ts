@@ -18,7 +18,9 @@ const body = z
     expiresAt: expiresAt.optional(),
     permissions: permissions.optional(),
   })
-  .openapi('AgentKeyCreate', { example: { clusterId: 'vci_01k9c0v8w1e4qafk3s7m2t6xhz', name: 'agent 7', permissions: ['read', 'write'] } });
+  .openapi('AgentKeyCreate', {
+    example: { clusterId: 'vci_01k9c0v8w1e4qafk3s7m2t6xhz', name: 'agent 7', permissions: ['read', 'write'] },
+  });
 
 export const createAgentKey = defineRoute({
   method: 'POST',
@@ -26,7 +28,8 @@ export const createAgentKey = defineRoute({
   operationId: 'createAgentKey',
   tag: 'agent-keys',
   summary: 'Create an agent key',
-  description: 'The answer holds the secret, this once: the hub keeps only a verifier. Every gateway of the cluster knows the key within a second.',
+  description:
+    'The answer holds the secret, this once: the hub keeps only a verifier. Every gateway of the cluster knows the key within a second.',
   operation: 'agent-keys.write',
   body,
   answer: { status: 201, description: 'The key with its secret.', schema: AgentKeyCreated },
@@ -35,14 +38,38 @@ export const createAgentKey = defineRoute({
     const { db, actor, services } = call;
     const { clusterId, name, permissions = [] } = call.body;
     const expiry = checkedExpiry(call.body.expiresAt, services.clock) ?? null;
-    const [cluster] = await db.select({ tenantId: clusters.tenantId }).from(clusters).where(eq(clusters.id, clusterId)).for('key share');
-    if (!cluster || !sees(actor, cluster.tenantId)) return blame('NOT_FOUND', '/clusterId', `there is no cluster ${clusterId}`);
+    const [cluster] = await db
+      .select({ tenantId: clusters.tenantId })
+      .from(clusters)
+      .where(eq(clusters.id, clusterId))
+      .for('key share');
+    if (!cluster || !sees(actor, cluster.tenantId))
+      return blame('NOT_FOUND', '/clusterId', `there is no cluster ${clusterId}`);
 
     const id = newId('agentKey', services.clock, services.random);
     const secret = newSecret('agentKey', id, services.random);
-    await db.insert(agentKeys).values({ id, clusterId, name, permissions, verifier: verifierOf(secret), expiresAt: toTimestamp(expiry) as never });
+    await db
+      .insert(agentKeys)
+      .values({
+        id,
+        clusterId,
+        name,
+        permissions,
+        verifier: verifierOf(secret),
+        expiresAt: toTimestamp(expiry) as never,
+      });
     const key = toAgentKey(await findAgentKey(db, actor, id));
-    await writeAudit(call, { action: 'create', resourceType: 'agent-key', resourceId: id, tenantId: key.tenantId, after: key });
-    return { body: { ...key, secret }, representation: key, replay: { ...key, secretOmitted: true as const } };
+    await writeAudit(call, {
+      action: 'create',
+      resourceType: 'agent-key',
+      resourceId: id,
+      tenantId: key.tenantId,
+      after: key,
+    });
+    return {
+      body: { ...key, secret },
+      representation: key,
+      replay: { ...key, secretOmitted: true as const },
+    };
   },
 });

@@ -21,7 +21,13 @@ export const deleteAgentKey = defineRoute({
     const before = toAgentKey(row);
     checkIfMatch(call.ifMatch, etagOf(before));
     await call.db.delete(agentKeys).where(eq(agentKeys.id, row.id));
-    await writeAudit(call, { action: 'delete', resourceType: 'agent-key', resourceId: row.id, tenantId: row.tenantId, before });
+    await writeAudit(call, {
+      action: 'delete',
+      resourceType: 'agent-key',
+      resourceId: row.id,
+      tenantId: row.tenantId,
+      before,
+    });
     return {};
   },
 });

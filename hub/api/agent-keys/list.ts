@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { and, asc, eq, gt } from 'drizzle-orm';
+import { equals } from '../../data/where.ts';
 import { agentKeys, clusters } from '../../db/schema.ts';
 import { idOf, keyStatus } from '../../http/fields.ts';
-import { equals } from '../../data/where.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
 import { AgentKey, agentKeyColumns, toAgentKey } from './agent-key.ts';

@@ -45,7 +45,14 @@ export const updateAgentKey = defineRoute({
       .set({ ...rest, ...(newExpiry === undefined ? {} : { expiresAt: toTimestamp(newExpiry) }) })
       .where(eq(agentKeys.id, row.id));
     const after = toAgentKey(await findAgentKey(db, actor, row.id));
-    await writeAudit(call, { action: 'update', resourceType: 'agent-key', resourceId: row.id, tenantId: row.tenantId, before, after });
+    await writeAudit(call, {
+      action: 'update',
+      resourceType: 'agent-key',
+      resourceId: row.id,
+      tenantId: row.tenantId,
+      before,
+      after,
+    });
     return { body: after, representation: after };
   },
 });

@@ -9,7 +9,9 @@ import { fail } from '../../http/problems.ts';
 
 const fields = {
   id: idOf('applicationKey'),
-  tenantId: idOf('tenant').nullable().openapi({ description: 'The tenant it is confined to; null for a key of the platform.' }),
+  tenantId: idOf('tenant')
+    .nullable()
+    .openapi({ description: 'The tenant it is confined to; null for a key of the platform.' }),
   role,
   name: name.openapi({ example: 'terraform' }),
   status: keyStatus,
@@ -25,8 +27,20 @@ export const ApplicationKey = z.strictObject(fields).openapi('ApplicationKey');
 export const ApplicationKeyCreated = z
   .strictObject({
     ...fields,
-    secret: z.string().optional().openapi({ description: 'What to send as `authorization: Bearer`. Shown this once; absent from a replay.', example: 'spa_01k9c0v8w1e4qafk3s7m2t6xhz_...' }),
-    secretOmitted: z.literal(true).optional().openapi({ description: 'This is the replay of an earlier answer, and secrets are not kept. Create another key if that answer is lost.' }),
+    secret: z
+      .string()
+      .optional()
+      .openapi({
+        description: 'What to send as `authorization: Bearer`. Shown this once; absent from a replay.',
+        example: 'spa_01k9c0v8w1e4qafk3s7m2t6xhz_...',
+      }),
+    secretOmitted: z
+      .literal(true)
+      .optional()
+      .openapi({
+        description:
+          'This is the replay of an earlier answer, and secrets are not kept. Create another key if that answer is lost.',
+      }),
   })
   .openapi('ApplicationKeyCreated');
 
@@ -51,7 +65,12 @@ export function withoutUse({ lastUsedAt: _, ...rest }: z.infer<typeof Applicatio
 }
 
 /** The key's row, locked where a change is to follow. @throws ProblemError 404, also for another tenant's. */
-export async function findApplicationKey(db: Queryable, actor: Actor, id: string, lock?: 'lock'): Promise<ApplicationKeyRow> {
+export async function findApplicationKey(
+  db: Queryable,
+  actor: Actor,
+  id: string,
+  lock?: 'lock',
+): Promise<ApplicationKeyRow> {
   const query = db.select().from(applicationKeys).where(eq(applicationKeys.id, id));
   const [row] = await (lock ? query.for('update') : query);
   if (!row || !sees(actor, row.tenantId)) return fail('NOT_FOUND');

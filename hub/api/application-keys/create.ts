@@ -16,7 +16,13 @@ const body = z
   .strictObject({
     role,
     name: name.openapi({ example: 'terraform' }),
-    tenantId: idOf('tenant').nullable().optional().openapi({ description: "Confines the key to that tenant. Default: the tenant of the key that creates it; null, the platform, for the platform's own keys." }),
+    tenantId: idOf('tenant')
+      .nullable()
+      .optional()
+      .openapi({
+        description:
+          "Confines the key to that tenant. Default: the tenant of the key that creates it; null, the platform, for the platform's own keys.",
+      }),
     expiresAt: expiresAt.optional(),
   })
   .openapi('ApplicationKeyCreate', { example: { role: 'admin', name: 'terraform' } });
@@ -37,17 +43,35 @@ export const createApplicationKey = defineRoute({
     const { role, name, tenantId = actor.tenantId } = call.body;
     const expiry = checkedExpiry(call.body.expiresAt, services.clock) ?? null;
     if (tenantId !== null) await requireTenant(db, actor, tenantId, '/tenantId');
-    if (!covers(actor, { role, tenantId })) fail('FORBIDDEN', 'The new key would have rights that yours does not have.');
+    if (!covers(actor, { role, tenantId }))
+      fail('FORBIDDEN', 'The new key would have rights that yours does not have.');
 
     const id = newId('applicationKey', services.clock, services.random);
     const secret = newSecret('applicationKey', id, services.random);
     const [row] = await db
       .insert(applicationKeys)
-      .values({ id, role, name, tenantId, verifier: verifierOf(secret), expiresAt: toTimestamp(expiry) as never })
+      .values({
+        id,
+        role,
+        name,
+        tenantId,
+        verifier: verifierOf(secret),
+        expiresAt: toTimestamp(expiry) as never,
+      })
       .returning();
     const key = toApplicationKey(row!);
-    await writeAudit(call, { action: 'create', resourceType: 'application-key', resourceId: id, tenantId, after: withoutUse(key) });
+    await writeAudit(call, {
+      action: 'create',
+      resourceType: 'application-key',
+      resourceId: id,
+      tenantId,
+      after: withoutUse(key),
+    });
     call.afterCommit(() => services.keys.clear());
-    return { body: { ...key, secret }, representation: withoutUse(key), replay: { ...key, secretOmitted: true as const } };
+    return {
+      body: { ...key, secret },
+      representation: withoutUse(key),
+      replay: { ...key, secretOmitted: true as const },
+    };
   },
 });

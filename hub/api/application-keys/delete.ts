@@ -25,7 +25,13 @@ export const deleteApplicationKey = defineRoute({
     checkIfMatch(call.ifMatch, etagOf(before));
     await keepAnOwner(db, { ...before, expires: before.expiresAt !== null }, undefined);
     await db.delete(applicationKeys).where(eq(applicationKeys.id, row.id));
-    await writeAudit(call, { action: 'delete', resourceType: 'application-key', resourceId: row.id, tenantId: row.tenantId, before });
+    await writeAudit(call, {
+      action: 'delete',
+      resourceType: 'application-key',
+      resourceId: row.id,
+      tenantId: row.tenantId,
+      before,
+    });
     call.afterCommit(() => call.services.keys.clear());
     return {};
   },

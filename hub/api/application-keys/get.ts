@@ -1,5 +1,11 @@
 import { defineRoute } from '../../http/route.ts';
-import { ApplicationKey, applicationKeyParams, findApplicationKey, toApplicationKey, withoutUse } from './application-key.ts';
+import {
+  ApplicationKey,
+  applicationKeyParams,
+  findApplicationKey,
+  toApplicationKey,
+  withoutUse,
+} from './application-key.ts';
 
 export const getApplicationKey = defineRoute({
   method: 'GET',

@@ -24,7 +24,9 @@ export async function keepAnOwner(db: Queryable, before: Rights, after: Rights |
   if (!isOwner(before)) return;
   const stays = after !== undefined && isOwner(after);
   if (stays && (before.expires || !after.expires)) return;
-  const lasting = stays ? isNull(applicationKeys.expiresAt) : or(isNull(applicationKeys.expiresAt), gt(applicationKeys.expiresAt, sql`now()`));
+  const lasting = stays
+    ? isNull(applicationKeys.expiresAt)
+    : or(isNull(applicationKeys.expiresAt), gt(applicationKeys.expiresAt, sql`now()`));
   const [other] = await db
     .select({ id: applicationKeys.id })
     .from(applicationKeys)

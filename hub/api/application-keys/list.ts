@@ -1,9 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import { and, asc, eq, gt } from 'drizzle-orm';
 import { role } from '../../auth/actor.ts';
+import { equals } from '../../data/where.ts';
 import { applicationKeys } from '../../db/schema.ts';
 import { idOf, keyStatus } from '../../http/fields.ts';
-import { equals } from '../../data/where.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
 import { ApplicationKey, toApplicationKey } from './application-key.ts';
@@ -16,8 +16,17 @@ export const listApplicationKeys = defineRoute({
   summary: 'List application keys, oldest first',
   description: "A tenant's key sees its own tenant's application keys only.",
   operation: 'application-keys.read',
-  query: z.strictObject({ ...pageQuery, tenantId: idOf('tenant').optional(), role: role.optional(), status: keyStatus.optional() }),
-  answer: { status: 200, description: 'A page of application keys.', schema: pageOf('ApplicationKeyPage', ApplicationKey) },
+  query: z.strictObject({
+    ...pageQuery,
+    tenantId: idOf('tenant').optional(),
+    role: role.optional(),
+    status: keyStatus.optional(),
+  }),
+  answer: {
+    status: 200,
+    description: 'A page of application keys.',
+    schema: pageOf('ApplicationKeyPage', ApplicationKey),
+  },
   problems: [],
   async handle({ actor, db, query }) {
     const page = pageRequest('application-keys', query);

@@ -10,11 +10,22 @@ import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { expiresAt, keyStatus, name } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
-import { ApplicationKey, applicationKeyParams, findApplicationKey, toApplicationKey, withoutUse } from './application-key.ts';
+import {
+  ApplicationKey,
+  applicationKeyParams,
+  findApplicationKey,
+  toApplicationKey,
+  withoutUse,
+} from './application-key.ts';
 import { keepAnOwner, takeTurn } from './last-owner.ts';
 
 const body = z
-  .strictObject({ name: name.optional(), role: role.optional(), status: keyStatus.optional(), expiresAt: expiresAt.optional() })
+  .strictObject({
+    name: name.optional(),
+    role: role.optional(),
+    status: keyStatus.optional(),
+    expiresAt: expiresAt.optional(),
+  })
   .openapi('ApplicationKeyUpdate', { example: { status: 'disabled' } });
 
 export const updateApplicationKey = defineRoute({
@@ -37,11 +48,18 @@ export const updateApplicationKey = defineRoute({
     checkIfMatch(call.ifMatch, etagOf(before));
 
     const { expiresAt: wantedExpiry, ...fields } = call.body;
-    const changes = changesOf(before, { ...fields, expiresAt: checkedExpiry(wantedExpiry, call.services.clock) });
+    const changes = changesOf(before, {
+      ...fields,
+      expiresAt: checkedExpiry(wantedExpiry, call.services.clock),
+    });
     if (!changes) return { body: current, representation: before };
     const wanted = { ...before, ...changes };
     if (!covers(actor, wanted)) fail('FORBIDDEN', 'The key would have rights that yours does not have.');
-    await keepAnOwner(db, { ...before, expires: before.expiresAt !== null }, { ...wanted, expires: wanted.expiresAt !== null });
+    await keepAnOwner(
+      db,
+      { ...before, expires: before.expiresAt !== null },
+      { ...wanted, expires: wanted.expiresAt !== null },
+    );
 
     const { expiresAt: newExpiry, ...rest } = changes;
     const [changed] = await db
@@ -51,7 +69,14 @@ export const updateApplicationKey = defineRoute({
       .returning();
     const body = toApplicationKey(changed!);
     const after = withoutUse(body);
-    await writeAudit(call, { action: 'update', resourceType: 'application-key', resourceId: row.id, tenantId: row.tenantId, before, after });
+    await writeAudit(call, {
+      action: 'update',
+      resourceType: 'application-key',
+      resourceId: row.id,
+      tenantId: row.tenantId,
+      before,
+      after,
+    });
     call.afterCommit(() => call.services.keys.clear());
     return { body, representation: after };
   },

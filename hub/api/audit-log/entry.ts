@@ -2,18 +2,28 @@ import { z } from '@hono/zod-openapi';
 import type { auditLog } from '../../db/schema.ts';
 import { idOf, moment } from '../../http/fields.ts';
 
-const representation = z.record(z.string(), z.json()).nullable().openapi({ type: ['object', 'null'], additionalProperties: true });
+const representation = z
+  .record(z.string(), z.json())
+  .nullable()
+  .openapi({ type: ['object', 'null'], additionalProperties: true });
 
 /** An entry of the audit log as the API shows it. */
 export const AuditEntry = z
   .strictObject({
     id: idOf('auditEntry'),
     at: moment,
-    actor: z.strictObject({ id: z.string(), name: z.string() }).openapi({ description: 'The application key that did it, as it was called then; `cli` for the command line.' }),
+    actor: z
+      .strictObject({ id: z.string(), name: z.string() })
+      .openapi({
+        description: 'The application key that did it, as it was called then; `cli` for the command line.',
+      }),
     action: z.string().openapi({ example: 'agent-key.update' }),
     resourceType: z.string().openapi({ example: 'agent-key' }),
     resourceId: z.string().openapi({ example: 'aki_01k9c0v8w1e4qafk3s7m2t6xhz' }),
-    tenantId: z.string().nullable().openapi({ description: "Whose entry it is; null for the platform's own." }),
+    tenantId: z
+      .string()
+      .nullable()
+      .openapi({ description: "Whose entry it is; null for the platform's own." }),
     before: representation.openapi({ description: 'As it was before; null where it was not there.' }),
     after: representation.openapi({ description: 'As it was afterwards; null where it was gone.' }),
     requestId: z.string(),

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { and, desc, eq, gte, lt, sql } from 'drizzle-orm';
+import { equals } from '../../data/where.ts';
 import { auditLog } from '../../db/schema.ts';
 import { idOf } from '../../http/fields.ts';
-import { equals } from '../../data/where.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
 import { AuditEntry, toEntry } from './entry.ts';
@@ -15,7 +15,8 @@ export const listAuditLog = defineRoute({
   operationId: 'listAuditLog',
   tag: 'audit-log',
   summary: 'List what was changed, by whom, latest first',
-  description: "Every change made through the API is here, written in its transaction. A tenant's key sees its own tenant's entries only.",
+  description:
+    "Every change made through the API is here, written in its transaction. A tenant's key sees its own tenant's entries only.",
   operation: 'audit-log.read',
   query: z.strictObject({
     ...pageQuery,

@@ -12,7 +12,9 @@ export const clusterStatus = z
   .enum(['active', 'disabled'], 'must be active or disabled')
   .openapi({ description: '`disabled`: gateways refuse its agent keys with 403.' });
 
-export const upstreamUrl = httpUrl("Where gateways forward the cluster's requests to.").openapi({ example: 'https://metadata.acme.example' });
+export const upstreamUrl = httpUrl("Where gateways forward the cluster's requests to.").openapi({
+  example: 'https://metadata.acme.example',
+});
 
 const Placement = z
   .strictObject({
@@ -20,18 +22,28 @@ const Placement = z
     overrides: z
       .strictObject({ upstreamUrl: upstreamUrl.optional(), settings: settings.optional() })
       .optional()
-      .openapi({ description: "What is given here replaces the cluster's own value, as a whole, in this region." }),
+      .openapi({
+        description: "What is given here replaces the cluster's own value, as a whole, in this region.",
+      }),
   })
   .openapi('Placement');
 
 export const placementList = z
   .array(Placement)
-  .min(1, 'must name at least one region (GET /v1/regions lists them): a cluster placed nowhere is served nowhere. To take a cluster out of service, set its status to disabled')
+  .min(
+    1,
+    'must name at least one region (GET /v1/regions lists them): a cluster placed nowhere is served nowhere. To take a cluster out of service, set its status to disabled',
+  )
   .max(200, 'must have at most 200 regions')
   .superRefine((list, issues) => {
     const seen = new Set<string>();
     for (const [index, { region }] of list.entries()) {
-      if (seen.has(region)) issues.addIssue({ code: 'custom', path: [index, 'region'], message: `names the region ${region} a second time` });
+      if (seen.has(region))
+        issues.addIssue({
+          code: 'custom',
+          path: [index, 'region'],
+          message: `names the region ${region} a second time`,
+        });
       seen.add(region);
     }
   })
@@ -64,7 +76,9 @@ export const clusterColumns = {
     from placements p where p.cluster_id = "clusters"."id")`.as('placements'),
 };
 
-export type ClusterRow = typeof clusters.$inferSelect & { placements: { region: string; overrides: PlacementOverrides }[] };
+export type ClusterRow = typeof clusters.$inferSelect & {
+  placements: { region: string; overrides: PlacementOverrides }[];
+};
 
 export function toCluster(row: ClusterRow): z.infer<typeof Cluster> {
   const { id, tenantId, name, status, upstreamUrl, createdAt, updatedAt } = row;
@@ -97,7 +111,10 @@ export async function lockCluster(db: Queryable, actor: Actor, id: string): Prom
 }
 
 /** Runs a write of a cluster's name, telling a taken one apart. */
-export async function withUniqueName<Result>(wanted: string | undefined, write: () => Promise<Result>): Promise<Result> {
+export async function withUniqueName<Result>(
+  wanted: string | undefined,
+  write: () => Promise<Result>,
+): Promise<Result> {
   try {
     return await write();
   } catch (error) {

@@ -21,7 +21,10 @@ const body = z
       tenantId: 'ten_01k9c0v8w1e4qafk3s7m2t6xhz',
       name: 'orders',
       upstreamUrl: 'https://metadata.acme.example',
-      placements: [{ region: 'eu-west-1' }, { region: 'us-east-1', overrides: { upstreamUrl: 'https://us.metadata.acme.example' } }],
+      placements: [
+        { region: 'eu-west-1' },
+        { region: 'us-east-1', overrides: { upstreamUrl: 'https://us.metadata.acme.example' } },
+      ],
     },
   });
 
@@ -43,7 +46,13 @@ export const createCluster = defineRoute({
     await withUniqueName(rest.name, () => db.insert(clusters).values({ id, ...rest, settings }));
     await replacePlacements(db, { id, placements: [] }, placements);
     const cluster = toCluster(await findCluster(db, actor, id));
-    await writeAudit(call, { action: 'create', resourceType: 'cluster', resourceId: id, tenantId: cluster.tenantId, after: cluster });
+    await writeAudit(call, {
+      action: 'create',
+      resourceType: 'cluster',
+      resourceId: id,
+      tenantId: cluster.tenantId,
+      after: cluster,
+    });
     return { body: cluster, representation: cluster };
   },
 });

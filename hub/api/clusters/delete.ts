@@ -20,7 +20,13 @@ export const deleteCluster = defineRoute({
     const before = toCluster(row);
     checkIfMatch(call.ifMatch, etagOf(before));
     await call.db.delete(clusters).where(eq(clusters.id, row.id)); // keys and placements follow by foreign key
-    await writeAudit(call, { action: 'delete', resourceType: 'cluster', resourceId: row.id, tenantId: row.tenantId, before });
+    await writeAudit(call, {
+      action: 'delete',
+      resourceType: 'cluster',
+      resourceId: row.id,
+      tenantId: row.tenantId,
+      before,
+    });
     return {};
   },
 });

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { and, asc, eq, gt, sql } from 'drizzle-orm';
+import { equals } from '../../data/where.ts';
 import { clusters } from '../../db/schema.ts';
 import { idOf, regionId } from '../../http/fields.ts';
-import { equals } from '../../data/where.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
 import { Cluster, clusterColumns, clusterStatus, toCluster } from './cluster.ts';
@@ -34,7 +34,9 @@ export const listClusters = defineRoute({
           equals(clusters.tenantId, actor.tenantId ?? undefined),
           equals(clusters.tenantId, query.tenantId),
           equals(clusters.status, query.status),
-          query.region === undefined ? undefined : sql`exists (select from placements p where p.cluster_id = "clusters"."id" and p.region = ${query.region})`,
+          query.region === undefined
+            ? undefined
+            : sql`exists (select from placements p where p.cluster_id = "clusters"."id" and p.region = ${query.region})`,
           equals(clusters.name, query.name),
           page.after === undefined ? undefined : gt(clusters.id, page.after),
         ),

@@ -10,28 +10,48 @@ import type { ClusterRow, PlacementInput } from './cluster.ts';
  * no head. Returns whether anything changed. The caller holds the cluster's row lock.
  * @throws ProblemError 422 naming regions that do not exist, 409 naming new ones that are not active.
  */
-export async function replacePlacements(db: Queryable, cluster: Pick<ClusterRow, 'id' | 'placements'>, wanted: readonly PlacementInput[]): Promise<boolean> {
+export async function replacePlacements(
+  db: Queryable,
+  cluster: Pick<ClusterRow, 'id' | 'placements'>,
+  wanted: readonly PlacementInput[],
+): Promise<boolean> {
   const held = new Map(cluster.placements.map(({ region, overrides }) => [region, overrides]));
   const added = wanted.filter(({ region }) => !held.has(region));
-  const changed = wanted.filter(({ region, overrides = {} }) => held.has(region) && canonicalJson(overrides) !== canonicalJson(held.get(region)));
-  const removed = [...held.keys()].filter((region) => !wanted.some((placement) => placement.region === region));
+  const changed = wanted.filter(
+    ({ region, overrides = {} }) =>
+      held.has(region) && canonicalJson(overrides) !== canonicalJson(held.get(region)),
+  );
+  const removed = [...held.keys()].filter(
+    (region) => !wanted.some((placement) => placement.region === region),
+  );
   await checkRegions(db, wanted, held);
 
   // Made before broken: a cluster that moves is served all the while.
   if (added.length > 0) {
-    await db.insert(placements).values(added.map(({ region, overrides = {} }) => ({ clusterId: cluster.id, region, overrides })));
+    await db
+      .insert(placements)
+      .values(added.map(({ region, overrides = {} }) => ({ clusterId: cluster.id, region, overrides })));
   }
   for (const { region, overrides = {} } of changed) {
-    await db.update(placements).set({ overrides }).where(and(eq(placements.clusterId, cluster.id), eq(placements.region, region)));
+    await db
+      .update(placements)
+      .set({ overrides })
+      .where(and(eq(placements.clusterId, cluster.id), eq(placements.region, region)));
   }
   if (removed.length > 0) {
-    await db.delete(placements).where(and(eq(placements.clusterId, cluster.id), inArray(placements.region, removed)));
+    await db
+      .delete(placements)
+      .where(and(eq(placements.clusterId, cluster.id), inArray(placements.region, removed)));
   }
   return added.length + changed.length + removed.length > 0;
 }
 
 /** The regions are locked until the transaction ends, so that none is disabled or deleted under a new placement. */
-async function checkRegions(db: Queryable, wanted: readonly PlacementInput[], held: ReadonlyMap<string, unknown>): Promise<void> {
+async function checkRegions(
+  db: Queryable,
+  wanted: readonly PlacementInput[],
+  held: ReadonlyMap<string, unknown>,
+): Promise<void> {
   const ids = wanted.map(({ region }) => region);
   const rows = await db
     .select({ id: regions.id, status: regions.status })
@@ -42,12 +62,18 @@ async function checkRegions(db: Queryable, wanted: readonly PlacementInput[], he
   const statuses = new Map(rows.map(({ id, status }) => [id, status]));
   const at = (index: number, detail: string) => ({ pointer: `/placements/${index}/region`, detail });
 
-  const unknown: FieldErrors = wanted.flatMap(({ region }, index) => (statuses.has(region) ? [] : [at(index, `there is no region ${region}`)]));
-  if (unknown.length > 0) fail('REGION_UNKNOWN', { detail: unknown.map(({ detail }) => detail).join('; '), errors: unknown });
+  const unknown: FieldErrors = wanted.flatMap(({ region }, index) =>
+    statuses.has(region) ? [] : [at(index, `there is no region ${region}`)],
+  );
+  if (unknown.length > 0)
+    fail('REGION_UNKNOWN', { detail: unknown.map(({ detail }) => detail).join('; '), errors: unknown });
 
   const closed: FieldErrors = wanted.flatMap(({ region }, index) => {
     const status = statuses.get(region)!;
-    return held.has(region) || status === 'active' ? [] : [at(index, `the region ${region} is ${status} and takes no new placements`)];
+    return held.has(region) || status === 'active'
+      ? []
+      : [at(index, `the region ${region} is ${status} and takes no new placements`)];
   });
-  if (closed.length > 0) fail('REGION_NOT_ACTIVE', { detail: closed.map(({ detail }) => detail).join('; '), errors: closed });
+  if (closed.length > 0)
+    fail('REGION_NOT_ACTIVE', { detail: closed.map(({ detail }) => detail).join('; '), errors: closed });
 }

@@ -6,7 +6,17 @@ import { clusters } from '../../db/schema.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { name, settings } from '../../http/fields.ts';
 import { defineRoute } from '../../http/route.ts';
-import { Cluster, clusterParams, clusterStatus, findCluster, lockCluster, placementList, toCluster, upstreamUrl, withUniqueName } from './cluster.ts';
+import {
+  Cluster,
+  clusterParams,
+  clusterStatus,
+  findCluster,
+  lockCluster,
+  placementList,
+  toCluster,
+  upstreamUrl,
+  withUniqueName,
+} from './cluster.ts';
 import { replacePlacements } from './placements.ts';
 
 const body = z
@@ -15,7 +25,11 @@ const body = z
     status: clusterStatus.optional(),
     upstreamUrl: upstreamUrl.optional(),
     settings: settings.optional().openapi({ description: 'Replaces all settings.' }),
-    placements: placementList.optional().openapi({ description: 'Replaces all placements; regions that are not named lose the cluster and its keys.' }),
+    placements: placementList
+      .optional()
+      .openapi({
+        description: 'Replaces all placements; regions that are not named lose the cluster and its keys.',
+      }),
   })
   .openapi('ClusterUpdate', { example: { placements: [{ region: 'eu-west-1' }] } });
 
@@ -40,12 +54,22 @@ export const updateCluster = defineRoute({
     const { placements, ...fields } = call.body;
     const moved = placements ? await replacePlacements(db, row, placements) : false;
     const changes = changesOf(row, fields);
-    if (changes) await withUniqueName(fields.name, () => db.update(clusters).set(changes).where(eq(clusters.id, row.id)));
+    if (changes)
+      await withUniqueName(fields.name, () =>
+        db.update(clusters).set(changes).where(eq(clusters.id, row.id)),
+      );
     else if (moved) await db.update(clusters).set({ updatedAt: sql`now()` }).where(eq(clusters.id, row.id));
     else return { body: before, representation: before };
 
     const after = toCluster(await findCluster(db, actor, row.id));
-    await writeAudit(call, { action: 'update', resourceType: 'cluster', resourceId: row.id, tenantId: row.tenantId, before, after });
+    await writeAudit(call, {
+      action: 'update',
+      resourceType: 'cluster',
+      resourceId: row.id,
+      tenantId: row.tenantId,
+      before,
+      after,
+    });
     return { body: after, representation: after };
   },
 });

@@ -1,10 +1,10 @@
+import type { z } from '@hono/zod-openapi';
+import { timestamp } from '../../../contexts/base/clock.ts';
 import { open } from '../../../contexts/envelope.ts';
 import type { VersionText } from '../../../contexts/revision.ts';
 import { isNewer } from '../../../contexts/revision.ts';
 import type { StoredItem } from '../../../contexts/store.ts';
 import type { Build } from '../../db/builders/index.ts';
-import type { z } from '@hono/zod-openapi';
-import { timestamp } from '../../../contexts/base/clock.ts';
 import type { Derived, RegionState, Stored } from './context.ts';
 
 /** How what a region holds stands to what the hub derives for it. `stored` is undefined where the store has nothing. */
@@ -44,9 +44,16 @@ export function toDerived(build: Build): z.input<typeof Derived> {
 
 export function toStored(item: StoredItem | undefined): z.input<typeof Stored> {
   if (!item) return { state: 'absent', version: null, hash: null, builtAt: null, reason: null };
-  if (item.state === 'corrupt') return { state: 'corrupt', version: item.seen ?? null, hash: null, builtAt: null, reason: item.reason };
+  if (item.state === 'corrupt')
+    return { state: 'corrupt', version: item.seen ?? null, hash: null, builtAt: null, reason: item.reason };
   const { version, hash, bodyText, builtAtMs } = item.envelope;
-  return { state: bodyText === null ? 'tombstone' : 'live', version, hash, builtAt: timestamp(builtAtMs), reason: null };
+  return {
+    state: bodyText === null ? 'tombstone' : 'live',
+    version,
+    hash,
+    builtAt: timestamp(builtAtMs),
+    reason: null,
+  };
 }
 
 /** The body without what only gateways need to know (law 10). */

@@ -9,24 +9,49 @@ import { moment, regionId } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
 
 export const contextParams = z.object({
-  kind: z.enum(kindNames as [(typeof kindNames)[number], ...typeof kindNames]).openapi({ example: 'agent-key' }),
-  key: z.string().refine(isContextKey).openapi({ description: 'What the context is looked up by: the id of the tenant, cluster or agent key.', example: 'aki_01k9c0v8w1e4qafk3s7m2t6xhz' }),
+  kind: z
+    .enum(kindNames as [(typeof kindNames)[number], ...typeof kindNames])
+    .openapi({ example: 'agent-key' }),
+  key: z
+    .string()
+    .refine(isContextKey)
+    .openapi({
+      description: 'What the context is looked up by: the id of the tenant, cluster or agent key.',
+      example: 'aki_01k9c0v8w1e4qafk3s7m2t6xhz',
+    }),
 });
 
-export const regionStates = ['in-sync', 'missing', 'stale', 'corrupt', 'orphan', 'ahead', 'unreachable'] as const;
+export const regionStates = [
+  'in-sync',
+  'missing',
+  'stale',
+  'corrupt',
+  'orphan',
+  'ahead',
+  'unreachable',
+] as const;
 export type RegionState = (typeof regionStates)[number];
 
-const version = z.string().openapi({ description: 'Epoch, revision and schema version; versions compare as text.', example: '000001.0000000000000042.0001' });
+const version = z
+  .string()
+  .openapi({
+    description: 'Epoch, revision and schema version; versions compare as text.',
+    example: '000001.0000000000000042.0001',
+  });
 const hash = z.string().openapi({ description: 'SHA-256 over kind, key, version and body.' });
 
 export const Derived = z
   .strictObject({
     state: z.enum(['live', 'gone', 'unknown', 'invalid']).openapi({
-      description: '`gone`: the region is to hold nothing under this key; `unknown`: the hub has never heard of it; `invalid`: its content must not be published, and what the region holds stays.',
+      description:
+        '`gone`: the region is to hold nothing under this key; `unknown`: the hub has never heard of it; `invalid`: its content must not be published, and what the region holds stays.',
     }),
     version: version.nullable(),
     hash: hash.nullable(),
-    body: z.record(z.string(), z.json()).nullable().openapi({ type: ['object', 'null'], additionalProperties: true, description: 'Without verifiers.' }),
+    body: z
+      .record(z.string(), z.json())
+      .nullable()
+      .openapi({ type: ['object', 'null'], additionalProperties: true, description: 'Without verifiers.' }),
     reason: z.string().nullable().openapi({ description: 'Why it is invalid.' }),
   })
   .openapi('DerivedContext');
@@ -36,7 +61,9 @@ export const Stored = z
     state: z.enum(['live', 'tombstone', 'absent', 'corrupt']),
     version: version.nullable(),
     hash: hash.nullable(),
-    builtAt: moment.nullable().openapi({ description: "When the hub's snapshot was taken that it was built from." }),
+    builtAt: moment
+      .nullable()
+      .openapi({ description: "When the hub's snapshot was taken that it was built from." }),
     reason: z.string().nullable().openapi({ description: 'Why it is corrupt.' }),
   })
   .openapi('StoredContext');
@@ -68,7 +95,10 @@ export interface Head {
 }
 
 export async function findHead(db: Queryable, { kind, key }: ContextRef): Promise<Head | undefined> {
-  const [head] = await db.select().from(heads).where(and(eq(heads.kind, kind), eq(heads.key, key)));
+  const [head] = await db
+    .select()
+    .from(heads)
+    .where(and(eq(heads.kind, kind), eq(heads.key, key)));
   return head;
 }
 
@@ -77,13 +107,21 @@ export async function findHead(db: Queryable, { kind, key }: ContextRef): Promis
  * did. Such contexts are for keys of the platform.
  * @throws ProblemError 404 where that tenant is not the actor's.
  */
-export async function tenantOfContext(db: Queryable, actor: Actor, { kind, key }: ContextRef): Promise<string | null> {
+export async function tenantOfContext(
+  db: Queryable,
+  actor: Actor,
+  { kind, key }: ContextRef,
+): Promise<string | null> {
   const tenantId = kind === 'tenant' ? key : await tenantOfRow(db, kind, key);
   if (actor.tenantId !== null && actor.tenantId !== tenantId) fail('NOT_FOUND');
   return tenantId;
 }
 
-async function tenantOfRow(db: Queryable, kind: 'cluster' | 'agent-key', key: string): Promise<string | null> {
+async function tenantOfRow(
+  db: Queryable,
+  kind: 'cluster' | 'agent-key',
+  key: string,
+): Promise<string | null> {
   if (kind === 'agent-key') {
     const [row] = await db
       .select({ tenantId: clusters.tenantId })
@@ -93,9 +131,11 @@ async function tenantOfRow(db: Queryable, kind: 'cluster' | 'agent-key', key: st
     return row?.tenantId ?? null;
   }
   const [row] = await db
-    .select({ tenantId: sql<string | null>`coalesce(
+    .select({
+      tenantId: sql<string | null>`coalesce(
       (select ${clusters.tenantId} from ${clusters} where ${clusters.id} = ${key}),
-      (select ${holdings.tenantId} from ${holdings} where ${holdings.clusterId} = ${key} limit 1))` })
+      (select ${holdings.tenantId} from ${holdings} where ${holdings.clusterId} = ${key} limit 1))`,
+    })
     .from(sql`(select 1) one`);
   return row?.tenantId ?? null;
 }

@@ -19,7 +19,11 @@ export const getContext = defineRoute({
     'All stores are read at the same time, each within a second. Between the readings of hub and store a change may arrive: what is `stale` or `missing` now may be `in-sync` a moment later.',
   operation: 'contexts.read',
   params: contextParams,
-  answer: { status: 200, description: 'The head, and each region, in the order of their ids.', schema: ContextView },
+  answer: {
+    status: 200,
+    description: 'The head, and each region, in the order of their ids.',
+    schema: ContextView,
+  },
   problems: ['NOT_FOUND'],
   async handle({ actor, db, params, services }) {
     const ref: ContextRef = params;
@@ -37,7 +41,9 @@ export const getContext = defineRoute({
     return {
       body: {
         ...ref,
-        head: head ? { revision: head.revision, deleted: head.deleted, changedAt: head.changedAt.toISOString() } : null,
+        head: head
+          ? { revision: head.revision, deleted: head.deleted, changedAt: head.changedAt.toISOString() }
+          : null,
         regions: rows.map((row, index) => view(row, builds[index]!, looks[index]!)),
       },
     };
@@ -49,5 +55,11 @@ function view(region: RegionRow, build: Build, look: Look) {
   if (look.outcome === 'unreachable') {
     return { region: region.id, state: 'unreachable' as const, detail: look.reason, derived, stored: null };
   }
-  return { region: region.id, state: compare(build, look.item), detail: null, derived, stored: toStored(look.item) };
+  return {
+    region: region.id,
+    state: compare(build, look.item),
+    detail: null,
+    derived,
+    stored: toStored(look.item),
+  };
 }

@@ -1,20 +1,28 @@
 import type { ContextRef } from '../../../contexts/kinds/index.ts';
 import { refText } from '../../../contexts/kinds/index.ts';
-import { checkOwner, StoreError, type StoredItem } from '../../../contexts/store.ts';
+import { checkOwner, type StoredItem, StoreError } from '../../../contexts/store.ts';
 import type { Services } from '../../services.ts';
 import type { RegionRow } from '../regions/region.ts';
 
-export type Look = { outcome: 'read'; item: StoredItem | undefined } | { outcome: 'unreachable'; reason: string };
+export type Look =
+  | { outcome: 'read'; item: StoredItem | undefined }
+  | { outcome: 'unreachable'; reason: string };
 
 /** Reads one context from a region's store. Never throws: whatever is wrong with the store is the answer. */
-export async function lookInto(region: RegionRow, ref: ContextRef, hubId: string, services: Services): Promise<Look> {
+export async function lookInto(
+  region: RegionRow,
+  ref: ContextRef,
+  hubId: string,
+  services: Services,
+): Promise<Look> {
   const { environment, stores, metrics } = services;
   if (region.status === 'disabled') return { outcome: 'unreachable', reason: 'the region is disabled' };
   try {
     const { storeEndpoint: endpoint, storeAwsRegion: awsRegion, storeTable: table } = region;
     const store = stores.get(region.id, { endpoint, awsRegion, table });
     const { items, identity } = await withTimeout(store.read([ref]), services);
-    if (identity === undefined) throw new StoreError('STORE_NOT_INITIALISED', 'the table has not been set up yet');
+    if (identity === undefined)
+      throw new StoreError('STORE_NOT_INITIALISED', 'the table has not been set up yet');
     checkOwner(identity, { environment, region: region.id, hubId });
     metrics.storeReads.inc({ region: region.id, outcome: 'read' });
     return { outcome: 'read', item: items.get(refText(ref)) };
@@ -42,10 +50,14 @@ function reasonOf(error: unknown): string {
   }
 }
 
-async function withTimeout<Result>(work: Promise<Result>, { clock, storeTimeoutMs }: Services): Promise<Result> {
+async function withTimeout<Result>(
+  work: Promise<Result>,
+  { clock, storeTimeoutMs }: Services,
+): Promise<Result> {
   const done = new AbortController();
   const late = clock.sleep(storeTimeoutMs, done.signal).then(() => {
-    if (!done.signal.aborted) throw new StoreError('STORE_UNAVAILABLE', `no answer within ${storeTimeoutMs} ms`);
+    if (!done.signal.aborted)
+      throw new StoreError('STORE_UNAVAILABLE', `no answer within ${storeTimeoutMs} ms`);
     return work;
   });
   try {

@@ -6,7 +6,9 @@ import { fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
 import { contextParams, tenantOfContext } from './context.ts';
 
-const Refreshing = z.strictObject({ kind: z.string(), key: z.string(), status: z.literal('requested') }).openapi('RefreshRequested');
+const Refreshing = z
+  .strictObject({ kind: z.string(), key: z.string(), status: z.literal('requested') })
+  .openapi('RefreshRequested');
 
 export const refreshContext = defineRoute({
   method: 'POST',
@@ -24,7 +26,12 @@ export const refreshContext = defineRoute({
     const tenantId = await tenantOfContext(call.db, call.actor, ref);
     const known = await requestRefresh(call.db, [ref]);
     if (known === 0) fail('NOT_FOUND', 'The hub has never heard of this context.');
-    await writeAudit(call, { action: 'refresh', resourceType: 'context', resourceId: refText(ref), tenantId });
+    await writeAudit(call, {
+      action: 'refresh',
+      resourceType: 'context',
+      resourceId: refText(ref),
+      tenantId,
+    });
     return { body: { ...ref, status: 'requested' as const } };
   },
 });

@@ -25,10 +25,20 @@ export const createRegion = defineRoute({
     const { db, actor } = call;
     const { id, store } = call.body;
     await checkStoreIsFree(db, id, storeColumns(store));
-    const [row] = await db.insert(regions).values({ id, ...storeColumns(store) }).onConflictDoNothing().returning();
+    const [row] = await db
+      .insert(regions)
+      .values({ id, ...storeColumns(store) })
+      .onConflictDoNothing()
+      .returning();
     if (!row) return blame('ID_TAKEN', '/id', `there is a region ${id}`);
     const region = toRegion(row, actor);
-    await writeAudit(call, { action: 'create', resourceType: 'region', resourceId: id, tenantId: null, after: region });
+    await writeAudit(call, {
+      action: 'create',
+      resourceType: 'region',
+      resourceId: id,
+      tenantId: null,
+      after: region,
+    });
     return { body: region, representation: region };
   },
 });

@@ -21,10 +21,20 @@ export const deleteRegion = defineRoute({
     const row = await findRegion(call.db, call.params.id, 'lock');
     const before = toRegion(row, call.actor);
     checkIfMatch(call.ifMatch, etagOf(before));
-    const [held] = await call.db.select({ clusters: count() }).from(placements).where(eq(placements.region, row.id));
-    if (held!.clusters > 0) fail('REGION_IN_USE', `${held!.clusters} clusters are placed in it. Move them elsewhere first.`);
+    const [held] = await call.db
+      .select({ clusters: count() })
+      .from(placements)
+      .where(eq(placements.region, row.id));
+    if (held!.clusters > 0)
+      fail('REGION_IN_USE', `${held!.clusters} clusters are placed in it. Move them elsewhere first.`);
     await call.db.delete(regions).where(eq(regions.id, row.id));
-    await writeAudit(call, { action: 'delete', resourceType: 'region', resourceId: row.id, tenantId: null, before });
+    await writeAudit(call, {
+      action: 'delete',
+      resourceType: 'region',
+      resourceId: row.id,
+      tenantId: null,
+      before,
+    });
     return {};
   },
 });

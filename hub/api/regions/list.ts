@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { and, asc, eq, gt } from 'drizzle-orm';
-import { regions } from '../../db/schema.ts';
 import { equals } from '../../data/where.ts';
+import { regions } from '../../db/schema.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
 import { Region, regionStatus, toRegion } from './region.ts';
@@ -12,7 +12,8 @@ export const listRegions = defineRoute({
   operationId: 'listRegions',
   tag: 'regions',
   summary: 'List regions by id',
-  description: 'For every key: clusters are placed in regions. Where their stores are is for keys of the platform.',
+  description:
+    'For every key: clusters are placed in regions. Where their stores are is for keys of the platform.',
   operation: 'regions.read',
   query: z.strictObject({ ...pageQuery, status: regionStatus.optional() }),
   answer: { status: 200, description: 'A page of regions.', schema: pageOf('RegionPage', Region) },
@@ -22,7 +23,12 @@ export const listRegions = defineRoute({
     const rows = await db
       .select()
       .from(regions)
-      .where(and(equals(regions.status, query.status), page.after === undefined ? undefined : gt(regions.id, page.after)))
+      .where(
+        and(
+          equals(regions.status, query.status),
+          page.after === undefined ? undefined : gt(regions.id, page.after),
+        ),
+      )
       .orderBy(asc(regions.id))
       .limit(page.limit + 1);
     return { body: pageFrom('regions', page, rows, (row) => toRegion(row, actor)) };

@@ -6,16 +6,27 @@ import { regions } from '../../db/schema.ts';
 import { httpUrl, moment, regionId } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
 
-export const regionStatus = z.enum(['active', 'draining', 'disabled'], 'must be active, draining or disabled').openapi({
-  description: '`draining`: takes no new placements; `disabled`: nothing is published to it either.',
-});
+export const regionStatus = z
+  .enum(['active', 'draining', 'disabled'], 'must be active, draining or disabled')
+  .openapi({
+    description: '`draining`: takes no new placements; `disabled`: nothing is published to it either.',
+  });
 
 /** Where a region's store is. */
 export const StoreAddress = z
   .strictObject({
-    endpoint: httpUrl('Of the DynamoDB API, where it is not the one AWS has for `awsRegion`.').optional().openapi({ example: 'http://alternator.eu-west-1.example:8000' }),
-    awsRegion: z.string().regex(/^[a-z0-9-]{1,40}$/, 'must be a name like eu-west-1').optional().openapi({ example: 'eu-west-1' }),
-    table: z.string().regex(/^[A-Za-z0-9_.-]{3,255}$/, 'must have 3 to 255 characters of a-z, A-Z, 0-9 and _ . -').openapi({ example: 'spokecast-prod-eu-west-1' }),
+    endpoint: httpUrl('Of the DynamoDB API, where it is not the one AWS has for `awsRegion`.')
+      .optional()
+      .openapi({ example: 'http://alternator.eu-west-1.example:8000' }),
+    awsRegion: z
+      .string()
+      .regex(/^[a-z0-9-]{1,40}$/, 'must be a name like eu-west-1')
+      .optional()
+      .openapi({ example: 'eu-west-1' }),
+    table: z
+      .string()
+      .regex(/^[A-Za-z0-9_.-]{3,255}$/, 'must have 3 to 255 characters of a-z, A-Z, 0-9 and _ . -')
+      .openapi({ example: 'spokecast-prod-eu-west-1' }),
   })
   .openapi('StoreAddress');
 
@@ -61,7 +72,11 @@ export async function findRegion(db: Queryable, id: string, lock?: 'lock'): Prom
 }
 
 /** @throws ProblemError 409 where another region has that very store: the two would overwrite each other. */
-export async function checkStoreIsFree(db: Queryable, region: string, store: ReturnType<typeof storeColumns>): Promise<void> {
+export async function checkStoreIsFree(
+  db: Queryable,
+  region: string,
+  store: ReturnType<typeof storeColumns>,
+): Promise<void> {
   const [other] = await db
     .select({ id: regions.id })
     .from(regions)

@@ -6,7 +6,16 @@ import { regions } from '../../db/schema.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
-import { checkStoreIsFree, findRegion, Region, regionParams, regionStatus, StoreAddress, storeColumns, toRegion } from './region.ts';
+import {
+  checkStoreIsFree,
+  findRegion,
+  Region,
+  regionParams,
+  regionStatus,
+  StoreAddress,
+  storeColumns,
+  toRegion,
+} from './region.ts';
 
 const body = z
   .strictObject({ status: regionStatus.optional(), store: StoreAddress.optional() })
@@ -36,12 +45,22 @@ export const updateRegion = defineRoute({
 
     const moves = changes.storeTable !== undefined || changes.storeAwsRegion !== undefined;
     if (moves && (row.status !== 'disabled' || (status !== undefined && status !== 'disabled'))) {
-      fail('REGION_STORE_FIXED', 'Set its status to disabled first, then change the store, then activate it again.');
+      fail(
+        'REGION_STORE_FIXED',
+        'Set its status to disabled first, then change the store, then activate it again.',
+      );
     }
     if (store) await checkStoreIsFree(db, row.id, storeColumns(store));
     const [changed] = await db.update(regions).set(changes).where(eq(regions.id, row.id)).returning();
     const after = toRegion(changed!, actor);
-    await writeAudit(call, { action: 'update', resourceType: 'region', resourceId: row.id, tenantId: null, before, after });
+    await writeAudit(call, {
+      action: 'update',
+      resourceType: 'region',
+      resourceId: row.id,
+      tenantId: null,
+      before,
+      after,
+    });
     return { body: after, representation: after };
   },
 });

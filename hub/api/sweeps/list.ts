@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { and, desc, eq, lt } from 'drizzle-orm';
+import { equals } from '../../data/where.ts';
 import { sweeps } from '../../db/schema.ts';
 import { regionId } from '../../http/fields.ts';
-import { equals } from '../../data/where.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
 import { Sweep, sweepColumns, sweepStatus, toSweep } from './sweep.ts';

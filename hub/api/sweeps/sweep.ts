@@ -4,11 +4,30 @@ import type { SweepCounts } from '../../db/schema.ts';
 import { sweeps } from '../../db/schema.ts';
 import { idOf, moment, regionId } from '../../http/fields.ts';
 
-export const sweepStatus = z.enum(['requested', 'queued', 'running', 'completed', 'failed'], 'must be requested, queued, running, completed or failed');
+export const sweepStatus = z.enum(
+  ['requested', 'queued', 'running', 'completed', 'failed'],
+  'must be requested, queued, running, completed or failed',
+);
 
-const countNames = ['scanned', 'written', 'reannounced', 'missing', 'stale', 'corrupt', 'orphan', 'ahead', 'quarantined', 'expired'] as const satisfies (keyof SweepCounts)[];
+const countNames = [
+  'scanned',
+  'written',
+  'reannounced',
+  'missing',
+  'stale',
+  'corrupt',
+  'orphan',
+  'ahead',
+  'quarantined',
+  'expired',
+] as const satisfies (keyof SweepCounts)[];
 const Counts = z
-  .strictObject(Object.fromEntries(countNames.map((name) => [name, z.int().min(0)])) as Record<keyof SweepCounts, z.ZodInt>)
+  .strictObject(
+    Object.fromEntries(countNames.map((name) => [name, z.int().min(0)])) as Record<
+      keyof SweepCounts,
+      z.ZodInt
+    >,
+  )
   .openapi('SweepCounts', { description: 'What the sweep found and did, in contexts.' });
 
 /** A sweep as the API shows it. */
@@ -37,7 +56,9 @@ export function toSweep(row: Row): z.infer<typeof Sweep> {
   const { id, region, cause, status, counts, error } = row;
   return {
     ...{ id, region, cause, status, error },
-    counts: counts && (Object.fromEntries(countNames.map((name) => [name, counts[name] ?? 0])) as z.infer<typeof Counts>),
+    counts:
+      counts &&
+      (Object.fromEntries(countNames.map((name) => [name, counts[name] ?? 0])) as z.infer<typeof Counts>),
     requestedAt: row.requestedAt.toISOString(),
     startedAt: row.startedAt?.toISOString() ?? null,
     finishedAt: row.finishedAt?.toISOString() ?? null,

@@ -23,7 +23,13 @@ export const createTenant = defineRoute({
     const values = { id: newId('tenant', clock, random), name: call.body.name };
     const [row] = await withUniqueName(values.name, () => call.db.insert(tenants).values(values).returning());
     const tenant = toTenant(row!);
-    await writeAudit(call, { action: 'create', resourceType: 'tenant', resourceId: tenant.id, tenantId: tenant.id, after: tenant });
+    await writeAudit(call, {
+      action: 'create',
+      resourceType: 'tenant',
+      resourceId: tenant.id,
+      tenantId: tenant.id,
+      after: tenant,
+    });
     return { body: tenant, representation: tenant };
   },
 });

@@ -13,11 +13,15 @@ export const deleteTenant = defineRoute({
   operationId: 'deleteTenant',
   tag: 'tenants',
   summary: 'Delete a tenant',
-  description: 'Its application keys go with it. Its clusters and their agent keys do so only with `cascade=true`.',
+  description:
+    'Its application keys go with it. Its clusters and their agent keys do so only with `cascade=true`.',
   operation: 'tenants.write',
   params: tenantParams,
   query: z.strictObject({
-    cascade: z.enum(['true', 'false'], 'must be true or false').optional().openapi({ description: 'Delete its clusters and their keys too.' }),
+    cascade: z
+      .enum(['true', 'false'], 'must be true or false')
+      .optional()
+      .openapi({ description: 'Delete its clusters and their keys too.' }),
   }),
   answer: { status: 204, description: 'It is gone.' },
   problems: ['NOT_FOUND', 'TENANT_HAS_CLUSTERS', 'PRECONDITION_FAILED'],
@@ -26,12 +30,24 @@ export const deleteTenant = defineRoute({
     const row = await findTenant(call.db, call.actor, call.params.id, 'lock');
     const before = toTenant(row);
     checkIfMatch(call.ifMatch, etagOf(before));
-    const [held] = await call.db.select({ clusters: count() }).from(clusters).where(eq(clusters.tenantId, row.id));
+    const [held] = await call.db
+      .select({ clusters: count() })
+      .from(clusters)
+      .where(eq(clusters.tenantId, row.id));
     if (held!.clusters > 0 && call.query.cascade !== 'true') {
-      fail('TENANT_HAS_CLUSTERS', `It has ${held!.clusters}. Delete them first, or add ?cascade=true to delete them and their keys too.`);
+      fail(
+        'TENANT_HAS_CLUSTERS',
+        `It has ${held!.clusters}. Delete them first, or add ?cascade=true to delete them and their keys too.`,
+      );
     }
     await call.db.delete(tenants).where(eq(tenants.id, row.id));
-    await writeAudit(call, { action: 'delete', resourceType: 'tenant', resourceId: row.id, tenantId: row.id, before: { ...before, clusters: held!.clusters } });
+    await writeAudit(call, {
+      action: 'delete',
+      resourceType: 'tenant',
+      resourceId: row.id,
+      tenantId: row.id,
+      before: { ...before, clusters: held!.clusters },
+    });
     call.afterCommit(() => call.services.keys.clear());
     return {};
   },

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { and, asc, eq, gt } from 'drizzle-orm';
-import { tenants } from '../../db/schema.ts';
 import { equals } from '../../data/where.ts';
+import { tenants } from '../../db/schema.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
 import { Tenant, tenantStatus, toTenant } from './tenant.ts';
@@ -14,7 +14,11 @@ export const listTenants = defineRoute({
   summary: 'List tenants, oldest first',
   description: "A tenant's key sees its own tenant only.",
   operation: 'tenants.read',
-  query: z.strictObject({ ...pageQuery, status: tenantStatus.optional(), name: z.string().max(120).optional().openapi({ description: 'Exactly this name.' }) }),
+  query: z.strictObject({
+    ...pageQuery,
+    status: tenantStatus.optional(),
+    name: z.string().max(120).optional().openapi({ description: 'Exactly this name.' }),
+  }),
   answer: { status: 200, description: 'A page of tenants.', schema: pageOf('TenantPage', Tenant) },
   problems: [],
   async handle({ actor, db, query }) {

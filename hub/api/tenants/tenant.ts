@@ -15,7 +15,13 @@ export const tenantStatus = z
 
 /** A tenant as the API shows it. */
 export const Tenant = z
-  .strictObject({ id: idOf('tenant'), name: name.openapi({ example: 'Acme' }), status: tenantStatus, createdAt: moment, updatedAt: moment })
+  .strictObject({
+    id: idOf('tenant'),
+    name: name.openapi({ example: 'Acme' }),
+    status: tenantStatus,
+    createdAt: moment,
+    updatedAt: moment,
+  })
   .openapi('Tenant');
 
 export const tenantParams = z.object({ id: idOf('tenant') });
@@ -41,16 +47,22 @@ export async function findTenant(db: Queryable, actor: Actor, id: string, lock?:
  */
 export async function requireTenant(db: Queryable, actor: Actor, id: string, pointer: string): Promise<void> {
   const seen = isId('tenant', id) && sees(actor, id);
-  const [row] = seen ? await db.select({ id: tenants.id }).from(tenants).where(eq(tenants.id, id)).for('key share') : [];
+  const [row] = seen
+    ? await db.select({ id: tenants.id }).from(tenants).where(eq(tenants.id, id)).for('key share')
+    : [];
   if (!row) blame('NOT_FOUND', pointer, `there is no tenant ${id}`);
 }
 
 /** Runs a write of a tenant's name, telling a taken one apart. */
-export async function withUniqueName<Result>(wanted: string | undefined, write: () => Promise<Result>): Promise<Result> {
+export async function withUniqueName<Result>(
+  wanted: string | undefined,
+  write: () => Promise<Result>,
+): Promise<Result> {
   try {
     return await write();
   } catch (error) {
-    if (brokenConstraint(error) === 'tenants_name_unique') blame('NAME_TAKEN', '/name', `a tenant is called ${JSON.stringify(wanted)}`);
+    if (brokenConstraint(error) === 'tenants_name_unique')
+      blame('NAME_TAKEN', '/name', `a tenant is called ${JSON.stringify(wanted)}`);
     throw error;
   }
 }

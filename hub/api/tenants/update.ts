@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { eq } from 'drizzle-orm';
-import { changesOf } from '../../data/changes.ts';
 import { writeAudit } from '../../data/audit.ts';
+import { changesOf } from '../../data/changes.ts';
 import { tenants } from '../../db/schema.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { name } from '../../http/fields.ts';
@@ -34,7 +34,14 @@ export const updateTenant = defineRoute({
       call.db.update(tenants).set(changes).where(eq(tenants.id, row.id)).returning(),
     );
     const after = toTenant(changed!);
-    await writeAudit(call, { action: 'update', resourceType: 'tenant', resourceId: row.id, tenantId: row.id, before, after });
+    await writeAudit(call, {
+      action: 'update',
+      resourceType: 'tenant',
+      resourceId: row.id,
+      tenantId: row.id,
+      before,
+      after,
+    });
     return { body: after, representation: after };
   },
 });

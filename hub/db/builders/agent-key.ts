@@ -18,7 +18,11 @@ export const agentKeyBuilder = defineBuilder({
   derive: (region) => sql`
     select ${agentKeys.id} as "key", ${clusters.tenantId} as tenant_id, ${agentKeys.clusterId} as cluster_id,
       ${agentKeys.verifier} as verifier, ${agentKeys.status} as status,
-      floor(extract(epoch from ${agentKeys.expiresAt}) * 1000)::bigint as expires_at_ms,
+      case
+        when ${agentKeys.expiresAt} = 'infinity' then null
+        when ${agentKeys.expiresAt} < 'epoch' then 0 -- '-infinity' is no number
+        else floor(extract(epoch from ${agentKeys.expiresAt}) * 1000)::bigint
+      end as expires_at_ms,
       ${agentKeys.permissions} as permissions
     from ${agentKeys}
     join ${clusters} on ${clusters.id} = ${agentKeys.clusterId}

@@ -9,7 +9,8 @@ interface Row {
   status: 'active' | 'disabled';
   upstream_url: string;
   settings: never;
-  overrides: PlacementOverrides;
+  /** Null where somebody wrote JSON's null: nothing is overridden. */
+  overrides: PlacementOverrides | null;
 }
 
 /** A region holds the clusters placed there; what the placement overrides replaces the global value as a whole. */
@@ -26,7 +27,7 @@ export const clusterBuilder = defineBuilder({
     tenantId: row.tenant_id,
     name: row.name,
     status: row.status,
-    upstreamUrl: row.overrides.upstreamUrl ?? row.upstream_url,
-    settings: (row.overrides.settings as never) ?? row.settings,
+    upstreamUrl: row.overrides?.upstreamUrl ?? row.upstream_url,
+    settings: (row.overrides?.settings as never) ?? row.settings,
   }),
 });

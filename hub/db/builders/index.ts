@@ -1,5 +1,6 @@
 import type { Clock } from '../../../contexts/base/clock.ts';
 import { type Envelope, seal, tombstone } from '../../../contexts/envelope.ts';
+import { isContextKey } from '../../../contexts/keys.ts';
 import { type ContextRef, type KindName, kindNames } from '../../../contexts/kinds/index.ts';
 import type { Queryable } from '../client.ts';
 import { agentKeyBuilder } from './agent-key.ts';
@@ -87,6 +88,8 @@ export async function holdersOf(
 function toBuild(kind: KindName, derived: Derived, builtAtMs: number): Build {
   const ref = { kind, key: derived.key };
   const { epoch, revision } = derived;
+  // One such row must not take the others of its batch, or the region's sweep, with it.
+  if (!isContextKey(ref.key)) return { ref, state: 'invalid', revision, reason: 'key: not well-formed' };
   if (!derived.live)
     return { ref, state: 'gone', envelope: tombstone({ ...ref, epoch, revision, builtAtMs }) };
   const sealed = seal({ ...ref, epoch, revision, body: derived.body, builtAtMs });

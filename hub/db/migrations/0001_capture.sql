@@ -89,12 +89,30 @@ begin
 end $$;
 --> statement-breakpoint
 
+-- A deleted key can be resolved to its cluster by nobody later, so its regions are settled here. A placement that is
+-- being added meanwhile would be missed by one snapshot: a region might have been sent the key between the two
+-- commits, and never hear of the deletion. Whoever adds a placement holds the cluster's row `for no key update`, so
+-- it is here either seen, or made to wait, or (where it was first, and is not committed) answered by telling every
+-- region. A revocation itself waits for nobody. One snapshot for a whole transaction cannot be fresh: all regions too.
 create function capture_agent_keys() returns trigger language plpgsql as $$
+declare
+  in_motion text[];
 begin
   if tg_op = 'DELETE' then
     perform touch_heads('agent-key', array(select id from old_rows), true);
+    with still as materialized (
+      select id from clusters where id in (select cluster_id from old_rows) for share skip locked
+    )
+    select array(
+      select id from clusters where id in (select cluster_id from old_rows)
+        and (id not in (select id from still) or current_setting('transaction_isolation') <> 'read committed')
+    ) into in_motion;
     insert into outbox (kind, key, regions, cause, tightens)
-      select 'agent-key', id, regions_of_cluster(cluster_id), 'row', true from old_rows order by id;
+      select 'agent-key', id,
+        case when cluster_id = any(in_motion) then array(select r.id from regions r order by r.id)
+          else regions_of_cluster(cluster_id) end,
+        'row', true
+      from old_rows order by id;
   elsif tg_op = 'INSERT' then
     perform touch_heads('agent-key', array(select id from new_rows), false);
     insert into outbox (kind, key, regions, cause, tightens)
@@ -129,6 +147,8 @@ begin
     insert into outbox (kind, key, regions, cause, tightens)
       select distinct 'cluster', cluster_id, regions_of_cluster(cluster_id), 'placement', true from old_rows;
   elsif tg_op = 'INSERT' then
+    -- Keys of the cluster are not being deleted now: see capture_agent_keys.
+    perform from clusters where id in (select cluster_id from new_rows) order by id for no key update;
     insert into holdings (cluster_id, region, tenant_id)
       select n.cluster_id, n.region, c.tenant_id from new_rows n join clusters c on c.id = n.cluster_id
       order by n.cluster_id, n.region
@@ -137,9 +157,14 @@ begin
     insert into outbox (kind, key, regions, cause, tightens)
       select distinct 'cluster', cluster_id, regions_of_cluster(cluster_id), 'placement', false from new_rows;
   else
-    perform touch_heads('cluster', array(select cluster_id from new_rows), null);
+    with changed as materialized (
+      select distinct n.cluster_id from new_rows n join old_rows o using (cluster_id, region)
+      where to_jsonb(n) is distinct from to_jsonb(o)
+    ), touched as materialized (
+      select touch_heads('cluster', array(select cluster_id from changed), null)
+    )
     insert into outbox (kind, key, regions, cause, tightens)
-      select distinct 'cluster', cluster_id, regions_of_cluster(cluster_id), 'row', false from new_rows;
+      select 'cluster', cluster_id, regions_of_cluster(cluster_id), 'row', false from changed, touched order by cluster_id;
   end if;
   perform pg_notify('spokecast_outbox', '');
   return null;
@@ -165,6 +190,15 @@ begin
     end if;
   end loop;
   return new;
+end $$;
+--> statement-breakpoint
+
+-- A head says what is true of its context until that is gone, and a holding until its placement is: without them
+-- regions would be told that a living context never existed (law 9).
+create function refuse_forgetting() returns trigger language plpgsql as $$
+begin
+  raise exception '% of % is refused: what it stands for is still there', tg_op, tg_table_name
+    using errcode = 'integrity_constraint_violation';
 end $$;
 --> statement-breakpoint
 
@@ -199,20 +233,23 @@ begin
 end $$;
 --> statement-breakpoint
 
-create trigger refuse_changed_identity before update on tenants
-  for each row execute function refuse_changed_identity('id');
---> statement-breakpoint
-create trigger refuse_changed_identity before update on clusters
-  for each row execute function refuse_changed_identity('id', 'tenant_id');
---> statement-breakpoint
-create trigger refuse_changed_identity before update on agent_keys
-  for each row execute function refuse_changed_identity('id', 'cluster_id');
---> statement-breakpoint
-create trigger refuse_changed_identity before update on placements
-  for each row execute function refuse_changed_identity('cluster_id', 'region');
---> statement-breakpoint
-create trigger refuse_changed_identity before update on regions
-  for each row execute function refuse_changed_identity('id');
+do $$
+declare
+  guarded record;
+begin
+  for guarded in select * from (values
+    ('tenants', '''id'''), ('clusters', '''id'', ''tenant_id'''), ('agent_keys', '''id'', ''cluster_id'''),
+    ('placements', '''cluster_id'', ''region'''), ('regions', '''id''')) v (name, columns) loop
+    execute format('create trigger refuse_changed_identity before update on %I
+      for each row execute function refuse_changed_identity(%s)', guarded.name, guarded.columns);
+    execute format('alter table %I enable always trigger refuse_changed_identity', guarded.name);
+  end loop;
+  for guarded in select * from (values ('heads', 'not old.deleted'), ('holdings', 'old.until is null')) v (name, living) loop
+    execute format('create trigger refuse_forgetting before delete on %I
+      for each row when (%s) execute function refuse_forgetting()', guarded.name, guarded.living);
+    execute format('alter table %I enable always trigger refuse_forgetting', guarded.name);
+  end loop;
+end $$;
 --> statement-breakpoint
 create trigger notify_regions after insert or update or delete on regions
   for each statement execute function notify_regions();

@@ -1,0 +1,54 @@
+import { checkAgainstContract } from './contract.ts';
+
+/** An answer of the hub. `body` is whatever JSON it held; its shape has been checked against the OpenAPI document. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: tests name the fields they look at, and the contract has checked them
+  body: any;
+}
+
+export interface Sent {
+  body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  text?: string;
+  headers?: Record<string, string>;
+}
+
+/** Speaks to a hub with one key; every answer is held against the OpenAPI document. */
+export class Client {
+  readonly #url: string;
+  readonly secret: string | undefined;
+
+  constructor(url: string, secret: string | undefined) {
+    this.#url = url;
+    this.secret = secret;
+  }
+
+  async send(method: string, path: string, { body, text, headers = {} }: Sent = {}): Promise<Answer> {
+    const content = text ?? (body === undefined ? undefined : JSON.stringify(body));
+    const response = await fetch(this.#url + path, {
+      method,
+      ...(content === undefined ? {} : { body: content }),
+      headers: {
+        ...(this.secret === undefined ? {} : { authorization: `Bearer ${this.secret}` }),
+        ...(content === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+    });
+    const read = await response.text();
+    const isJson = response.headers.get('content-type')?.includes('json') ?? false;
+    const answer = {
+      status: response.status,
+      headers: response.headers,
+      body: isJson ? JSON.parse(read) : read,
+    };
+    checkAgainstContract(method, path, answer);
+    return answer;
+  }
+
+  get = (path: string, sent?: Sent) => this.send('GET', path, sent);
+  post = (path: string, body?: unknown, sent?: Sent) => this.send('POST', path, { body, ...sent });
+  patch = (path: string, body?: unknown, sent?: Sent) => this.send('PATCH', path, { body, ...sent });
+  delete = (path: string, sent?: Sent) => this.send('DELETE', path, sent);
+}

@@ -1,0 +1,347 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { type ContextRef, refText } from '../../contexts/kinds/index.ts';
+import type { Change, Takes } from '../../hub/db/outbox.ts';
+import type { RefreshJob } from '../../publisher/jobs.ts';
+import { Relay, type RelayPorts, toJobs } from '../../publisher/relay.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
+
+interface Row extends Change {
+  claimedBy?: string;
+  claimedUntil: number;
+}
+
+const leaseMs = 5000;
+
+/** An outbox and queues in memory, with the semantics of hub/db/outbox.ts, and a switch before every step. */
+class World {
+  readonly clock = new VirtualClock();
+  readonly rows = new Map<number, Row>();
+  readonly enqueued: { region: string; job: RefreshJob }[] = [];
+  readonly cascaded: string[] = [];
+  readonly errors: unknown[] = [];
+  readonly holders = new Map<string, string[]>();
+  /** Steps that fail, by name, so many times. A crash: the process is gone right there. */
+  readonly failing = new Map<string, number>();
+  /** What each relay was given: a test may put something in between. */
+  readonly ports = new Map<Relay, RelayPorts>();
+  #ids = 0;
+
+  add(change: Partial<Change> & { key: string }): void {
+    const id = ++this.#ids;
+    this.rows.set(id, {
+      id,
+      kind: 'agent-key',
+      regions: ['r1'],
+      cause: 'row',
+      tightens: false,
+      createdAtMs: 0,
+      claimedUntil: 0,
+      ...change,
+    });
+  }
+
+  relay(name: string, takes: Takes = 'all-else'): Relay {
+    const step = (what: string) => {
+      const times = this.failing.get(what) ?? 0;
+      if (times === 0) return;
+      this.failing.set(what, times - 1);
+      throw new Error(`${what} failed`);
+    };
+    const mine = (ids: readonly number[], claimant: string) =>
+      ids.map((id) => this.rows.get(id)).filter((row) => row?.claimedBy === claimant) as Row[];
+    const ports: RelayPorts = {
+      claim: async (claim) => {
+        step('claim');
+        const free = [...this.rows.values()]
+          .filter((row) => (row.cause === 'placement') === (claim.takes === 'placements'))
+          .filter((row) => row.claimedUntil < this.clock.now())
+          .sort((a, b) => Number(b.tightens) - Number(a.tightens) || a.id - b.id)
+          .slice(0, claim.limit);
+        for (const row of free) {
+          row.claimedBy = claim.claimant;
+          row.claimedUntil = this.clock.now() + claim.leaseMs;
+        }
+        step('after claim');
+        return free.map((row) => ({ ...row }));
+      },
+      cascade: async (change, onProgress) => {
+        step(`cascade ${change.key}`);
+        await onProgress();
+        this.cascaded.push(change.key);
+      },
+      holders: async (refs) => {
+        step('holders');
+        return new Map(refs.map((ref) => [refText(ref), this.holders.get(refText(ref)) ?? []]));
+      },
+      enqueue: async (region, jobs) => {
+        step(`enqueue ${region}`);
+        for (const job of jobs) this.enqueued.push({ region, job });
+      },
+      complete: async (claimant, ids) => {
+        step('complete');
+        for (const row of mine(ids, claimant)) this.rows.delete(row.id);
+        step('after complete');
+      },
+      release: async (claimant, ids) => {
+        step('release');
+        for (const row of mine(ids, claimant)) row.claimedUntil = 0;
+      },
+      renew: async (claim, ids) => {
+        step('renew');
+        for (const row of mine(ids, claim.claimant)) row.claimedUntil = this.clock.now() + claim.leaseMs;
+      },
+    };
+    const relay = new Relay({
+      takes,
+      ports,
+      clock: this.clock,
+      claimant: name,
+      leaseMs,
+      pollMs: 500,
+      claimMax: 500,
+      onRelayed: () => {},
+      onError: (error) => this.errors.push(error),
+    });
+    this.ports.set(relay, ports);
+    return relay;
+  }
+
+  /** Every context named to a region so far. */
+  named(region = 'r1'): string[] {
+    return this.enqueued
+      .filter((one) => one.region === region)
+      .flatMap(({ job }) => job.refs.map(([, key]) => key));
+  }
+}
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+
+describe('a relay that stops anywhere loses nothing', () => {
+  const steps = ['after claim', 'holders', 'enqueue r1', 'enqueue r2', 'complete', 'after complete'];
+  test.each(steps)(
+    '[law 1] killed at "%s": another relay makes the jobs when the lease is over',
+    async (step) => {
+      world.add({ key: 'aki_1', regions: ['r1', 'r2'] });
+      world.add({ key: 'aki_2', regions: ['r1', 'r2'], tightens: true });
+      world.failing.set(step, 1);
+      world.failing.set('release', 1); // a process that is gone gives nothing back
+      await world
+        .relay('killed')
+        .turn()
+        .catch(() => {});
+
+      const other = world.relay('other');
+      await other.turn();
+      await world.clock.advance(leaseMs + 1);
+      await other.turn();
+      for (const region of ['r1', 'r2'])
+        expect(new Set(world.named(region)), region).toEqual(new Set(['aki_1', 'aki_2']));
+      expect(world.rows.size).toBe(0);
+    },
+  );
+
+  test.each(['cascade vci_1', 'renew', 'holders', 'enqueue r1', 'complete'])(
+    '[law 1] a placement whose relay is killed at "%s" is cascaded and relayed by another',
+    async (step) => {
+      world.add({ key: 'vci_1', kind: 'cluster', cause: 'placement' });
+      world.failing.set(step, 1);
+      await world.relay('killed', 'placements').turn();
+      expect(world.rows.size).toBe(1);
+      await world.clock.advance(leaseMs + 1);
+      await world.relay('other', 'placements').turn();
+      expect(world.cascaded).toContain('vci_1');
+      expect(world.named()).toContain('vci_1');
+      expect(world.rows.size).toBe(0);
+    },
+  );
+
+  test('[law 1] rows whose jobs could not be made are given back at once, not when the lease is over', async () => {
+    world.add({ key: 'aki_1' });
+    world.failing.set('enqueue r1', 1);
+    const relay = world.relay('relay');
+    await expect(relay.turn()).rejects.toThrow('enqueue r1 failed');
+    await relay.turn();
+    expect(world.named()).toEqual(['aki_1']);
+  });
+
+  test('[law 1] a frozen relay hides its rows for a lease and no longer, and removes nothing when it wakes up', async () => {
+    world.add({ key: 'aki_1' });
+    const frozen = world.relay('frozen');
+    let wake!: () => void;
+    const asleep = new Promise<void>((resolve) => (wake = resolve));
+    const sleeping = sleepIn(world.ports.get(frozen)!, asleep);
+    const turn = frozen.turn();
+    await sleeping;
+    const other = world.relay('other');
+    expect(await other.turn(), 'the lease holds').toBeUndefined();
+    await world.clock.advance(leaseMs + 1);
+    world.failing.set('complete', 1);
+    world.failing.set('release', 1);
+    await expect(other.turn()).rejects.toThrow('complete failed');
+    wake();
+    await turn;
+    expect(world.rows.size, "the row is the other relay's by now").toBe(1);
+  });
+});
+
+/** Makes the `holders` of that relay wait. Resolves when it does. */
+function sleepIn(ports: RelayPorts, until: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const { holders } = ports;
+    ports.holders = async (refs: readonly ContextRef[]) => {
+      resolve();
+      await until;
+      return holders(refs);
+    };
+  });
+}
+
+describe('placements', () => {
+  test('[law 6] one that cannot be cascaded holds up no other, and is tried again', async () => {
+    for (const key of ['vci_1', 'vci_2', 'vci_3']) world.add({ key, kind: 'cluster', cause: 'placement' });
+    world.failing.set('cascade vci_2', 1);
+    const relay = world.relay('relay', 'placements');
+    await relay.turn();
+    expect(world.cascaded).toEqual(['vci_1', 'vci_3']);
+    expect(world.errors).toHaveLength(1);
+    expect([...world.rows.values()].map((row) => row.key)).toEqual(['vci_2']);
+    await world.clock.advance(leaseMs + 1);
+    await relay.turn();
+    expect(world.cascaded).toEqual(['vci_1', 'vci_3', 'vci_2']);
+    expect(world.rows.size).toBe(0);
+  });
+
+  test('[law 6] no other change waits for one: they are relayed apart', async () => {
+    world.add({ key: 'vci_1', kind: 'cluster', cause: 'placement' });
+    world.add({ key: 'aki_1', tightens: true });
+    await world.relay('relay').turn();
+    expect(world.named()).toEqual(['aki_1']);
+    await world.relay('placements', 'placements').turn();
+    expect(world.named()).toEqual(['aki_1', 'vci_1']);
+  });
+
+  test('[law 2] a long cascade keeps its lease, so that two relays do not do it again and again', async () => {
+    for (const key of ['vci_1', 'vci_2']) world.add({ key, kind: 'cluster', cause: 'placement' });
+    const relay = world.relay('one', 'placements');
+    const ports = world.ports.get(relay)!;
+    ports.cascade = async (change, onProgress) => {
+      for (let chunk = 0; chunk < 5; chunk++) {
+        await world.clock.advance(leaseMs - 1);
+        expect(await world.relay('two', 'placements').turn(), 'nothing is free').toBeUndefined();
+        await onProgress();
+      }
+      world.cascaded.push(change.key);
+    };
+    await relay.turn();
+    expect(world.cascaded).toEqual(['vci_1', 'vci_2']);
+    expect(world.rows.size).toBe(0);
+  });
+
+  test.each([
+    [false, ['enqueue', 'cascade']],
+    [true, ['cascade', 'enqueue']],
+  ])('a cluster comes before its keys and leaves after them (tightens: %s)', async (tightens, order) => {
+    world.add({ key: 'vci_1', kind: 'cluster', cause: 'placement', tightens });
+    const relay = world.relay('relay', 'placements');
+    const ports = world.ports.get(relay)!;
+    const steps: string[] = [];
+    ports.cascade = async () => void steps.push('cascade');
+    ports.enqueue = async () => void steps.push('enqueue');
+    await relay.turn();
+    expect(steps).toEqual(order);
+  });
+});
+
+describe('the loop', () => {
+  test('is woken at once, and polls where no notification comes', async () => {
+    await using relay = world.relay('relay');
+    relay.start();
+    await world.clock.advance(0);
+    world.add({ key: 'aki_1' });
+    relay.wake();
+    await world.clock.advance(0);
+    expect(world.named()).toEqual(['aki_1']);
+    world.add({ key: 'aki_2' });
+    await world.clock.advance(499);
+    expect(world.named()).toEqual(['aki_1']);
+    await world.clock.advance(1);
+    expect(world.named()).toEqual(['aki_1', 'aki_2']);
+  });
+
+  test('[law 3] goes on after the database was away', async () => {
+    await using relay = world.relay('relay');
+    world.failing.set('claim', 5);
+    relay.start();
+    world.add({ key: 'aki_1' });
+    await world.clock.advance(30_000);
+    expect(world.errors).toHaveLength(5);
+    expect(world.named()).toEqual(['aki_1']);
+  });
+});
+
+describe('jobs', () => {
+  let ids = 0;
+  const change = (key: string, more: Partial<Change> = {}): Change => ({
+    id: ++ids,
+    kind: 'agent-key',
+    key,
+    regions: ['r1'],
+    cause: 'row',
+    tightens: false,
+    createdAtMs: 1000,
+    ...more,
+  });
+
+  test('[law 1] go to the regions of when it changed and to those of now', () => {
+    const jobs = toJobs(
+      [change('aki_1', { regions: ['r1', 'r2'] })],
+      new Map([['agent-key/aki_1', ['r2', 'r3']]]),
+    );
+    expect([...jobs.keys()].sort()).toEqual(['r1', 'r2', 'r3']);
+  });
+
+  test('name each context once; a change that tightens wins over one that does not, in either order', () => {
+    const [tight, loose] = [change('aki_1', { tightens: true }), change('aki_1')];
+    for (const changes of [
+      [tight, loose],
+      [loose, tight],
+    ]) {
+      const jobs = toJobs(changes, new Map()).get('r1')!;
+      expect(jobs).toEqual([{ refs: [['agent-key', 'aki_1']], tightens: true, changedAtMs: 1000 }]);
+    }
+  });
+
+  test('[law 6] what tightens goes first and apart', () => {
+    const jobs = toJobs(
+      [change('aki_1'), change('aki_2', { tightens: true }), change('aki_3')],
+      new Map(),
+    ).get('r1')!;
+    expect(jobs.map(({ refs, tightens }) => [tightens, refs.map(([, key]) => key)])).toEqual([
+      [true, ['aki_2']],
+      [false, ['aki_1', 'aki_3']],
+    ]);
+  });
+
+  test('[law 8] name a hundred contexts at the most, and none is lost at the seams', () => {
+    const changes = Array.from({ length: 250 }, (_, n) =>
+      change(`aki_${n}`, { tightens: n % 2 === 0, createdAtMs: 1000 + n }),
+    );
+    const jobs = toJobs(changes, new Map()).get('r1')!;
+    expect(jobs.map(({ refs }) => refs.length)).toEqual([100, 25, 100, 25]);
+    expect(new Set(jobs.flatMap(({ refs }) => refs.map(([, key]) => key))).size).toBe(250);
+    expect(jobs[0]!.changedAtMs).toBe(1000);
+    expect(jobs[1]!.changedAtMs, 'the oldest change of that very job').toBe(1200);
+  });
+
+  test('are none for a change that no region holds', () => {
+    expect(toJobs([change('aki_1', { regions: [] })], new Map()).size).toBe(0);
+  });
+
+  test('[law 10] carry names and no bodies', () => {
+    const [job] = toJobs([change('aki_1')], new Map()).get('r1')!;
+    expect(Object.keys(job!).sort()).toEqual(['changedAtMs', 'refs', 'tightens']);
+  });
+});
