@@ -24,13 +24,20 @@ import type { RefreshJob } from './jobs.ts';
 export interface RelayPorts {
   claim(claim: { claimant: string; leaseMs: number; limit: number; takes: Takes }): Promise<Change[]>;
   /** @param onProgress called now and then while it goes on. */
-  cascade(change: Change, onProgress: () => Promise<void>): Promise<void>;
+  cascade(placed: PlacementChange, onProgress: () => Promise<void>): Promise<void>;
   /** Regions each context is or was lately held in, by `refText`. */
   holders(refs: readonly ContextRef[]): Promise<ReadonlyMap<string, readonly string[]>>;
   enqueue(region: string, jobs: readonly RefreshJob[]): Promise<void>;
   complete(claimant: string, ids: readonly number[]): Promise<void>;
   release(claimant: string, ids: readonly number[]): Promise<void>;
   renew(claim: { claimant: string; leaseMs: number }, ids: readonly number[]): Promise<void>;
+}
+
+/** How a cluster's placements changed: it came to a region, left one, or both. */
+export interface PlacementChange {
+  clusterId: string;
+  arrives: boolean;
+  leaves: boolean;
 }
 
 export interface RelayOptions {
@@ -97,20 +104,23 @@ export class Relay implements AsyncDisposable {
   /** One whose cascade failed stays leased, so that it is tried again later and holds up no other. */
   async #relayPlacements(claimed: readonly Change[]): Promise<void> {
     const { ports, onError } = this.#options;
-    const left = claimed.map((change) => change.id);
-    const holdOn = () => ports.renew(this.#options, left);
-    for (const change of claimed) {
+    const left = new Set(claimed.map((change) => change.id));
+    const holdOn = () => ports.renew(this.#options, [...left]);
+    // A cluster that is moved changes placements twice, and what follows it needs to be bumped but once.
+    for (const changes of Map.groupBy(claimed, (change) => change.key).values()) {
+      const arrives = changes.some((change) => !change.tightens);
+      const leaves = changes.some((change) => change.tightens);
       try {
         // A cluster goes before the keys that point at it, and leaves after them.
-        let jobs = change.tightens ? 0 : await this.#enqueue([change]);
-        await ports.cascade(change, holdOn);
-        if (change.tightens) jobs = await this.#enqueue([change]);
-        await this.#complete([change], jobs);
+        let jobs = arrives ? await this.#enqueue(changes) : 0;
+        await ports.cascade({ clusterId: changes[0]!.key, arrives, leaves }, holdOn);
+        if (!arrives) jobs = await this.#enqueue(changes);
+        await this.#complete(changes, jobs);
       } catch (error) {
         onError(error);
       }
-      left.shift();
-      if (left.length > 0) await holdOn();
+      for (const change of changes) left.delete(change.id);
+      if (left.size > 0) await holdOn();
     }
   }
 

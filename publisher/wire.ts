@@ -121,8 +121,8 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       claimMax,
       ports: {
         claim: (claim) => claimChanges(db, claim),
-        cascade: (change, onProgress) =>
-          cascadePlacement(db, change.key, { tightens: change.tightens, chunk: 500, onProgress }),
+        cascade: ({ clusterId, arrives, leaves }, onProgress) =>
+          cascadePlacement(db, clusterId, { tightens: leaves, arrives, chunk: 500, onProgress }),
         holders: (refs) => holdersOf(db, refs),
         enqueue: (region, jobs) => regions.enqueueRefresh(region, jobs),
         complete: (claimant, ids) => completeChanges(db, claimant, ids),

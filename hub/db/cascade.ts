@@ -21,13 +21,17 @@ export async function cascadePlacement(
   clusterId: string,
   options: CascadeOptions,
 ): Promise<void> {
-  if (!options.tightens) await cascadeToTenant(db, clusterId, options);
+  const arrives = options.arrives ?? !options.tightens;
+  if (arrives) await cascadeToTenant(db, clusterId, options);
   await cascadeToKeys(db, clusterId, options);
-  if (options.tightens) await cascadeToTenant(db, clusterId, options);
+  if (!arrives) await cascadeToTenant(db, clusterId, options);
 }
 
 export interface CascadeOptions {
+  /** The cluster has left a region. */
   tightens: boolean;
+  /** The cluster has come to a region; default: unless it has left one. */
+  arrives?: boolean;
   /** Keys a transaction bumps. */
   chunk: number;
   /** Milliseconds to wait for a lock; default 2,000. */

@@ -54,7 +54,8 @@ function unusableParts(root: unknown): { pointer: string; detail: string }[] {
   return errors;
 }
 
-function isStorable(text: string): boolean {
+/** Whether Postgres can hold the text. */
+export function isStorable(text: string): boolean {
   return !text.includes('\0') && text.isWellFormed();
 }
 

@@ -85,7 +85,7 @@ async function readInput(route: AnyRoute, c: Context): Promise<Input> {
   const raw = route.method === 'GET' ? undefined : await readJson(c.req.raw);
   const body = route.body ? validate(route.body, raw, '') : undefined;
   if (body && !body.valid) errors.push(...body.errors);
-  if (!body && raw !== undefined)
+  if (!body && raw !== undefined && !isEmptyObject(raw))
     errors.push({ pointer: '', detail: 'must be absent: this request has no body' });
 
   if (errors.length > 0) fail('VALIDATION_FAILED', { errors });
@@ -94,6 +94,11 @@ async function readInput(route: AnyRoute, c: Context): Promise<Input> {
     query: query?.valid ? query.value : {},
     body: body?.valid ? body.value : undefined,
   };
+}
+
+/** What some clients send where there is nothing to say. */
+function isEmptyObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
 }
 
 function etagOfAnswer(answer: Answer<unknown>): string | null {

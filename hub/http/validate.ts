@@ -1,5 +1,5 @@
 import type { z } from '@hono/zod-openapi';
-import { pointerStep } from './json.ts';
+import { isStorable, pointerStep } from './json.ts';
 
 export interface FieldError {
   /** A JSON pointer into the body, or `?name` for a parameter of the query. */
@@ -38,12 +38,13 @@ function pointerOf(path: readonly PropertyKey[], prefix: '' | '?'): string {
   return `?${path.map(String).join('.')}`;
 }
 
-/** A query as an object; a parameter that is given twice becomes an array, which no schema takes. */
-export function queryObject(url: URL): Record<string, string | string[]> {
-  const values: Record<string, string | string[]> = Object.create(null);
-  for (const name of new Set(url.searchParams.keys())) {
-    const all = url.searchParams.getAll(name);
-    values[name] = all.length === 1 ? all[0]! : all;
-  }
-  return { ...values };
+/** A query as an object; a parameter that is given twice, or cannot be stored, becomes what no schema takes. */
+export function queryObject(url: URL): Record<string, unknown> {
+  const names = [...new Set(url.searchParams.keys())];
+  return Object.fromEntries(
+    names.map((name) => {
+      const all = url.searchParams.getAll(name);
+      return [name, all.length === 1 && isStorable(all[0]!) ? all[0] : all];
+    }),
+  );
 }

@@ -9,7 +9,8 @@ import type { Build } from '../../hub/db/builders/index.ts';
  * - `missing`: the region is to hold it and has nothing there.
  * - `stale`: the region has an older state of it, or a tombstone where it is to be live.
  * - `corrupt`: what is there does not decode, or is another content under the same version.
- * - `orphan`: the region has it live, and is to hold nothing there.
+ * - `orphan`: the region has it live, and is to hold nothing there; or it has something, readable or not, that the
+ *   hub has never heard of.
  * - `ahead`: the region has a later state than the hub has drawn a revision for.
  */
 export type Drift = 'missing' | 'stale' | 'corrupt' | 'orphan' | 'ahead';
@@ -39,7 +40,8 @@ const differs = (drift: Drift, needsFreshRevision: boolean): Comparison => ({
  * @param stored undefined where the store has nothing under the key.
  */
 export function compare(build: Build | undefined, stored: StoredItem | undefined): Comparison {
-  if (stored?.state === 'corrupt') return differs('corrupt', true);
+  const unheardOf = build === undefined || build.state === 'unknown';
+  if (stored?.state === 'corrupt') return differs(unheardOf ? 'orphan' : 'corrupt', true);
   const held = stored?.envelope;
   switch (build?.state) {
     case 'live': {

@@ -4,7 +4,7 @@ import { type Envelope, tombstone } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, kindNames, refText } from '../../contexts/kinds/index.ts';
 import { limits } from '../../contexts/limits.ts';
 import { decodeVersion, encodeVersion, schemaVersionMax, type VersionText } from '../../contexts/revision.ts';
-import type { Announcement, Store, StoredItem } from '../../contexts/store.ts';
+import type { Announcement, Store, StoredItem, Stray } from '../../contexts/store.ts';
 import type { Build } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
 import type { ChangedHead, SweepMark } from '../../hub/db/sweeps.ts';
@@ -55,6 +55,8 @@ export interface SweepOptions {
 
 /** Differences settled together: one wait for all of them. */
 const settleBatch = 1000;
+/** Items no reference can name that one sweep removes; with more of them, a person should look first. */
+const straysMax = 100;
 /** Announced beyond the mark and remembered by name; with more than that, the next sweep announces them again. */
 const tailMax = 1000;
 
@@ -100,7 +102,13 @@ export class Sweep {
     const suspects = new Map<string, ContextRef>();
     const unannounced: Announcement[] = [];
     const expired: Envelope[] = [];
-    for await (const { left: build, right: stored } of mergeJoin(this.#hubRange(kind), store.scan(kind))) {
+    const strays: Stray[] = [];
+    const onStray = (stray: Stray) => {
+      this.counts.orphan += 1;
+      if (strays.length < straysMax) strays.push(stray);
+    };
+    const held = store.scan(kind, { onStray });
+    for await (const { left: build, right: stored } of mergeJoin(this.#hubRange(kind), held)) {
       signal.throwIfAborted();
       this.counts.scanned += 1;
       const key = (build?.key ?? stored?.key)!;
@@ -125,6 +133,11 @@ export class Sweep {
     await this.#settle([...suspects.values()]);
     await this.#announce(unannounced);
     await this.#removeTombstones(expired);
+    // Last, when what is to be held has been verified: none of these can be it.
+    for (const stray of strays) {
+      await store.discard(stray);
+      this.counts.written += 1;
+    }
     await onProgress(this.counts);
   }
 

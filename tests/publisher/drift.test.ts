@@ -85,7 +85,7 @@ const table: Record<string, Record<string, string>> = {
 };
 const stranger = {
   nothing: 'same',
-  corrupt: 'corrupt!',
+  corrupt: 'orphan!',
   'live@4': 'orphan!',
   'live@5': 'orphan!',
   'live@5 edited': 'orphan!',

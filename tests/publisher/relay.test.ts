@@ -65,9 +65,9 @@ class World {
         return free.map((row) => ({ ...row }));
       },
       cascade: async (change, onProgress) => {
-        step(`cascade ${change.key}`);
+        step(`cascade ${change.clusterId}`);
         await onProgress();
-        this.cascaded.push(change.key);
+        this.cascaded.push(change.clusterId);
       },
       holders: async (refs) => {
         step('holders');
@@ -233,7 +233,7 @@ describe('placements', () => {
         expect(await world.relay('two', 'placements').turn(), 'nothing is free').toBeUndefined();
         await onProgress();
       }
-      world.cascaded.push(change.key);
+      world.cascaded.push(change.clusterId);
     };
     await relay.turn();
     expect(world.cascaded).toEqual(['vci_1', 'vci_2']);
@@ -252,6 +252,29 @@ describe('placements', () => {
     ports.enqueue = async () => void steps.push('enqueue');
     await relay.turn();
     expect(steps).toEqual(order);
+  });
+});
+
+describe('a cluster that moves', () => {
+  test('is cascaded once for both of its placements, and is in its new region before its keys', async () => {
+    world.add({ key: 'vci_1', kind: 'cluster', cause: 'placement', tightens: false });
+    world.add({ key: 'vci_2', kind: 'cluster', cause: 'placement', tightens: false });
+    world.add({ key: 'vci_1', kind: 'cluster', cause: 'placement', tightens: true });
+    const relay = world.relay('relay', 'placements');
+    const ports = world.ports.get(relay)!;
+    const steps: string[] = [];
+    const enqueue = ports.enqueue;
+    ports.enqueue = async (region, jobs) => {
+      steps.push(`enqueue ${jobs.flatMap((job) => job.refs.map(([, key]) => key)).join()}`);
+      await enqueue(region, jobs);
+    };
+    ports.cascade = async (placed) => void steps.push(JSON.stringify(placed));
+    await relay.turn();
+    expect(steps.filter((step) => step.includes('vci_1'))).toEqual([
+      'enqueue vci_1',
+      '{"clusterId":"vci_1","arrives":true,"leaves":true}',
+    ]);
+    expect(world.rows.size).toBe(0);
   });
 });
 

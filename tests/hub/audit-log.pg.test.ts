@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startHub, type TestHub } from './support/hub.ts';
+import * as make from './support/things.ts';
+
+let hub: TestHub;
+beforeAll(async () => {
+  hub = await startHub();
+});
+afterAll(() => hub[Symbol.asyncDispose]());
+
+interface Entry {
+  action: string;
+  before: object | null;
+  after: object | null;
+}
+
+describe('the audit log', () => {
+  test('tells who did what, before and after, and under which request', async () => {
+    const tenant = await make.tenant(hub.owner, 'Before');
+    const headers = { 'spokecast-request-id': 'req-of-mine-1' };
+    await hub.owner.patch(`/v1/tenants/${tenant}`, { name: 'After' }, { headers });
+    await hub.owner.delete(`/v1/tenants/${tenant}`);
+    const { items } = (await hub.owner.get(`/v1/audit-log?resourceId=${tenant}`)).body;
+    expect(items.map(({ action }: Entry) => action)).toEqual(['tenant.delete', 'tenant.update', 'tenant.create']);
+    expect(items[1]).toMatchObject({
+      actor: { name: 'test owner' },
+      resourceType: 'tenant',
+      resourceId: tenant,
+      tenantId: tenant,
+      before: { name: 'Before' },
+      after: { name: 'After' },
+      requestId: 'req-of-mine-1',
+    });
+    expect([items[0].after, items[2].before]).toEqual([null, null]);
+  });
+
+  test('holds nothing of a request that failed', async () => {
+    await make.tenant(hub.owner, 'Taken');
+    const total = async () => (await hub.owner.get('/v1/audit-log?limit=200')).body.items.length;
+    const before = await total();
+    expect((await hub.owner.post('/v1/tenants', { name: 'Taken' })).status).toBe(409);
+    expect(await total()).toBe(before);
+  });
+
+  test('is filtered by resource, action, actor, tenant and time', async () => {
+    const tenant = await make.tenant(hub.owner);
+    const key = await make.applicationKey(hub.owner, { role: 'owner', tenantId: tenant });
+    await hub.as(key.secret).post('/v1/application-keys', { role: 'viewer', name: 'x' });
+    const find = async (query: string) => (await hub.owner.get(`/v1/audit-log?limit=200&${query}`)).body.items as (Entry & { at: string })[];
+    expect((await find(`actorId=${key.id}`)).map(({ action }) => action)).toEqual(['application-key.create']);
+    expect(await find(`tenantId=${tenant}`)).toHaveLength(3);
+    expect((await find(`tenantId=${tenant}&resourceType=tenant`)).map(({ action }) => action)).toEqual(['tenant.create']);
+    expect(await find('action=tenant.delete&actorId=nobody')).toEqual([]);
+
+    const all = await find('');
+    const at = all[1]!.at;
+    const [since, until] = [await find(`since=${at}`), await find(`until=${at}`)];
+    expect(since.length + until.length).toBe(all.length);
+    expect(since.every((entry) => entry.at >= at)).toBe(true);
+    expect((await hub.owner.get('/v1/audit-log?since=yesterday')).body.errors).toMatchObject([{ pointer: '?since' }]);
+  });
+
+  test('shows a tenant its own entries only', async () => {
+    const tenant = await make.tenant(hub.owner);
+    const viewer = hub.as((await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).secret);
+    const { items } = (await viewer.get('/v1/audit-log')).body;
+    expect(items.map(({ action }: Entry) => action)).toEqual(['application-key.create', 'tenant.create']);
+  });
+});

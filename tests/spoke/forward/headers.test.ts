@@ -1,0 +1,169 @@
+import { describe, expect, test } from 'vitest';
+import { requestHeaders, responseHeaders } from '../../../spoke/forward/headers.ts';
+import { readTarget, upstreamPath } from '../../../spoke/forward/target.ts';
+import { newDemo } from '../support/contexts.ts';
+
+const demo = newDemo();
+const key = { id: demo.keyId, tenantId: demo.tenantId, clusterId: demo.clusterId } as Parameters<
+  typeof requestHeaders
+>[1];
+const hop = { remoteAddress: '10.0.0.9', host: 'gw.example', protocol: 'http', httpVersion: '1.1' } as const;
+
+function sent(...raw: string[]): [string, string][] {
+  const headers = requestHeaders(raw, key, hop);
+  return Array.from({ length: headers.length / 2 }, (_, i) => [headers[2 * i]!, headers[2 * i + 1]!]);
+}
+
+describe('what the upstream is sent', () => {
+  test("is the client's headers, and who it is", () => {
+    const headers = sent('Accept', 'a', 'accept', 'b', 'Content-Encoding', 'gzip', 'Host', 'gw.example');
+    expect(headers).toEqual([
+      ['Accept', 'a'],
+      ['accept', 'b'],
+      ['Content-Encoding', 'gzip'],
+      ['x-forwarded-for', '10.0.0.9'],
+      ['x-forwarded-host', 'gw.example'],
+      ['x-forwarded-proto', 'http'],
+      ['via', '1.1 spokecast'],
+      ['spokecast-tenant-id', demo.tenantId],
+      ['spokecast-cluster-id', demo.clusterId],
+      ['spokecast-key-id', demo.keyId],
+    ]);
+  });
+
+  test("is not the hop's, named by Connection or not", () => {
+    const names = sent(
+      ...[
+        'Connection',
+        'close, X-Mine',
+        'connection',
+        'x-other',
+        'X-Mine',
+        '1',
+        'X-Other',
+        '2',
+        'Keep-Alive',
+        '5',
+      ],
+      ...[
+        'TE',
+        'trailers',
+        'Trailer',
+        'x',
+        'Transfer-Encoding',
+        'chunked',
+        'Upgrade',
+        'h2c',
+        'Expect',
+        '100-continue',
+      ],
+      ...['Proxy-Authorization', 'x', 'Proxy-Connection', 'x'],
+    ).map(([name]) => name.toLowerCase());
+    expect(names.filter((name) => !/^(x-forwarded|via|spokecast)/.test(name))).toEqual([]);
+  });
+
+  test('Connection cannot make a hop drop what frames the message', () => {
+    expect(sent('Connection', 'content-length', 'Content-Length', '3')).toContainEqual([
+      'Content-Length',
+      '3',
+    ]);
+  });
+
+  test('[law 10] carries no agent key and no spoofed identity', () => {
+    const basic = Buffer.from(`me:${demo.secret}`).toString('base64');
+    const headers = sent(
+      ...[
+        'Authorization',
+        `Bearer ${demo.secret}`,
+        'Spokecast-Agent-Key',
+        demo.secret,
+        'SPOKECAST-Tenant-Id',
+        'ten_evil',
+      ],
+      ...['spokecast-anything', 'x', 'authorization', `Basic ${basic}`],
+    );
+    expect(JSON.stringify(headers)).not.toContain(demo.secret);
+    expect(JSON.stringify(headers)).not.toContain(basic);
+    expect(headers.filter(([name]) => name.toLowerCase() === 'spokecast-tenant-id')).toEqual([
+      ['spokecast-tenant-id', demo.tenantId],
+    ]);
+    expect(headers.filter(([name]) => name === 'spokecast-anything')).toEqual([]);
+  });
+
+  test("hands on an authorization that is the upstream's own", () => {
+    expect(sent('Authorization', 'Bearer of-the-upstream')).toContainEqual([
+      'Authorization',
+      'Bearer of-the-upstream',
+    ]);
+  });
+
+  test('appends to what earlier hops said', () => {
+    const headers = sent(
+      'X-Forwarded-For',
+      '1.1.1.1',
+      'x-forwarded-for',
+      '2.2.2.2',
+      'X-Forwarded-Proto',
+      'https',
+      'Via',
+      '2 edge',
+    );
+    expect(headers).toContainEqual(['x-forwarded-for', '1.1.1.1, 2.2.2.2, 10.0.0.9']);
+    expect(headers).toContainEqual(['x-forwarded-proto', 'https, http']);
+    expect(headers).toContainEqual(['via', '2 edge, 1.1 spokecast']);
+  });
+});
+
+test("what the client is sent is the upstream's headers without the hop's", () => {
+  const raw = [
+    'Content-Encoding',
+    'gzip',
+    'Set-Cookie',
+    'a',
+    'Set-Cookie',
+    'b',
+    'Connection',
+    'x-hop',
+    'X-Hop',
+    '1',
+    'Transfer-Encoding',
+    'chunked',
+  ];
+  expect(responseHeaders(raw)).toEqual(['Content-Encoding', 'gzip', 'Set-Cookie', 'a', 'Set-Cookie', 'b']);
+});
+
+describe('the target', () => {
+  test.each([
+    ['/v1/clusters/vci_1/a/b?x=1&y=%2F', 'vci_1', '/a/b?x=1&y=%2F'],
+    ['/v1/clusters/vci_1', 'vci_1', ''],
+    ['/v1/clusters/vci_1/', 'vci_1', '/'],
+    ['/v1/clusters/vci_1?q', 'vci_1', '?q'],
+    ['/v1/clusters/vci_1//double/%20', 'vci_1', '//double/%20'],
+    ['/v1/clusters/vci_1/a..b/...', 'vci_1', '/a..b/...'],
+    ['/v1/clusters/vci_1/x?to=/../y', 'vci_1', '/x?to=/../y'],
+  ])('%s', (requestTarget, clusterId, rest) => {
+    expect(readTarget(requestTarget)).toEqual({ state: 'target', clusterId, rest });
+  });
+
+  test.each([
+    '/v1/clusters/vci_1/../vci_2',
+    '/v1/clusters/vci_1/..',
+    '/v1/clusters/vci_1/%2e%2E/x',
+    '/v1/clusters/vci_1/.%2e',
+    '/v1/clusters/vci_1/./x',
+    '/v1/clusters/vci_1/..%2fx',
+    '/v1/clusters/vci_1\\..\\x',
+    '/v1/clusters/vci_1/é',
+    'http://elsewhere/v1/clusters/vci_1/x',
+  ])('%s is not forwarded', (requestTarget) => {
+    expect(readTarget(requestTarget)).toEqual({ state: 'bad-path' });
+  });
+
+  test('is joined below the base path', () => {
+    expect(upstreamPath('', '')).toBe('/');
+    expect(upstreamPath('', '?q')).toBe('/?q');
+    expect(upstreamPath('/base', '')).toBe('/base');
+    expect(upstreamPath('/base', '/a?q')).toBe('/base/a?q');
+    expect(upstreamPath('/base', '?q')).toBe('/base?q');
+  });
+});

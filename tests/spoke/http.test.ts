@@ -1,0 +1,297 @@
+import { describe, expect, test, vi } from 'vitest';
+import { systemRandom } from '../../contexts/base/random.ts';
+import { newSecret } from '../../contexts/secrets.ts';
+import {
+  allOf,
+  clusterContext,
+  gone,
+  initialise,
+  keyContext,
+  newDemo,
+  publish,
+  tenantContext,
+} from './support/contexts.ts';
+import { gatewayWorld } from './support/gateway-world.ts';
+
+async function ready() {
+  const world = await gatewayWorld();
+  await initialise(world.store);
+  await vi.waitFor(() => expect(world.gateway.readiness().status).toBe('ready'));
+  const demo = newDemo();
+  await publish(world.store, ...allOf(demo, 1));
+  return { ...world, demo };
+}
+
+const basic = (user: string, password: string) =>
+  `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+
+describe('credentials', () => {
+  test('are taken as a bearer token, as a password and as a header of ours', async () => {
+    await using world = await ready();
+    const { secret } = world.demo;
+    const ways: Record<string, string>[] = [
+      { authorization: `Bearer ${secret}` },
+      { authorization: `bearer  ${secret}` },
+      { authorization: basic('anyone', secret) },
+      { authorization: basic('', secret) },
+      { 'spokecast-agent-key': secret },
+      { 'spokecast-agent-key': secret, authorization: 'Bearer of-the-upstream' },
+    ];
+    for (const headers of ways) {
+      const response = await fetch(`${world.url}/v1/authenticate`, { headers });
+      expect(response.status, JSON.stringify(Object.keys(headers))).toBe(200);
+    }
+  });
+
+  test.each([
+    ['none', {}, 'NO_CREDENTIAL'],
+    ['an empty bearer', { authorization: 'Bearer' }, 'MALFORMED'],
+    ['another scheme', { authorization: 'Digest abc' }, 'MALFORMED'],
+    ['no key', { authorization: 'Bearer nonsense' }, 'MALFORMED'],
+    ['basic without a colon', { authorization: `Basic ${btoa('x')}` }, 'MALFORMED'],
+    ['basic that is not base64', { authorization: 'Basic %%%' }, 'MALFORMED'],
+    ['an empty header', { 'spokecast-agent-key': '' }, 'MALFORMED'],
+    [
+      'a wrong checksum',
+      { authorization: `Bearer spk_${'0'.repeat(26)}_${'A'.repeat(43)}_00000000` },
+      'MALFORMED',
+    ],
+    [
+      "an application key's form",
+      { authorization: `Bearer ${newSecret('applicationKey', `apk_${'0'.repeat(26)}`, systemRandom)}` },
+      'MALFORMED',
+    ],
+  ])('%s: 401', async (_name, headers, code) => {
+    await using world = await ready();
+    const response = await fetch(`${world.url}/v1/authenticate`, {
+      headers: headers as Record<string, string>,
+    });
+    expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toContain('Bearer realm="spokecast"');
+    expect(response.headers.get('content-type')).toBe('application/problem+json');
+    expect(await response.json()).toMatchObject({ status: 401, code });
+  });
+});
+
+describe('/v1/authenticate', () => {
+  test('answers who it is, in body and headers, for any method and any path below', async () => {
+    await using world = await ready();
+    const { tenantId, clusterId, keyId, secret } = world.demo;
+    for (const method of ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']) {
+      for (const path of ['', '/', '/deep/er?x=1']) {
+        const response = await fetch(`${world.url}/v1/authenticate${path}`, {
+          method,
+          headers: { authorization: `Bearer ${secret}` },
+          ...(method === 'POST' ? { body: 'some body that nobody reads' } : {}),
+        });
+        expect(response.status, `${method} ${path}`).toBe(200);
+        expect(await response.json()).toEqual({
+          tenantId,
+          clusterId,
+          clusterName: 'orders',
+          keyId,
+          permissions: ['produce', 'consume'],
+          region: 'eu-west-1',
+        });
+        expect(response.headers.get('spokecast-tenant-id')).toBe(tenantId);
+        expect(response.headers.get('spokecast-cluster-id')).toBe(clusterId);
+        expect(response.headers.get('spokecast-key-id')).toBe(keyId);
+        expect(response.headers.get('cache-control')).toBe('no-store');
+      }
+    }
+    const head = await fetch(`${world.url}/v1/authenticate`, {
+      method: 'HEAD',
+      headers: { authorization: `Bearer ${secret}` },
+    });
+    expect([head.status, await head.text(), head.headers.get('spokecast-key-id')]).toEqual([200, '', keyId]);
+  });
+
+  test('the state of each context decides, as soon as it is announced', async () => {
+    await using world = await ready();
+    const { demo } = world;
+    const stranger = newSecret('agentKey', demo.keyId, systemRandom);
+    const states: [
+      name: string,
+      change: Parameters<typeof publish>[1],
+      status: number,
+      code: string | undefined,
+    ][] = [
+      ['disabled', keyContext(demo, 2, { status: 'disabled' }), 403, 'DISABLED'],
+      ['expired', keyContext(demo, 3, { expiresAtMs: 1 }), 401, 'EXPIRED'],
+      ['active again', keyContext(demo, 4), 200, undefined],
+      ['suspended', tenantContext(demo, 5, { status: 'suspended' }), 403, 'TENANT_SUSPENDED'],
+      ['reactivated', tenantContext(demo, 6), 200, undefined],
+      ['cluster disabled', clusterContext(demo, 7, { status: 'disabled' }), 403, 'CLUSTER_DISABLED'],
+      ['cluster renamed', clusterContext(demo, 8, { name: 'renamed' }), 200, undefined],
+      ['cluster gone', gone('cluster', demo.clusterId, 9), 503, 'DANGLING'],
+      ['cluster back', clusterContext(demo, 10), 200, undefined],
+      ['tenant gone', gone('tenant', demo.tenantId, 11), 503, 'DANGLING'],
+      ['revoked', gone('agent-key', demo.keyId, 12), 401, 'NOT_FOUND'],
+    ];
+    for (const [name, change, status, code] of states) {
+      await publish(world.store, change);
+      await vi.waitFor(async () => {
+        const response = await world.authenticate(demo.secret);
+        expect(response.status, name).toBe(status);
+        const body = (await response.json()) as { code?: string; clusterName?: string };
+        expect(body.code).toBe(code);
+        if (name === 'cluster renamed') expect(body.clusterName).toBe('renamed');
+        if (status === 503) expect(response.headers.get('retry-after')).toBe('1');
+      });
+      const told = (await (await world.authenticate(stranger)).json()) as { code: string };
+      expect(told.code, `a wrong secret while ${name}`).toBe('NOT_FOUND');
+    }
+  });
+
+  test('[law 6] works for a key that was asked for before it existed', async () => {
+    await using world = await ready();
+    const demo = newDemo();
+    expect((await world.authenticate(demo.secret)).status).toBe(401);
+    await publish(world.store, ...allOf(demo, 1));
+    await vi.waitFor(async () => expect((await world.authenticate(demo.secret)).status).toBe(200), {
+      timeout: 1_000,
+    });
+  });
+
+  test('is answered in memory, synchronously', async () => {
+    await using world = await ready();
+    await world.authenticate(world.demo.secret);
+    world.store.resetCounts();
+    const decision = world.gateway.authenticator.authenticate({
+      authorization: `Bearer ${world.demo.secret}`,
+      agentKey: undefined,
+      clusterId: undefined,
+    });
+    expect(decision).not.toBeInstanceOf(Promise);
+    expect(world.store.count('read')).toBe(0);
+  });
+
+  test('[law 10] no secret stands in metrics or answers', async () => {
+    await using world = await ready();
+    const { secret } = world.demo;
+    const stranger = newSecret('agentKey', world.demo.keyId, systemRandom);
+    const texts = [
+      await (await world.authenticate(secret)).text(),
+      await (await world.authenticate(stranger)).text(),
+    ];
+    texts.push(await (await fetch(`${world.url}/metrics`)).text());
+    for (const text of texts) {
+      expect(text).not.toContain(secret.slice(32, 60));
+      expect(text).not.toContain(stranger.slice(32, 60));
+    }
+  });
+});
+
+describe('health', () => {
+  test('is not ready until it has seen its table, and says why', async () => {
+    await using world = await gatewayWorld();
+    const before = await fetch(`${world.url}/readyz`);
+    expect(before.status).toBe(503);
+    expect(await before.json()).toMatchObject({ status: 'not-ready', reasons: [expect.any(String)] });
+    const demo = newDemo();
+    expect((await world.authenticate(demo.secret)).status).toBe(503);
+    expect((await fetch(`${world.url}/healthz`)).status).toBe(200);
+    await initialise(world.store);
+    await vi.waitFor(async () => expect((await fetch(`${world.url}/readyz`)).status).toBe(200), {
+      timeout: 3_000,
+    });
+  });
+
+  test('[law 7] stays 200 while the store is gone, marked degraded, and answers go on', async () => {
+    await using world = await ready();
+    expect((await world.authenticate(world.demo.secret)).status).toBe(200);
+    const end = world.store.outage();
+    await vi.waitFor(async () => {
+      const response = await fetch(`${world.url}/readyz`);
+      expect(response.status).toBe(200);
+      expect(await response.json()).toMatchObject({ status: 'degraded' });
+    });
+    expect((await world.authenticate(world.demo.secret)).status).toBe(200);
+    const unknown = await world.authenticate(newDemo().secret);
+    expect(unknown.status).toBe(503);
+    expect(await unknown.json()).toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await (await fetch(`${world.url}/metrics`)).text()).toMatch(/spokecast_degraded 1/);
+    end();
+    await vi.waitFor(
+      async () =>
+        expect(await (await fetch(`${world.url}/readyz`)).json()).toMatchObject({ status: 'ready' }),
+      {
+        timeout: 5_000,
+      },
+    );
+  });
+
+  test('a table that is not whole denies nobody', async () => {
+    await using world = await gatewayWorld();
+    await initialise(world.store, { whole: false });
+    await vi.waitFor(() => expect(world.gateway.readiness().status).toBe('ready'), { timeout: 3_000 });
+    const demo = newDemo();
+    const unknown = await world.authenticate(demo.secret);
+    expect(unknown.status).toBe(503);
+    expect(await unknown.json()).toMatchObject({ code: 'NOT_WHOLE' });
+    await publish(world.store, ...allOf(demo, 1));
+    await vi.waitFor(async () => expect((await world.authenticate(demo.secret)).status).toBe(200));
+  });
+
+  test("refuses another region's table", async () => {
+    await using world = await gatewayWorld();
+    const refused = world.gateway.identified.then(
+      () => 'identified',
+      (error: Error) => error.message,
+    );
+    await initialise(world.store, { region: 'us-east-1' });
+    expect(await refused).toContain('region is "us-east-1", not "eu-west-1"');
+    expect((await fetch(`${world.url}/readyz`)).status).toBe(503);
+  });
+
+  test('metrics name decisions, cache outcomes and ages', async () => {
+    await using world = await ready();
+    await world.authenticate(world.demo.secret);
+    await world.authenticate(world.demo.secret);
+    const text = await (await fetch(`${world.url}/metrics`)).text();
+    expect(text).toContain('spokecast_decisions_total{route="authenticate",code="GRANTED"} 2');
+    expect(text).toContain('spokecast_cache_lookups_total{kind="agent-key",outcome="hit"} 1');
+    expect(text).toContain('spokecast_cache_lookups_total{kind="agent-key",outcome="filled"} 1');
+    expect(text).toMatch(/spokecast_feed_watermark 1\n/);
+    expect(text).toMatch(/spokecast_loop_age_seconds\{loop="feed-tail"\} 0\.\d+/);
+    expect(text).toMatch(/spokecast_request_duration_seconds_count\{route="authenticate"\} 2/);
+    expect(text).toMatch(/spokecast_cache_entries 3\n/);
+  });
+
+  test('reports itself to the store', async () => {
+    const world = await gatewayWorld({ environment: { SPOKECAST_STATUS_EVERY_MS: '100' } });
+    await initialise(world.store);
+    await vi.waitFor(async () => {
+      const [status] = await world.store.listGateways(Date.now());
+      expect(status).toMatchObject({
+        id: world.gateway.id,
+        region: 'eu-west-1',
+        build: 'test',
+        degraded: false,
+      });
+    });
+    await world[Symbol.asyncDispose]();
+  });
+
+  test('unknown routes are problem documents', async () => {
+    await using world = await ready();
+    const response = await fetch(`${world.url}/nothing`);
+    expect(response.status).toBe(404);
+    expect(await response.json()).toMatchObject({ code: 'NO_SUCH_ROUTE' });
+  });
+});
+
+describe('stopping', () => {
+  test('lets requests under way end and takes no more', async () => {
+    const world = await ready();
+    const gate = world.store.holdNext('read');
+    const asked = world.authenticate(world.demo.secret);
+    await gate.reached();
+    const stopped = world.gateway.stop();
+    expect(world.gateway.readiness()).toMatchObject({ status: 'not-ready' });
+    gate.open();
+    expect((await asked).status).toBe(200);
+    await stopped;
+    await expect(fetch(`${world.url}/healthz`)).rejects.toThrow();
+  });
+});
