@@ -43,6 +43,7 @@ export class Fills {
   #waiters = 0;
   /** Batches that failed since the last that was answered. */
   #failures = 0;
+  #failedAt = 0;
   #epoch = 0;
   #stopped = false;
 
@@ -125,7 +126,11 @@ export class Fills {
 
   stats() {
     const batches = laneNames.reduce((sum, name) => sum + this.#lanes[name].batches, 0);
-    return { flights: this.#flights.size, batches, waiters: this.#waiters, failures: this.#failures };
+    // A failure is news for a while only: if nothing has been read since, nothing was wanted.
+    const { clock, settings } = this.#options;
+    const recent = clock.monotonic() - this.#failedAt < settings.retryMs * 3;
+    const failures = recent ? this.#failures : 0;
+    return { flights: this.#flights.size, batches, waiters: this.#waiters, failures };
   }
 
   /** Ends every flight as `unavailable`, starts no more, and waits (a while) for the reads under way. */
@@ -175,6 +180,7 @@ export class Fills {
     } catch (error) {
       outcome = 'failed';
       this.#failures += 1;
+      this.#failedAt = clock.monotonic();
       this.#options.storeFailed(error);
       for (const flight of flights)
         this.#guarded(flight, () => this.#settle(flight, { verdict: 'unavailable' }));

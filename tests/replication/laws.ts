@@ -179,7 +179,8 @@ export function describeReplication(backend: string, options: () => Promise<Star
       await queue.obliterate({ force: true });
       await queue.resume();
 
-      // Behind the publisher's back: one item edited, one deleted, one inserted.
+      // Behind the publisher's back: one item edited, one deleted, three inserted that the hub
+      // never heard of.
       await raw.editContext(agentKeyRef(edited), {
         bodyText: await bodyWith(edited, { status: 'disabled' }),
       });
@@ -197,6 +198,10 @@ export function describeReplication(backend: string, options: () => Promise<Star
       if (sealed.outcome !== 'sealed') throw new Error(sealed.reason);
       await raw.put(contextItem(sealed.envelope, limits.shardsDefault) as RawItem);
 
+      const copy = (await raw.context(agentKeyRef(kept)))!;
+      await raw.put({ ...copy, sk: { S: wheel.mintKey().id } }); // under another's hash, perhaps in the wrong partition
+      await raw.put({ ...copy, sk: { S: 'Not A Key' } });
+
       const counts = await wheel.sweep(west);
       const { missing, stale, corrupt, orphan, ahead } = counts;
       // stale: the change and the deletion without an outbox row, and the change without a job.
@@ -204,7 +209,7 @@ export function describeReplication(backend: string, options: () => Promise<Star
         missing: 1,
         stale: 3,
         corrupt: 1,
-        orphan: 1,
+        orphan: 3,
         ahead: 0,
       });
       await wheel.idle();

@@ -14,8 +14,7 @@ import {
 import { gatewayWorld } from './support/gateway-world.ts';
 
 async function ready() {
-  const world = await gatewayWorld();
-  await initialise(world.store);
+  const world = await gatewayWorld({ initialised: true });
   await vi.waitFor(() => expect(world.gateway.readiness().status).toBe('ready'));
   const demo = newDemo();
   await publish(world.store, ...allOf(demo, 1));

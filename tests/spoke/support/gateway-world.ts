@@ -8,7 +8,7 @@ import type { CacheSettings } from '../../../spoke/cache/settings.ts';
 import { readConfig } from '../../../spoke/config.ts';
 import { Gateway } from '../../../spoke/wire.ts';
 import { ChaosStore } from '../../support/chaos-store.ts';
-import { owner } from './contexts.ts';
+import { initialise, owner } from './contexts.ts';
 
 export interface GatewayWorldOptions {
   environment?: Record<string, string>;
@@ -47,10 +47,11 @@ export async function startGateway(store: Store, options: GatewayWorldOptions = 
   };
 }
 
-/** {@link startGateway} over a store in memory. */
-export async function gatewayWorld(options: GatewayWorldOptions = {}) {
+/** {@link startGateway} over a store in memory, with a table from the start if `initialised`. */
+export async function gatewayWorld(options: GatewayWorldOptions & { initialised?: boolean } = {}) {
   const table = new MemoryTable();
   const store = new ChaosStore(new MemoryStore({ table }));
+  if (options.initialised) await initialise(store);
   const started = await startGateway(store, options);
   return { ...started, store, table };
 }
