@@ -22,6 +22,7 @@ import {
   failSweep,
   hubHighWater,
   lastSweepAgeMs,
+  noCounts,
   takeRequestedSweeps,
 } from '../hub/db/sweeps.ts';
 import { checkNotAhead } from './ahead.ts';
@@ -151,7 +152,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       for (const { id, region } of await takeRequestedSweeps(db)) {
         const found = regions.get(region);
         if (found) await found.enqueueSweep({ sweepId: id, cause: 'requested' });
-        else await failSweep(db, id, emptyCounts, `region ${region} is disabled or gone`);
+        else await failSweep(db, id, noCounts(), `region ${region} is disabled or gone`);
       }
     },
     onError: warn('requested sweeps could not be started'),
@@ -260,16 +261,3 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     },
   };
 }
-
-const emptyCounts = {
-  scanned: 0,
-  written: 0,
-  reannounced: 0,
-  missing: 0,
-  stale: 0,
-  corrupt: 0,
-  orphan: 0,
-  ahead: 0,
-  quarantined: 0,
-  expired: 0,
-};

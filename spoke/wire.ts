@@ -72,6 +72,7 @@ export class Gateway implements AsyncDisposable {
       }
     };
     const owns = (identity: Identity) => ownership(identity) === undefined;
+    const counted = this.metrics.cacheEvents();
     this.cache = new LoadingCache<PreparedContexts>({
       settings: { ...cacheSettingsOf(config), ...parts.cacheSettings },
       store,
@@ -80,7 +81,15 @@ export class Gateway implements AsyncDisposable {
       prepare,
       owns,
       events: {
-        ...this.metrics.cacheEvents(),
+        ...counted,
+        undecodable: (ref, reason) => {
+          counted.undecodable(ref, reason);
+          log.warn({ ref, reason }, 'an item of the store cannot be read; the last good one stays');
+        },
+        storeFailed: (error) => {
+          counted.storeFailed(error);
+          if (!(error instanceof StoreError)) log.error({ err: error }, 'a fill failed by a mistake of ours');
+        },
         // Without any identity there is nothing to pin anew: absences count as no evidence until it is back.
         otherTable: (identity) => identity !== undefined && this.tail.recheck(),
       },

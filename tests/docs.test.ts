@@ -11,7 +11,7 @@ test('every code has a section in docs/failure-modes.md', () => {
     [...readFileSync('docs/failure-modes.md', 'utf8').matchAll(/^## (\w+)$/gm)].map((match) => match[1]),
   );
   const codes = new Set([...Object.keys(hubProblems), ...Object.keys(refusals)]);
-  const written = /'((?:STORE|SCHEMA|REGION|UPSTREAM)_[A-Z_]+|NO_SUCH_ROUTE)'/g;
+  const written = /'((?:STORE|SCHEMA|REGION|UPSTREAM)_[A-Z_]+|NO_SUCH_ROUTE|BAD_PATH)'/g;
   for (const file of globSync(['contexts/**/*.ts', 'hub/db/*.ts', 'publisher/**/*.ts', 'spoke/**/*.ts'])) {
     for (const match of readFileSync(file, 'utf8').matchAll(written)) codes.add(match[1]!);
   }

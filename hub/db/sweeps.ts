@@ -15,6 +15,14 @@ export interface ChangedHead {
   revision: number;
 }
 
+/** The counts of a sweep that has found nothing yet. */
+export function noCounts(): SweepCounts {
+  return {
+    ...{ scanned: 0, written: 0, reannounced: 0, expired: 0, quarantined: 0 },
+    ...{ missing: 0, stale: 0, corrupt: 0, orphan: 0, ahead: 0 },
+  };
+}
+
 export type SweepCause = 'scheduled' | 'requested' | 'recovery';
 
 /** Sweeps that were asked for through the API, each handed out once a minute until somebody runs it. */

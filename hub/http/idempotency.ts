@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { and, eq, inArray, lt, sql } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import { canonicalJson } from '../../contexts/envelope.ts';
 import type { Queryable } from '../db/client.ts';
 import { idempotencyKeys } from '../db/schema.ts';
@@ -72,15 +72,11 @@ export async function keepAnswer(
 
 /** Removes up to `limit` answers that were kept long enough. Returns how many. */
 export async function removeOldAnswers(db: Queryable, limit: number): Promise<number> {
-  const old = db
-    .select({ key: sql`(${idempotencyKeys.applicationKeyId}, ${idempotencyKeys.key})` })
-    .from(idempotencyKeys)
-    .where(lt(idempotencyKeys.createdAt, sql`now() - ${idempotencyHours} * interval '1 hour'`))
-    .limit(limit);
-  const removed = await db
-    .delete(idempotencyKeys)
-    .where(inArray(sql`(${idempotencyKeys.applicationKeyId}, ${idempotencyKeys.key})`, old))
-    .returning({ key: idempotencyKeys.key });
+  const removed = await db.execute(sql`
+    delete from ${idempotencyKeys} where ctid in (
+      select ctid from ${idempotencyKeys}
+      where created_at < now() - ${idempotencyHours} * interval '1 hour' limit ${limit} for update skip locked)
+    returning 1`);
   return removed.length;
 }
 

@@ -64,8 +64,10 @@ function lineAndColumn(text: string, offset: number): { line: number; column: nu
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
 }
 
+// biome-ignore-start lint/suspicious/noControlCharactersInRegex: JSON forbids them in strings
 const token =
   /[ \t\n\r]*(?:([{}[\],:])|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
+// biome-ignore-end lint/suspicious/noControlCharactersInRegex: as above
 
 /**
  * Where a text that is not JSON stops being JSON: the offset of the first token that cannot stand there (the

@@ -98,7 +98,9 @@ async function readInput(route: AnyRoute, c: Context): Promise<Input> {
 
 /** What some clients send where there is nothing to say. */
 function isEmptyObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0
+  );
 }
 
 function etagOfAnswer(answer: Answer<unknown>): string | null {

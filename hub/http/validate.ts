@@ -16,7 +16,7 @@ export function validate<Schema extends z.ZodType>(
   input: unknown,
   prefix: '' | '?',
 ): { valid: true; value: z.output<Schema> } | { valid: false; errors: FieldError[] } {
-  const parsed = schema.safeParse(input);
+  const parsed = schema.safeParse(input, { reportInput: true });
   if (parsed.success) return { valid: true, value: parsed.data };
   return { valid: false, errors: parsed.error.issues.flatMap((issue) => describe(issue, prefix)) };
 }
@@ -29,8 +29,17 @@ function describe(issue: z.core.$ZodIssue, prefix: '' | '?'): FieldError[] {
       detail: 'is not a field of this request',
     }));
   }
-  if (issue.code === 'invalid_type' && issue.input === undefined) return [{ pointer, detail: 'is required' }];
+  if (issue.code === 'invalid_type') {
+    const detail = issue.input === undefined ? 'is required' : `must be ${withArticle(issue.expected)}`;
+    return [{ pointer, detail }];
+  }
   return [{ pointer, detail: issue.message }];
+}
+
+/** A type as people call it. */
+function withArticle(type: string): string {
+  const name = type === 'record' ? 'object' : type === 'array' ? 'list' : type;
+  return `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;
 }
 
 function pointerOf(path: readonly PropertyKey[], prefix: '' | '?'): string {

@@ -18,12 +18,10 @@ const Problem = z
     errors: z
       .array(
         z.strictObject({
-          pointer: z
-            .string()
-            .openapi({
-              description: 'A JSON pointer into the body, or `?name` for a parameter of the query.',
-              example: '/placements/0/region',
-            }),
+          pointer: z.string().openapi({
+            description: 'A JSON pointer into the body, or `?name` for a parameter of the query.',
+            example: '/placements/0/region',
+          }),
           detail: z.string(),
         }),
       )

@@ -7,7 +7,7 @@ import { decodeVersion, encodeVersion, schemaVersionMax, type VersionText } from
 import type { Announcement, Store, StoredItem, Stray } from '../../contexts/store.ts';
 import type { Build } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
-import type { ChangedHead, SweepMark } from '../../hub/db/sweeps.ts';
+import { type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
 import type { Publisher } from '../publish.ts';
 import { compare } from './drift.ts';
 import { mergeJoin } from './merge.ts';
@@ -62,18 +62,7 @@ const tailMax = 1000;
 
 export class Sweep {
   readonly #options: SweepOptions;
-  readonly counts: SweepCounts = {
-    scanned: 0,
-    written: 0,
-    reannounced: 0,
-    missing: 0,
-    stale: 0,
-    corrupt: 0,
-    orphan: 0,
-    ahead: 0,
-    quarantined: 0,
-    expired: 0,
-  };
+  readonly counts: SweepCounts = noCounts();
   #whole = false;
 
   constructor(options: SweepOptions) {

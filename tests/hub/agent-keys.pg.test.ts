@@ -15,14 +15,29 @@ afterAll(() => hub[Symbol.asyncDispose]());
 
 describe('agent keys', () => {
   test('show their secret once, and only its verifier is stored', async () => {
-    const created = await hub.owner.post('/v1/agent-keys', { clusterId: cluster, name: 'agent', permissions: ['read', 'write'] });
+    const created = await hub.owner.post('/v1/agent-keys', {
+      clusterId: cluster,
+      name: 'agent',
+      permissions: ['read', 'write'],
+    });
     expect(created.status).toBe(201);
     const { id, secret } = created.body;
     expect(parseSecret('agentKey', secret)).toBe(id);
 
     const read = await hub.owner.get(`/v1/agent-keys/${id}`);
-    expect(read.body).toMatchObject({ id, clusterId: cluster, name: 'agent', status: 'active', expiresAt: null, permissions: ['read', 'write'] });
-    const everything = JSON.stringify([read.body, (await hub.owner.get('/v1/agent-keys')).body, (await hub.owner.get('/v1/audit-log')).body]);
+    expect(read.body).toMatchObject({
+      id,
+      clusterId: cluster,
+      name: 'agent',
+      status: 'active',
+      expiresAt: null,
+      permissions: ['read', 'write'],
+    });
+    const everything = JSON.stringify([
+      read.body,
+      (await hub.owner.get('/v1/agent-keys')).body,
+      (await hub.owner.get('/v1/audit-log')).body,
+    ]);
     expect(everything).not.toContain(secret);
 
     const sql = postgres(hub.databaseUrl, { max: 1 });
@@ -35,22 +50,44 @@ describe('agent keys', () => {
   test('are disabled, given other permissions and an expiry, and revoked', async () => {
     const { id } = await make.agentKey(hub.owner, cluster);
     const path = `/v1/agent-keys/${id}`;
-    const changed = await hub.owner.patch(path, { status: 'disabled', expiresAt: '2099-01-01T01:00:00+01:00', permissions: ['a:b'] });
-    expect(changed.body).toMatchObject({ status: 'disabled', expiresAt: '2099-01-01T00:00:00.000Z', permissions: ['a:b'] });
+    const changed = await hub.owner.patch(path, {
+      status: 'disabled',
+      expiresAt: '2099-01-01T01:00:00+01:00',
+      permissions: ['a:b'],
+    });
+    expect(changed.body).toMatchObject({
+      status: 'disabled',
+      expiresAt: '2099-01-01T00:00:00.000Z',
+      permissions: ['a:b'],
+    });
     const same = await hub.owner.patch(path, { expiresAt: '2099-01-01T00:00:00Z' });
     expect(same.headers.get('etag')).toBe(changed.headers.get('etag'));
-    expect((await hub.owner.patch(path, { expiresAt: null, status: 'active' })).body).toMatchObject({ expiresAt: null, status: 'active' });
+    expect((await hub.owner.patch(path, { expiresAt: null, status: 'active' })).body).toMatchObject({
+      expiresAt: null,
+      status: 'active',
+    });
     expect((await hub.owner.delete(path)).status).toBe(204);
     expect((await hub.owner.get(path)).status).toBe(404);
   });
 
   test('cannot expire in the past', async () => {
-    const refused = await hub.owner.post('/v1/agent-keys', { clusterId: cluster, name: 'late', expiresAt: '2020-01-01T00:00:00Z' });
-    expect(refused.body).toMatchObject({ status: 400, code: 'VALIDATION_FAILED', errors: [{ pointer: '/expiresAt' }] });
+    const refused = await hub.owner.post('/v1/agent-keys', {
+      clusterId: cluster,
+      name: 'late',
+      expiresAt: '2020-01-01T00:00:00Z',
+    });
+    expect(refused.body).toMatchObject({
+      status: 400,
+      code: 'VALIDATION_FAILED',
+      errors: [{ pointer: '/expiresAt' }],
+    });
   });
 
   test('need a cluster that exists', async () => {
-    const refused = await hub.owner.post('/v1/agent-keys', { clusterId: 'vci_00000000000000000000000000', name: 'lost' });
+    const refused = await hub.owner.post('/v1/agent-keys', {
+      clusterId: 'vci_00000000000000000000000000',
+      name: 'lost',
+    });
     expect(refused.body).toMatchObject({ status: 404, errors: [{ pointer: '/clusterId' }] });
   });
 
@@ -58,7 +95,8 @@ describe('agent keys', () => {
     const other = await make.cluster(hub.owner, await make.tenant(hub.owner), ['north']);
     const [a, b] = [await make.agentKey(hub.owner, other), await make.agentKey(hub.owner, other)];
     await hub.owner.patch(`/v1/agent-keys/${b.id}`, { status: 'disabled' });
-    const ids = async (query: string) => (await hub.owner.get(`/v1/agent-keys?${query}`)).body.items.map(({ id }: { id: string }) => id);
+    const ids = async (query: string) =>
+      (await hub.owner.get(`/v1/agent-keys?${query}`)).body.items.map(({ id }: { id: string }) => id);
     expect(await ids(`clusterId=${other}`)).toEqual([a.id, b.id]);
     expect(await ids(`clusterId=${other}&status=disabled`)).toEqual([b.id]);
   });

@@ -17,7 +17,10 @@ describe('application keys', () => {
     expect((await viewer.get('/v1/tenants')).status).toBe(200);
 
     await hub.owner.patch(path, { status: 'disabled' });
-    expect((await viewer.get('/v1/tenants')).body).toMatchObject({ status: 401, detail: 'This application key is disabled.' });
+    expect((await viewer.get('/v1/tenants')).body).toMatchObject({
+      status: 401,
+      detail: 'This application key is disabled.',
+    });
     await hub.owner.patch(path, { status: 'active' });
     expect((await viewer.get('/v1/tenants')).status).toBe(200);
 
@@ -48,23 +51,39 @@ describe('application keys', () => {
   test('give nobody more rights than their maker has', async () => {
     const tenant = await make.tenant(hub.owner);
     const other = await make.tenant(hub.owner);
-    const tenantOwner = hub.as((await make.applicationKey(hub.owner, { role: 'owner', tenantId: tenant })).secret);
+    const tenantOwner = hub.as(
+      (await make.applicationKey(hub.owner, { role: 'owner', tenantId: tenant })).secret,
+    );
 
     const own = await tenantOwner.post('/v1/application-keys', { role: 'owner', name: 'mine' });
     expect(own.body).toMatchObject({ role: 'owner', tenantId: tenant });
-    expect((await tenantOwner.post('/v1/application-keys', { role: 'viewer', name: 'up', tenantId: null })).body.code).toBe('FORBIDDEN');
-    expect((await tenantOwner.post('/v1/application-keys', { role: 'viewer', name: 'over', tenantId: other })).body.code).toBe('NOT_FOUND');
+    expect(
+      (await tenantOwner.post('/v1/application-keys', { role: 'viewer', name: 'up', tenantId: null })).body
+        .code,
+    ).toBe('FORBIDDEN');
+    expect(
+      (await tenantOwner.post('/v1/application-keys', { role: 'viewer', name: 'over', tenantId: other })).body
+        .code,
+    ).toBe('NOT_FOUND');
     const admin = hub.as((await make.applicationKey(hub.owner, { role: 'admin' })).secret);
-    expect((await admin.post('/v1/application-keys', { role: 'viewer', name: 'x' })).body.code).toBe('FORBIDDEN');
+    expect((await admin.post('/v1/application-keys', { role: 'viewer', name: 'x' })).body.code).toBe(
+      'FORBIDDEN',
+    );
   });
 
   test('made by the command line are in the audit log', async () => {
     const { id } = await createApplicationKey(hub.databaseUrl, { role: 'viewer', name: ' by hand ' });
     const log = await hub.owner.get(`/v1/audit-log?resourceId=${id}`);
-    expect(log.body.items).toMatchObject([{ actor: { id: 'cli' }, action: 'application-key.create', after: { name: 'by hand' } }]);
-    await expect(createApplicationKey(hub.databaseUrl, { role: 'viewer', name: ' ' })).rejects.toThrow('must not be empty');
+    expect(log.body.items).toMatchObject([
+      { actor: { id: 'cli' }, action: 'application-key.create', after: { name: 'by hand' } },
+    ]);
+    await expect(createApplicationKey(hub.databaseUrl, { role: 'viewer', name: ' ' })).rejects.toThrow(
+      'must not be empty',
+    );
     const absent = 'ten_00000000000000000000000000';
-    await expect(createApplicationKey(hub.databaseUrl, { role: 'viewer', name: 'x', tenantId: absent })).rejects.toThrow(absent);
+    await expect(
+      createApplicationKey(hub.databaseUrl, { role: 'viewer', name: 'x', tenantId: absent }),
+    ).rejects.toThrow(absent);
   });
 });
 
@@ -81,14 +100,18 @@ describe('the last owner of the platform', () => {
 
     await make.applicationKey(alone.owner, { role: 'owner', expiresAt: '2099-01-01T00:00:00Z' });
     // One that expires is no successor of one that is to expire as well, but is of one that goes now.
-    expect((await alone.owner.patch(path, { expiresAt: '2098-01-01T00:00:00Z' })).body.code).toBe('LAST_OWNER');
+    expect((await alone.owner.patch(path, { expiresAt: '2098-01-01T00:00:00Z' })).body.code).toBe(
+      'LAST_OWNER',
+    );
     expect((await alone.owner.delete(path)).status).toBe(204);
   });
 
   test('is left over when two owners remove each other at once', async () => {
     await using pair = await startHub();
     const second = await make.applicationKey(pair.owner, { role: 'owner' });
-    const first = (await pair.owner.get('/v1/application-keys')).body.items.find(({ id }: { id: string }) => id !== second.id);
+    const first = (await pair.owner.get('/v1/application-keys')).body.items.find(
+      ({ id }: { id: string }) => id !== second.id,
+    );
     const answers = await Promise.all([
       pair.owner.delete(`/v1/application-keys/${second.id}`),
       pair.as(second.secret).delete(`/v1/application-keys/${first.id}`),

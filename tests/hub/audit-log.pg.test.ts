@@ -21,7 +21,11 @@ describe('the audit log', () => {
     await hub.owner.patch(`/v1/tenants/${tenant}`, { name: 'After' }, { headers });
     await hub.owner.delete(`/v1/tenants/${tenant}`);
     const { items } = (await hub.owner.get(`/v1/audit-log?resourceId=${tenant}`)).body;
-    expect(items.map(({ action }: Entry) => action)).toEqual(['tenant.delete', 'tenant.update', 'tenant.create']);
+    expect(items.map(({ action }: Entry) => action)).toEqual([
+      'tenant.delete',
+      'tenant.update',
+      'tenant.create',
+    ]);
     expect(items[1]).toMatchObject({
       actor: { name: 'test owner' },
       resourceType: 'tenant',
@@ -46,10 +50,13 @@ describe('the audit log', () => {
     const tenant = await make.tenant(hub.owner);
     const key = await make.applicationKey(hub.owner, { role: 'owner', tenantId: tenant });
     await hub.as(key.secret).post('/v1/application-keys', { role: 'viewer', name: 'x' });
-    const find = async (query: string) => (await hub.owner.get(`/v1/audit-log?limit=200&${query}`)).body.items as (Entry & { at: string })[];
+    const find = async (query: string) =>
+      (await hub.owner.get(`/v1/audit-log?limit=200&${query}`)).body.items as (Entry & { at: string })[];
     expect((await find(`actorId=${key.id}`)).map(({ action }) => action)).toEqual(['application-key.create']);
     expect(await find(`tenantId=${tenant}`)).toHaveLength(3);
-    expect((await find(`tenantId=${tenant}&resourceType=tenant`)).map(({ action }) => action)).toEqual(['tenant.create']);
+    expect((await find(`tenantId=${tenant}&resourceType=tenant`)).map(({ action }) => action)).toEqual([
+      'tenant.create',
+    ]);
     expect(await find('action=tenant.delete&actorId=nobody')).toEqual([]);
 
     const all = await find('');
@@ -57,12 +64,16 @@ describe('the audit log', () => {
     const [since, until] = [await find(`since=${at}`), await find(`until=${at}`)];
     expect(since.length + until.length).toBe(all.length);
     expect(since.every((entry) => entry.at >= at)).toBe(true);
-    expect((await hub.owner.get('/v1/audit-log?since=yesterday')).body.errors).toMatchObject([{ pointer: '?since' }]);
+    expect((await hub.owner.get('/v1/audit-log?since=yesterday')).body.errors).toMatchObject([
+      { pointer: '?since' },
+    ]);
   });
 
   test('shows a tenant its own entries only', async () => {
     const tenant = await make.tenant(hub.owner);
-    const viewer = hub.as((await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).secret);
+    const viewer = hub.as(
+      (await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).secret,
+    );
     const { items } = (await viewer.get('/v1/audit-log')).body;
     expect(items.map(({ action }: Entry) => action)).toEqual(['application-key.create', 'tenant.create']);
   });

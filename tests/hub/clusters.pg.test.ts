@@ -18,18 +18,40 @@ async function revisionOf(cluster: string): Promise<number> {
 
 describe('clusters', () => {
   test('are created, read, changed and deleted with their keys', async () => {
-    const placements = [{ region: 'south', overrides: { upstreamUrl: 'http://south.example' } }, { region: 'north' }];
-    const body = { tenantId: tenant, name: 'orders', upstreamUrl: 'https://up.example/base', settings: { tier: 'gold' }, placements };
+    const placements = [
+      { region: 'south', overrides: { upstreamUrl: 'http://south.example' } },
+      { region: 'north' },
+    ];
+    const body = {
+      tenantId: tenant,
+      name: 'orders',
+      upstreamUrl: 'https://up.example/base',
+      settings: { tier: 'gold' },
+      placements,
+    };
     const created = await hub.owner.post('/v1/clusters', body);
     expect(created.status).toBe(201);
-    expect(created.body).toMatchObject({ ...body, status: 'active', placements: [placements[1], placements[0]] });
+    expect(created.body).toMatchObject({
+      ...body,
+      status: 'active',
+      placements: [placements[1], placements[0]],
+    });
 
     const path = `/v1/clusters/${created.body.id}`;
     expect((await hub.owner.get(path)).body).toEqual(created.body);
     const key = await make.agentKey(hub.owner, created.body.id);
 
-    const disabled = await hub.owner.patch(path, { status: 'disabled', settings: {}, upstreamUrl: 'http://other.example:81' });
-    expect(disabled.body).toMatchObject({ status: 'disabled', settings: {}, upstreamUrl: 'http://other.example:81', name: 'orders' });
+    const disabled = await hub.owner.patch(path, {
+      status: 'disabled',
+      settings: {},
+      upstreamUrl: 'http://other.example:81',
+    });
+    expect(disabled.body).toMatchObject({
+      status: 'disabled',
+      settings: {},
+      upstreamUrl: 'http://other.example:81',
+      name: 'orders',
+    });
 
     expect((await hub.owner.delete(path)).status).toBe(204);
     expect((await hub.owner.get(path)).status).toBe(404);
@@ -40,15 +62,25 @@ describe('clusters', () => {
     const other = await make.tenant(hub.owner);
     await make.cluster(hub.owner, tenant, ['north'], { name: 'same' });
     await make.cluster(hub.owner, other, ['north'], { name: 'same' });
-    const body = { tenantId: tenant, name: 'same', upstreamUrl: 'http://up.example', placements: [{ region: 'north' }] };
-    expect((await hub.owner.post('/v1/clusters', body)).body).toMatchObject({ code: 'NAME_TAKEN', errors: [{ pointer: '/name' }] });
+    const body = {
+      tenantId: tenant,
+      name: 'same',
+      upstreamUrl: 'http://up.example',
+      placements: [{ region: 'north' }],
+    };
+    expect((await hub.owner.post('/v1/clusters', body)).body).toMatchObject({
+      code: 'NAME_TAKEN',
+      errors: [{ pointer: '/name' }],
+    });
   });
 
   test('are moved by naming the regions they are to be in, and only what differs is written', async () => {
     const cluster = await make.cluster(hub.owner, tenant, ['north', 'south']);
     const path = `/v1/clusters/${cluster}`;
     const before = await revisionOf(cluster);
-    const same = await hub.owner.patch(path, { placements: [{ region: 'south' }, { region: 'north', overrides: {} }] });
+    const same = await hub.owner.patch(path, {
+      placements: [{ region: 'south' }, { region: 'north', overrides: {} }],
+    });
     expect(same.status).toBe(200);
     expect(await revisionOf(cluster)).toBe(before);
 
@@ -56,41 +88,70 @@ describe('clusters', () => {
     expect(moved.body.placements).toEqual([{ region: 'south' }, { region: 'west' }]);
     expect(await revisionOf(cluster)).toBeGreaterThan(before);
 
-    const overridden = await hub.owner.patch(path, { placements: [{ region: 'west', overrides: { settings: { a: [1] } } }, { region: 'south' }] });
+    const overridden = await hub.owner.patch(path, {
+      placements: [{ region: 'west', overrides: { settings: { a: [1] } } }, { region: 'south' }],
+    });
     expect(overridden.body.placements[1]).toEqual({ region: 'west', overrides: { settings: { a: [1] } } });
   });
 
   test('are not placed in unknown regions, all of which are named, and nothing changes', async () => {
-    const body = { tenantId: tenant, name: 'nowhere', upstreamUrl: 'http://up.example', placements: [{ region: 'moon' }, { region: 'north' }, { region: 'mars' }] };
+    const body = {
+      tenantId: tenant,
+      name: 'nowhere',
+      upstreamUrl: 'http://up.example',
+      placements: [{ region: 'moon' }, { region: 'north' }, { region: 'mars' }],
+    };
     const refused = await hub.owner.post('/v1/clusters', body);
     expect(refused.body).toMatchObject({ status: 422, code: 'REGION_UNKNOWN' });
-    expect(refused.body.errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual(['/placements/0/region', '/placements/2/region']);
+    expect(refused.body.errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual([
+      '/placements/0/region',
+      '/placements/2/region',
+    ]);
     expect(refused.body.detail).toContain('moon');
     expect((await hub.owner.get('/v1/clusters?name=nowhere')).body.items).toEqual([]);
 
     const cluster = await make.cluster(hub.owner, tenant, ['north']);
-    const unmoved = await hub.owner.patch(`/v1/clusters/${cluster}`, { name: 'renamed', placements: [{ region: 'moon' }] });
+    const unmoved = await hub.owner.patch(`/v1/clusters/${cluster}`, {
+      name: 'renamed',
+      placements: [{ region: 'moon' }],
+    });
     expect(unmoved.status).toBe(422);
-    expect((await hub.owner.get(`/v1/clusters/${cluster}`)).body).toMatchObject({ placements: [{ region: 'north' }], name: expect.not.stringMatching('renamed') });
+    expect((await hub.owner.get(`/v1/clusters/${cluster}`)).body).toMatchObject({
+      placements: [{ region: 'north' }],
+      name: expect.not.stringMatching('renamed'),
+    });
   });
 
   test('stay in a region that drains, but are not newly placed there', async () => {
     const draining = await make.region(hub.owner);
     const cluster = await make.cluster(hub.owner, tenant, ['north', draining]);
     await hub.owner.patch(`/v1/regions/${draining}`, { status: 'draining' });
-    const stays = await hub.owner.patch(`/v1/clusters/${cluster}`, { placements: [{ region: draining, overrides: { settings: {} } }] });
+    const stays = await hub.owner.patch(`/v1/clusters/${cluster}`, {
+      placements: [{ region: draining, overrides: { settings: {} } }],
+    });
     expect(stays.status).toBe(200);
     const another = await make.cluster(hub.owner, tenant, ['north']);
-    const refused = await hub.owner.patch(`/v1/clusters/${another}`, { placements: [{ region: 'north' }, { region: draining }] });
-    expect(refused.body).toMatchObject({ status: 409, code: 'REGION_NOT_ACTIVE', errors: [{ pointer: '/placements/1/region' }] });
+    const refused = await hub.owner.patch(`/v1/clusters/${another}`, {
+      placements: [{ region: 'north' }, { region: draining }],
+    });
+    expect(refused.body).toMatchObject({
+      status: 409,
+      code: 'REGION_NOT_ACTIVE',
+      errors: [{ pointer: '/placements/1/region' }],
+    });
   });
 
   test('are listed by tenant, region, name and status', async () => {
     const owner = await make.tenant(hub.owner);
-    const [a, b] = [await make.cluster(hub.owner, owner, ['north'], { name: 'a' }), await make.cluster(hub.owner, owner, ['south'])];
+    const [a, b] = [
+      await make.cluster(hub.owner, owner, ['north'], { name: 'a' }),
+      await make.cluster(hub.owner, owner, ['south']),
+    ];
     await hub.owner.patch(`/v1/clusters/${b}`, { status: 'disabled' });
     const ids = async (query: string) =>
-      (await hub.owner.get(`/v1/clusters?tenantId=${owner}&${query}`)).body.items.map(({ id }: { id: string }) => id);
+      (await hub.owner.get(`/v1/clusters?tenantId=${owner}&${query}`)).body.items.map(
+        ({ id }: { id: string }) => id,
+      );
     expect(await ids('')).toEqual([a, b]);
     expect(await ids('region=south')).toEqual([b]);
     expect(await ids('name=a')).toEqual([a]);
@@ -101,7 +162,9 @@ describe('clusters', () => {
     const cluster = await make.cluster(hub.owner, tenant, ['north']);
     const path = `/v1/clusters/${cluster}`;
     const sets = [['north'], ['south'], ['west'], ['north', 'south'], ['south', 'west']];
-    const answers = await Promise.all(sets.map((set) => hub.owner.patch(path, { placements: set.map((region) => ({ region })) })));
+    const answers = await Promise.all(
+      sets.map((set) => hub.owner.patch(path, { placements: set.map((region) => ({ region })) })),
+    );
     expect(answers.map(({ status }) => status)).toEqual(sets.map(() => 200));
     const left = (await hub.owner.get(path)).body.placements.map(({ region }: { region: string }) => region);
     expect(sets).toContainEqual(left);

@@ -6,8 +6,8 @@ import type { ContextRef } from '../../contexts/kinds/index.ts';
 import { decodeVersion } from '../../contexts/revision.ts';
 import { type Store, StoreError } from '../../contexts/store.ts';
 import { MemoryStore } from '../../contexts/stores/memory.ts';
-import { connect, type Database } from '../../hub/db/client.ts';
 import { buildContexts } from '../../hub/db/builders/index.ts';
+import { connect, type Database } from '../../hub/db/client.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -32,7 +32,10 @@ let key: { id: string };
 let tenant: string;
 
 beforeAll(async () => {
-  hub = await startHub({ environment: { SPOKECAST_STORE_READ_TIMEOUT_MS: '200' }, openStore: ({ table }) => openStore(table) as never });
+  hub = await startHub({
+    environment: { SPOKECAST_STORE_READ_TIMEOUT_MS: '200' },
+    openStore: ({ table }) => openStore(table) as never,
+  });
   database = connect(hub.databaseUrl, { applicationName: 'test', max: 2 });
   hubId = (await database.sql`select hub_id from hub_state`)[0]!.hub_id;
   for (const id of ['north', 'south']) await region(id);
@@ -69,19 +72,34 @@ describe('GET /v1/contexts/{kind}/{key}', () => {
   test('tells missing, in-sync, stale and gone', async () => {
     const { id } = await make.agentKey(hub.owner, cluster);
     const ref = { kind: 'agent-key', key: id } as const;
-    expect(await look('agent-key', id)).toMatchObject({ state: 'missing', derived: { state: 'live' }, stored: { state: 'absent' } });
-    expect(await look('agent-key', id, 'south')).toMatchObject({ state: 'in-sync', derived: { state: 'gone' }, stored: { state: 'absent' } });
+    expect(await look('agent-key', id)).toMatchObject({
+      state: 'missing',
+      derived: { state: 'live' },
+      stored: { state: 'absent' },
+    });
+    expect(await look('agent-key', id, 'south')).toMatchObject({
+      state: 'in-sync',
+      derived: { state: 'gone' },
+      stored: { state: 'absent' },
+    });
 
     await publish('north', ref);
     const inSync = await look('agent-key', id);
-    expect(inSync).toMatchObject({ state: 'in-sync', stored: { state: 'live', version: inSync.derived.version, hash: inSync.derived.hash } });
+    expect(inSync).toMatchObject({
+      state: 'in-sync',
+      stored: { state: 'live', version: inSync.derived.version, hash: inSync.derived.hash },
+    });
     expect(inSync.derived.body).toMatchObject({ clusterId: cluster, status: 'active' });
     expect(JSON.stringify(inSync)).not.toContain('verifier');
 
     await hub.owner.patch(`/v1/agent-keys/${id}`, { status: 'disabled' });
     expect((await look('agent-key', id)).state).toBe('stale');
     await hub.owner.delete(`/v1/agent-keys/${id}`);
-    expect(await look('agent-key', id)).toMatchObject({ state: 'stale', derived: { state: 'gone' }, stored: { state: 'live' } });
+    expect(await look('agent-key', id)).toMatchObject({
+      state: 'stale',
+      derived: { state: 'gone' },
+      stored: { state: 'live' },
+    });
     await publish('north', ref);
     expect(await look('agent-key', id)).toMatchObject({ state: 'in-sync', stored: { state: 'tombstone' } });
     expect((await hub.owner.get(`/v1/contexts/agent-key/${id}`)).body.head).toMatchObject({ deleted: true });
@@ -93,20 +111,38 @@ describe('GET /v1/contexts/{kind}/{key}', () => {
     const store = stores.get('spokecast-test-north')!;
     const { derived } = await look('agent-key', key.id);
     const { epoch, revision } = decodeVersion(derived.version)!;
-    const sealed = seal({ ...ref, epoch, revision: revision + 5, body: { ...derived.body, verifier: 'v'.repeat(43) }, builtAtMs: 1 });
+    const sealed = seal({
+      ...ref,
+      epoch,
+      revision: revision + 5,
+      body: { ...derived.body, verifier: 'v'.repeat(43) },
+      builtAtMs: 1,
+    });
     if (sealed.outcome !== 'sealed') throw new Error(sealed.reason);
     await store.put(sealed.envelope);
     expect((await look('agent-key', key.id)).state).toBe('ahead');
 
     const orphan = { kind: 'tenant', key: 'ten_00000000000000000000000000' } as const;
-    const unknown = seal({ ...orphan, epoch: 1, revision: 1, body: { name: 'nobody', status: 'active' }, builtAtMs: 1 });
+    const unknown = seal({
+      ...orphan,
+      epoch: 1,
+      revision: 1,
+      body: { name: 'nobody', status: 'active' },
+      builtAtMs: 1,
+    });
     if (unknown.outcome !== 'sealed') throw new Error(unknown.reason);
     await store.put(unknown.envelope);
-    expect(await look('tenant', orphan.key)).toMatchObject({ state: 'orphan', derived: { state: 'unknown' } });
+    expect(await look('tenant', orphan.key)).toMatchObject({
+      state: 'orphan',
+      derived: { state: 'unknown' },
+    });
 
     await publish('north', { kind: 'cluster', key: cluster });
     store.table.edit({ kind: 'cluster', key: cluster }, { hash: 'edited' });
-    expect(await look('cluster', cluster)).toMatchObject({ state: 'corrupt', stored: { state: 'corrupt', reason: expect.stringContaining('hash') } });
+    expect(await look('cluster', cluster)).toMatchObject({
+      state: 'corrupt',
+      stored: { state: 'corrupt', reason: expect.stringContaining('hash') },
+    });
   });
 
   test('tells stores that fail, hang, are not set up or belong to someone else apart, and waits for none of them', async () => {
@@ -117,18 +153,32 @@ describe('GET /v1/contexts/{kind}/{key}', () => {
     await make.region(hub.owner, 'bare');
     await region('off');
     await hub.owner.patch('/v1/regions/off', { status: 'disabled' });
-    broken.set('spokecast-test-failing', () => Promise.reject(new StoreError('STORE_UNAVAILABLE', 'connect ECONNREFUSED 10.1.2.3')));
+    broken.set('spokecast-test-failing', () =>
+      Promise.reject(new StoreError('STORE_UNAVAILABLE', 'connect ECONNREFUSED 10.1.2.3')),
+    );
     broken.set('spokecast-test-hanging', () => new Promise(() => {}));
 
     const answer = await hub.owner.get(`/v1/contexts/cluster/${cluster}`);
     expect(JSON.stringify(answer.body)).not.toContain('10.1.2.3');
     const state = (id: string) => answer.body.regions.find((each: { region: string }) => each.region === id);
-    for (const id of ['failing', 'hanging']) expect(state(id)).toMatchObject({ state: 'unreachable', stored: null, detail: 'the store did not answer in time' });
-    expect(state('foreign')).toMatchObject({ state: 'unreachable', detail: expect.stringContaining('belongs to another') });
-    expect(state('bare')).toMatchObject({ state: 'unreachable', detail: expect.stringContaining('not been set up') });
+    for (const id of ['failing', 'hanging'])
+      expect(state(id)).toMatchObject({
+        state: 'unreachable',
+        stored: null,
+        detail: 'the store did not answer in time',
+      });
+    expect(state('foreign')).toMatchObject({
+      state: 'unreachable',
+      detail: expect.stringContaining('belongs to another'),
+    });
+    expect(state('bare')).toMatchObject({
+      state: 'unreachable',
+      detail: expect.stringContaining('not been set up'),
+    });
     expect(state('off')).toMatchObject({ state: 'unreachable', detail: expect.stringContaining('disabled') });
     expect(state('south').state).toBe('in-sync');
-    for (const id of ['failing', 'hanging', 'foreign', 'bare', 'off']) await hub.owner.delete(`/v1/regions/${id}`);
+    for (const id of ['failing', 'hanging', 'foreign', 'bare', 'off'])
+      await hub.owner.delete(`/v1/regions/${id}`);
     broken.clear();
   });
 
@@ -142,7 +192,9 @@ describe('GET /v1/contexts/{kind}/{key}', () => {
     const other = await make.tenant(hub.owner);
     const mine = await make.cluster(hub.owner, tenant, ['north']);
     const theirs = await make.cluster(hub.owner, other, ['north']);
-    const viewer = hub.as((await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).secret);
+    const viewer = hub.as(
+      (await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).secret,
+    );
     expect((await viewer.get(`/v1/contexts/tenant/${tenant}`)).status).toBe(200);
     expect((await viewer.get(`/v1/contexts/tenant/${other}`)).status).toBe(404);
     expect((await viewer.get(`/v1/contexts/cluster/${theirs}`)).status).toBe(404);
@@ -156,7 +208,10 @@ describe('POST /v1/contexts/{kind}/{key}/refresh', () => {
     const sql = postgres(hub.databaseUrl, { max: 1 });
     const before = (await hub.owner.get(`/v1/contexts/cluster/${cluster}`)).body.head;
     const answer = await hub.owner.post(`/v1/contexts/cluster/${cluster}/refresh`);
-    expect(answer).toMatchObject({ status: 202, body: { kind: 'cluster', key: cluster, status: 'requested' } });
+    expect(answer).toMatchObject({
+      status: 202,
+      body: { kind: 'cluster', key: cluster, status: 'requested' },
+    });
     const rows = await sql`select cause from outbox where key = ${cluster} order by id desc limit 1`;
     await sql.end();
     expect(rows).toMatchObject([{ cause: 'request' }]);
@@ -166,6 +221,8 @@ describe('POST /v1/contexts/{kind}/{key}/refresh', () => {
   });
 
   test('is 404 for what the hub has never heard of', async () => {
-    expect((await hub.owner.post('/v1/contexts/cluster/vci_00000000000000000000000000/refresh')).status).toBe(404);
+    expect((await hub.owner.post('/v1/contexts/cluster/vci_00000000000000000000000000/refresh')).status).toBe(
+      404,
+    );
   });
 });

@@ -13,7 +13,9 @@ describe('regions', () => {
     const store = { endpoint: 'http://127.0.0.1:4201', table: 'spokecast-dev-eu-west-1' };
     const created = await hub.owner.post('/v1/regions', { id: 'eu-west-1', store });
     expect(created.body).toMatchObject({ id: 'eu-west-1', status: 'active', store });
-    expect((await hub.owner.patch('/v1/regions/eu-west-1', { status: 'draining' })).body.status).toBe('draining');
+    expect((await hub.owner.patch('/v1/regions/eu-west-1', { status: 'draining' })).body.status).toBe(
+      'draining',
+    );
     expect((await hub.owner.delete('/v1/regions/eu-west-1')).status).toBe(204);
     expect((await hub.owner.get('/v1/regions/eu-west-1')).status).toBe(404);
   });
@@ -23,13 +25,19 @@ describe('regions', () => {
     const again = await hub.owner.post('/v1/regions', { id: 'one', store: { table: 'another-table' } });
     expect(again.body).toMatchObject({ status: 409, code: 'ID_TAKEN' });
     const { store } = (await hub.owner.get('/v1/regions/one')).body;
-    expect((await hub.owner.post('/v1/regions', { id: 'two', store })).body).toMatchObject({ status: 409, code: 'STORE_TAKEN' });
+    expect((await hub.owner.post('/v1/regions', { id: 'two', store })).body).toMatchObject({
+      status: 409,
+      code: 'STORE_TAKEN',
+    });
   });
 
   test('that hold clusters are not deleted', async () => {
     const region = await make.region(hub.owner);
     const cluster = await make.cluster(hub.owner, await make.tenant(hub.owner), [region]);
-    expect((await hub.owner.delete(`/v1/regions/${region}`)).body).toMatchObject({ status: 409, code: 'REGION_IN_USE' });
+    expect((await hub.owner.delete(`/v1/regions/${region}`)).body).toMatchObject({
+      status: 409,
+      code: 'REGION_IN_USE',
+    });
     await hub.owner.delete(`/v1/clusters/${cluster}`);
     expect((await hub.owner.delete(`/v1/regions/${region}`)).status).toBe(204);
   });
@@ -42,18 +50,27 @@ describe('regions', () => {
     expect((await hub.owner.patch(path, { store: elsewhere })).body.store).toEqual(elsewhere);
 
     const another = { ...elsewhere, table: 'another-table' };
-    expect((await hub.owner.patch(path, { store: another })).body).toMatchObject({ status: 409, code: 'REGION_STORE_FIXED' });
+    expect((await hub.owner.patch(path, { store: another })).body).toMatchObject({
+      status: 409,
+      code: 'REGION_STORE_FIXED',
+    });
     await hub.owner.patch(path, { status: 'disabled' });
-    expect((await hub.owner.patch(path, { store: another, status: 'active' })).body.code).toBe('REGION_STORE_FIXED');
+    expect((await hub.owner.patch(path, { store: another, status: 'active' })).body.code).toBe(
+      'REGION_STORE_FIXED',
+    );
     expect((await hub.owner.patch(path, { store: another })).body.store).toEqual(another);
   });
 
   test("are readable for tenants, without their stores' addresses, and writable for owners only", async () => {
     const region = await make.region(hub.owner);
     const tenant = await make.tenant(hub.owner);
-    const viewer = hub.as((await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).secret);
+    const viewer = hub.as(
+      (await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).secret,
+    );
     expect((await viewer.get(`/v1/regions/${region}`)).body).not.toHaveProperty('store');
-    expect((await viewer.get('/v1/regions')).body.items.every((item: object) => !('store' in item))).toBe(true);
+    expect((await viewer.get('/v1/regions')).body.items.every((item: object) => !('store' in item))).toBe(
+      true,
+    );
     const admin = hub.as((await make.applicationKey(hub.owner, { role: 'admin' })).secret);
     expect((await admin.patch(`/v1/regions/${region}`, { status: 'disabled' })).status).toBe(403);
   });

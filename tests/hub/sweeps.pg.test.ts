@@ -16,25 +16,45 @@ afterAll(async () => {
 
 describe('sweeps', () => {
   test('need a region', async () => {
-    expect((await hub.owner.post('/v1/sweeps', {})).body).toMatchObject({ status: 422, code: 'REGION_UNKNOWN' });
-    expect((await hub.owner.post('/v1/sweeps', { region: 'moon' })).body).toMatchObject({ status: 422, errors: [{ pointer: '/region' }] });
+    expect((await hub.owner.post('/v1/sweeps', {})).body).toMatchObject({
+      status: 422,
+      code: 'REGION_UNKNOWN',
+    });
+    expect((await hub.owner.post('/v1/sweeps', { region: 'moon' })).body).toMatchObject({
+      status: 422,
+      errors: [{ pointer: '/region' }],
+    });
   });
 
   test('are asked for by region, wake the publisher, and show what it writes down', async () => {
     const region = await make.region(hub.owner, 'north');
     let woken = 0;
-    const { unlisten } = await sql.listen('spokecast_sweeps', () => void (woken += 1));
+    const { unlisten } = await sql.listen('spokecast_sweeps', () => {
+      woken += 1;
+    });
     const asked = await hub.owner.post('/v1/sweeps', { region });
-    expect(asked).toMatchObject({ status: 202, body: { items: [{ id: asked.body.id, region, status: 'requested' }] } });
+    expect(asked).toMatchObject({
+      status: 202,
+      body: { items: [{ id: asked.body.id, region, status: 'requested' }] },
+    });
     await expect.poll(() => woken).toBe(1);
     await unlisten();
 
     const path = `/v1/sweeps/${asked.body.id}`;
-    expect((await hub.owner.get(path)).body).toMatchObject({ status: 'requested', cause: 'requested', counts: null, startedAt: null });
+    expect((await hub.owner.get(path)).body).toMatchObject({
+      status: 'requested',
+      cause: 'requested',
+      counts: null,
+      startedAt: null,
+    });
     const counts = { scanned: 9, written: 3, missing: 1, stale: 1, corrupt: 0, orphan: 1, ahead: 0 };
     await sql`update sweeps set status = 'completed', counts = ${sql.json(counts)}, started_at = now(), finished_at = now(), tail = '[]'`;
     const done = (await hub.owner.get(path)).body;
-    expect(done).toMatchObject({ status: 'completed', counts: { ...counts, expired: 0 }, finishedAt: expect.any(String) });
+    expect(done).toMatchObject({
+      status: 'completed',
+      counts: { ...counts, expired: 0 },
+      finishedAt: expect.any(String),
+    });
     expect(done).not.toHaveProperty('tail');
     expect((await hub.owner.get('/v1/sweeps?region=north&status=completed')).body.items).toEqual([done]);
     expect((await hub.owner.get('/v1/sweeps?status=failed')).body.items).toEqual([]);
@@ -58,7 +78,10 @@ describe('sweeps', () => {
     expect(regions).toContain(draining);
     expect(regions).not.toContain(off);
     expect(asked.id).toBe(asked.items[0].id);
-    expect((await hub.owner.post('/v1/sweeps', { region: off })).body).toMatchObject({ status: 409, code: 'REGION_DISABLED' });
+    expect((await hub.owner.post('/v1/sweeps', { region: off })).body).toMatchObject({
+      status: 409,
+      code: 'REGION_DISABLED',
+    });
   });
 
   test('are listed latest first', async () => {

@@ -247,6 +247,7 @@ describe('health', () => {
     await using world = await ready();
     await world.authenticate(world.demo.secret);
     await world.authenticate(world.demo.secret);
+    await vi.waitFor(() => expect(world.gateway.tail.watermark).toBe(1));
     const text = await (await fetch(`${world.url}/metrics`)).text();
     expect(text).toContain('spokecast_decisions_total{route="authenticate",code="GRANTED"} 2');
     expect(text).toContain('spokecast_cache_lookups_total{kind="agent-key",outcome="hit"} 1');

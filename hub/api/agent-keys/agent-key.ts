@@ -39,20 +39,14 @@ export const AgentKey = z.strictObject(fields).openapi('AgentKey');
 export const AgentKeyCreated = z
   .strictObject({
     ...fields,
-    secret: z
-      .string()
-      .optional()
-      .openapi({
-        description: 'What the agent sends. Shown this once; absent from a replay.',
-        example: 'spk_01k9c0v8w1e4qafk3s7m2t6xhz_...',
-      }),
-    secretOmitted: z
-      .literal(true)
-      .optional()
-      .openapi({
-        description:
-          'This is the replay of an earlier answer, and secrets are not kept. Create another key if that answer is lost.',
-      }),
+    secret: z.string().optional().openapi({
+      description: 'What the agent sends. Shown this once; absent from a replay.',
+      example: 'spk_01k9c0v8w1e4qafk3s7m2t6xhz_...',
+    }),
+    secretOmitted: z.literal(true).optional().openapi({
+      description:
+        'This is the replay of an earlier answer, and secrets are not kept. Create another key if that answer is lost.',
+    }),
   })
   .openapi('AgentKeyCreated');
 

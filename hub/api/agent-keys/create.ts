@@ -48,16 +48,14 @@ export const createAgentKey = defineRoute({
 
     const id = newId('agentKey', services.clock, services.random);
     const secret = newSecret('agentKey', id, services.random);
-    await db
-      .insert(agentKeys)
-      .values({
-        id,
-        clusterId,
-        name,
-        permissions,
-        verifier: verifierOf(secret),
-        expiresAt: toTimestamp(expiry) as never,
-      });
+    await db.insert(agentKeys).values({
+      id,
+      clusterId,
+      name,
+      permissions,
+      verifier: verifierOf(secret),
+      expiresAt: toTimestamp(expiry) as never,
+    });
     const key = toAgentKey(await findAgentKey(db, actor, id));
     await writeAudit(call, {
       action: 'create',

@@ -27,20 +27,14 @@ export const ApplicationKey = z.strictObject(fields).openapi('ApplicationKey');
 export const ApplicationKeyCreated = z
   .strictObject({
     ...fields,
-    secret: z
-      .string()
-      .optional()
-      .openapi({
-        description: 'What to send as `authorization: Bearer`. Shown this once; absent from a replay.',
-        example: 'spa_01k9c0v8w1e4qafk3s7m2t6xhz_...',
-      }),
-    secretOmitted: z
-      .literal(true)
-      .optional()
-      .openapi({
-        description:
-          'This is the replay of an earlier answer, and secrets are not kept. Create another key if that answer is lost.',
-      }),
+    secret: z.string().optional().openapi({
+      description: 'What to send as `authorization: Bearer`. Shown this once; absent from a replay.',
+      example: 'spa_01k9c0v8w1e4qafk3s7m2t6xhz_...',
+    }),
+    secretOmitted: z.literal(true).optional().openapi({
+      description:
+        'This is the replay of an earlier answer, and secrets are not kept. Create another key if that answer is lost.',
+    }),
   })
   .openapi('ApplicationKeyCreated');
 

@@ -16,13 +16,10 @@ const body = z
   .strictObject({
     role,
     name: name.openapi({ example: 'terraform' }),
-    tenantId: idOf('tenant')
-      .nullable()
-      .optional()
-      .openapi({
-        description:
-          "Confines the key to that tenant. Default: the tenant of the key that creates it; null, the platform, for the platform's own keys.",
-      }),
+    tenantId: idOf('tenant').nullable().optional().openapi({
+      description:
+        "Confines the key to that tenant. Default: the tenant of the key that creates it; null, the platform, for the platform's own keys.",
+    }),
     expiresAt: expiresAt.optional(),
   })
   .openapi('ApplicationKeyCreate', { example: { role: 'admin', name: 'terraform' } });

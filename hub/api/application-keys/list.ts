@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { and, asc, eq, gt } from 'drizzle-orm';
+import { and, asc, gt } from 'drizzle-orm';
 import { role } from '../../auth/actor.ts';
 import { equals } from '../../data/where.ts';
 import { applicationKeys } from '../../db/schema.ts';

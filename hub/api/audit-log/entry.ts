@@ -12,11 +12,9 @@ export const AuditEntry = z
   .strictObject({
     id: idOf('auditEntry'),
     at: moment,
-    actor: z
-      .strictObject({ id: z.string(), name: z.string() })
-      .openapi({
-        description: 'The application key that did it, as it was called then; `cli` for the command line.',
-      }),
+    actor: z.strictObject({ id: z.string(), name: z.string() }).openapi({
+      description: 'The application key that did it, as it was called then; `cli` for the command line.',
+    }),
     action: z.string().openapi({ example: 'agent-key.update' }),
     resourceType: z.string().openapi({ example: 'agent-key' }),
     resourceId: z.string().openapi({ example: 'aki_01k9c0v8w1e4qafk3s7m2t6xhz' }),

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { and, desc, eq, gte, lt, sql } from 'drizzle-orm';
+import { and, desc, gte, lt, sql } from 'drizzle-orm';
 import { equals } from '../../data/where.ts';
 import { auditLog } from '../../db/schema.ts';
 import { idOf } from '../../http/fields.ts';

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { and, asc, eq, gt, sql } from 'drizzle-orm';
+import { and, asc, gt, sql } from 'drizzle-orm';
 import { equals } from '../../data/where.ts';
 import { clusters } from '../../db/schema.ts';
 import { idOf, regionId } from '../../http/fields.ts';

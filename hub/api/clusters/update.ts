@@ -25,11 +25,9 @@ const body = z
     status: clusterStatus.optional(),
     upstreamUrl: upstreamUrl.optional(),
     settings: settings.optional().openapi({ description: 'Replaces all settings.' }),
-    placements: placementList
-      .optional()
-      .openapi({
-        description: 'Replaces all placements; regions that are not named lose the cluster and its keys.',
-      }),
+    placements: placementList.optional().openapi({
+      description: 'Replaces all placements; regions that are not named lose the cluster and its keys.',
+    }),
   })
   .openapi('ClusterUpdate', { example: { placements: [{ region: 'eu-west-1' }] } });
 

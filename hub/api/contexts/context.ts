@@ -12,13 +12,10 @@ export const contextParams = z.object({
   kind: z
     .enum(kindNames as [(typeof kindNames)[number], ...typeof kindNames])
     .openapi({ example: 'agent-key' }),
-  key: z
-    .string()
-    .refine(isContextKey)
-    .openapi({
-      description: 'What the context is looked up by: the id of the tenant, cluster or agent key.',
-      example: 'aki_01k9c0v8w1e4qafk3s7m2t6xhz',
-    }),
+  key: z.string().refine(isContextKey).openapi({
+    description: 'What the context is looked up by: the id of the tenant, cluster or agent key.',
+    example: 'aki_01k9c0v8w1e4qafk3s7m2t6xhz',
+  }),
 });
 
 export const regionStates = [
@@ -32,12 +29,10 @@ export const regionStates = [
 ] as const;
 export type RegionState = (typeof regionStates)[number];
 
-const version = z
-  .string()
-  .openapi({
-    description: 'Epoch, revision and schema version; versions compare as text.',
-    example: '000001.0000000000000042.0001',
-  });
+const version = z.string().openapi({
+  description: 'Epoch, revision and schema version; versions compare as text.',
+  example: '000001.0000000000000042.0001',
+});
 const hash = z.string().openapi({ description: 'SHA-256 over kind, key, version and body.' });
 
 export const Derived = z

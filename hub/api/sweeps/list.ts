@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { and, desc, eq, lt } from 'drizzle-orm';
+import { and, desc, lt } from 'drizzle-orm';
 import { equals } from '../../data/where.ts';
 import { sweeps } from '../../db/schema.ts';
 import { regionId } from '../../http/fields.ts';

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { and, asc, eq, gt } from 'drizzle-orm';
+import { and, asc, gt } from 'drizzle-orm';
 import { equals } from '../../data/where.ts';
 import { tenants } from '../../db/schema.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';

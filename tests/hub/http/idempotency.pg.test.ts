@@ -28,7 +28,9 @@ describe('Idempotency-Key', () => {
   });
 
   test('makes duplicates that arrive at once one', async () => {
-    const answers = await Promise.all(Array.from({ length: 8 }, () => hub.owner.post('/v1/tenants', { name: 'Storm' }, withKey('b'))));
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => hub.owner.post('/v1/tenants', { name: 'Storm' }, withKey('b'))),
+    );
     expect(new Set(answers.map(({ status, body }) => `${status} ${body.id}`)).size).toBe(1);
     expect(answers.filter(({ headers }) => headers.get('idempotency-replayed') === null)).toHaveLength(1);
     expect(await named('Storm')).toHaveLength(1);
@@ -55,7 +57,9 @@ describe('Idempotency-Key', () => {
 
   test('belongs to one request: another under the same key is refused and does nothing', async () => {
     await hub.owner.post('/v1/tenants', { name: 'Mine' }, withKey('c'));
-    expect((await hub.owner.post('/v1/tenants', { name: 'Not mine' }, withKey('c'))).body.code).toBe('IDEMPOTENCY_KEY_REUSED');
+    expect((await hub.owner.post('/v1/tenants', { name: 'Not mine' }, withKey('c'))).body.code).toBe(
+      'IDEMPOTENCY_KEY_REUSED',
+    );
     expect((await hub.owner.post('/v1/sweeps', {}, withKey('c'))).body.code).toBe('IDEMPOTENCY_KEY_REUSED');
     expect(await named('Not%20mine')).toEqual([]);
   });
@@ -69,7 +73,9 @@ describe('Idempotency-Key', () => {
 
   test('of a request that failed may be used again, also by one that waited for the failure', async () => {
     const blocker = await make.tenant(hub.owner, 'Blocked');
-    const answers = await Promise.all([1, 2, 3].map(() => hub.owner.post('/v1/tenants', { name: 'Blocked' }, withKey('e'))));
+    const answers = await Promise.all(
+      [1, 2, 3].map(() => hub.owner.post('/v1/tenants', { name: 'Blocked' }, withKey('e'))),
+    );
     expect(answers.map(({ status }) => status)).toEqual([409, 409, 409]);
     await hub.owner.delete(`/v1/tenants/${blocker}`);
     expect((await hub.owner.post('/v1/tenants', { name: 'Blocked' }, withKey('e'))).status).toBe(201);

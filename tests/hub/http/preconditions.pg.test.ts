@@ -42,7 +42,9 @@ describe('If-Match', () => {
     for (const [path, one, other] of things) {
       await hub.owner.patch(path, 'name' in one ? { name: 'before' } : { status: 'active' });
       const etag = (await hub.owner.get(path)).headers.get('etag');
-      const answers = await Promise.all([one, other].map((change) => hub.owner.patch(path, change, ifMatch(etag))));
+      const answers = await Promise.all(
+        [one, other].map((change) => hub.owner.patch(path, change, ifMatch(etag))),
+      );
       expect(answers.map(({ status }) => status).sort(), path).toEqual([200, 412]);
     }
   });

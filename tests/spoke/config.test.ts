@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest';
+import { ConfigurationError } from '../../contexts/base/options.ts';
+import { readConfig } from '../../spoke/config.ts';
+
+function mistakes(environment: Record<string, string>): readonly string[] {
+  try {
+    readConfig(environment);
+  } catch (error) {
+    if (error instanceof ConfigurationError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('the configuration of a gateway', () => {
+  test('needs a region and nothing else', () => {
+    const config = readConfig({ SPOKECAST_REGION: 'eu-west-1' });
+    expect(config).toMatchObject({
+      environment: 'dev',
+      port: 4101,
+      storeTable: 'spokecast-dev-eu-west-1',
+      feedPollMs: 50,
+    });
+    expect(readConfig({ SPOKECAST_REGION: 'eu-west-1', SPOKECAST_STORE_TABLE: 'mine' }).storeTable).toBe(
+      'mine',
+    );
+  });
+
+  test('names all mistakes at once', () => {
+    const problems = mistakes({
+      SPOKECAST_PORT: 'x',
+      SPOKECAST_STORE_ENDPOINT: 'ftp://x',
+      SPOKECAST_FEED_POL_MS: '5',
+    });
+    expect(problems.map((problem) => problem.split(/[= ]/)[0])).toEqual([
+      'SPOKECAST_REGION',
+      'SPOKECAST_PORT',
+      'SPOKECAST_STORE_ENDPOINT',
+      'SPOKECAST_FEED_POL_MS',
+    ]);
+  });
+
+  test('windows that contradict each other are a mistake', () => {
+    const windows = { SPOKECAST_CACHE_REFRESH_MS: '5000', SPOKECAST_CACHE_FRESH_MS: '5000' };
+    expect(mistakes({ SPOKECAST_REGION: 'eu-west-1', ...windows })).toEqual([
+      'SPOKECAST_CACHE_REFRESH_MS=5000 must be below SPOKECAST_CACHE_FRESH_MS=5000',
+    ]);
+  });
+});
