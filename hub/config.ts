@@ -1,5 +1,4 @@
 import {
-  describeOptions,
   type Environment,
   type OptionValues,
   option,
@@ -98,4 +97,3 @@ export function readConfig(environment: Environment, known: readonly string[]): 
 }
 
 export const printableConfig = (config: HubConfig) => printableOptions(hubOptions, config);
-export const describeConfig = () => describeOptions(hubOptions);

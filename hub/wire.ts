@@ -4,7 +4,7 @@ import { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
 import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { createApp } from './app.ts';
-import { KeyCache } from './auth/key-cache.ts';
+import { findKeyIn, KeyCache } from './auth/key-cache.ts';
 import { LoginLimits } from './auth/login-limits.ts';
 import type { HubConfig } from './config.ts';
 import { loggable } from './data/errors.ts';
@@ -61,7 +61,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     ...{ database, clock, random, log, stores, storeTimeoutMs },
     environment: config.environment,
     metrics: createMetrics({ process: parts.metricsOfProcess ?? true }),
-    keys: new KeyCache({ database, clock, ttlMs: config.keyCacheMs }),
+    keys: new KeyCache({ find: findKeyIn(database.db), clock, ttlMs: config.keyCacheMs }),
     logins: new LoginLimits({ clock, windowMs: 60_000, failuresMax: config.failedLoginsMax }),
     proxyHops: config.proxyHops,
     stopping: stop.signal,

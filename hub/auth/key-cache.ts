@@ -1,10 +1,17 @@
 import { eq } from 'drizzle-orm';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../contexts/base/clock.ts';
-import type { Database } from '../db/client.ts';
+import type { Queryable } from '../db/client.ts';
 import { applicationKeys } from '../db/schema.ts';
 
 export type KeyRow = typeof applicationKeys.$inferSelect;
+
+/** Asks the database for a key's row. */
+export type FindKey = (id: string) => Promise<KeyRow | undefined>;
+
+export function findKeyIn(db: Queryable): FindKey {
+  return async (id) => (await db.select().from(applicationKeys).where(eq(applicationKeys.id, id)))[0];
+}
 
 /**
  * Rows of application keys, and the knowledge that there is none, for a few seconds: a busy client does not cost a
@@ -14,15 +21,15 @@ export type KeyRow = typeof applicationKeys.$inferSelect;
  * that was under way while it was cleared is not kept. Through another hub or `psql` it takes `ttlMs` at the most.
  */
 export class KeyCache {
-  readonly #database: Database;
+  readonly #find: FindKey;
   readonly #rows: LRUCache<string, { row: KeyRow | undefined }>;
   /** Keys whose use was written down within the last minute. */
   readonly #noted: LRUCache<string, true>;
   readonly #reads = new Map<string, Promise<KeyRow | undefined>>();
   #generation = 0;
 
-  constructor(options: { database: Database; clock: Clock; ttlMs: number; entriesMax?: number }) {
-    this.#database = options.database;
+  constructor(options: { find: FindKey; clock: Clock; ttlMs: number; entriesMax?: number }) {
+    this.#find = options.find;
     const perf = { now: () => options.clock.monotonic() + 1 }; // an entry made at 0 would never expire
     const max = options.entriesMax ?? 10_000;
     this.#rows = new LRUCache({ max, ttl: options.ttlMs, ttlResolution: 0, perf });
@@ -65,7 +72,7 @@ export class KeyCache {
 
   async #read(id: string): Promise<KeyRow | undefined> {
     const generation = this.#generation;
-    const [row] = await this.#database.db.select().from(applicationKeys).where(eq(applicationKeys.id, id));
+    const row = await this.#find(id);
     if (generation === this.#generation) this.#rows.set(id, { row });
     return row;
   }

@@ -1,7 +1,7 @@
 import type { z } from '@hono/zod-openapi';
 import type { Operation } from '../access.ts';
 import type { Actor } from '../auth/actor.ts';
-import type { Db, Queryable } from '../db/client.ts';
+import type { Queryable } from '../db/client.ts';
 import type { Services } from '../services.ts';
 import type { HubProblemCode } from './problems.ts';
 
@@ -77,5 +77,3 @@ export function defineRoute<
 >(route: Route<Params, Query, Body, Answered>): AnyRoute {
   return route as unknown as AnyRoute;
 }
-
-export type { Db };

@@ -1,4 +1,6 @@
+import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { turnLock } from '../../hub/api/application-keys/last-owner.ts';
 import { createApplicationKey } from '../../hub/bootstrap.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
@@ -112,12 +114,23 @@ describe('the last owner of the platform', () => {
     const first = (await pair.owner.get('/v1/application-keys')).body.items.find(
       ({ id }: { id: string }) => id !== second.id,
     );
-    const answers = await Promise.all([
-      pair.owner.delete(`/v1/application-keys/${second.id}`),
-      pair.as(second.secret).delete(`/v1/application-keys/${first.id}`),
-    ]);
-    // The second may find its key gone already (401), or itself the last (409).
-    expect(answers.filter(({ status }) => status === 204)).toHaveLength(1);
+    // Both are let in before either has begun to look: whoever comes second must see what the first did.
+    const sql = postgres(pair.databaseUrl, { max: 2 });
+    const { both } = await sql.begin(async (tx) => {
+      await tx`select pg_advisory_xact_lock(${turnLock})`;
+      const both = [
+        pair.owner.delete(`/v1/application-keys/${second.id}`),
+        pair.as(second.secret).delete(`/v1/application-keys/${first.id}`),
+      ];
+      const waiting = () =>
+        sql`select from pg_locks where locktype = 'advisory' and not granted
+          and database = (select oid from pg_database where datname = current_database())`;
+      await expect.poll(async () => (await waiting()).length).toBe(2);
+      return { both };
+    });
+    const answers = await Promise.all(both);
+    await sql.end();
+    expect(answers.map(({ status }) => status).sort()).toEqual([204, 409]);
     const left = [pair.owner, pair.as(second.secret)].map((client) => client.get('/v1/tenants'));
     expect((await Promise.all(left)).map(({ status }) => status).sort()).toEqual([200, 401]);
   });

@@ -221,7 +221,11 @@ describe.each(operations)('$name', (operation) => {
       operation.method === 'POST' ? { 'idempotency-key': 'x' } : {},
     );
     if (isList(operation)) {
-      const shown = JSON.stringify(answer.body);
+      const others = await hub.as(key.secret).get(`${operation.path}?limit=200&tenantId=${theirs.tenant}`);
+      expect(others.status === 200 ? others.body.items : others.body.errors).toEqual(
+        others.status === 200 ? [] : [expect.objectContaining({ pointer: '?tenantId' })],
+      );
+      const shown = JSON.stringify((await hub.as(key.secret).get(`${operation.path}?limit=200`)).body);
       for (const [what, id] of Object.entries(theirs)) if (what !== 'region') expect(shown).not.toContain(id);
       expect(shown).not.toContain('Theirs');
     } else if (operation.path === '/v1/regions/{id}') {

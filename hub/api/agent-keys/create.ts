@@ -54,7 +54,7 @@ export const createAgentKey = defineRoute({
       name,
       permissions,
       verifier: verifierOf(secret),
-      expiresAt: toTimestamp(expiry) as never,
+      expiresAt: toTimestamp(expiry),
     });
     const key = toAgentKey(await findAgentKey(db, actor, id));
     await writeAudit(call, {

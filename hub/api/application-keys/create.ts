@@ -53,7 +53,7 @@ export const createApplicationKey = defineRoute({
         name,
         tenantId,
         verifier: verifierOf(secret),
-        expiresAt: toTimestamp(expiry) as never,
+        expiresAt: toTimestamp(expiry),
       })
       .returning();
     const key = toApplicationKey(row!);

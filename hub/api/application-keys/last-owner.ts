@@ -5,7 +5,7 @@ import { fail } from '../../http/problems.ts';
 import type { ApplicationKeyRow } from './application-key.ts';
 
 /** Arbitrary and ours: changes of application keys take turns, so that two owners cannot remove each other at once. */
-const turnLock = 7_265_310_046;
+export const turnLock = 7_265_310_046;
 
 /** Waits for this transaction's turn to change application keys. Called before any row is locked. */
 export async function takeTurn(db: Queryable): Promise<void> {
