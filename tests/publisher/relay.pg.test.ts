@@ -37,7 +37,13 @@ function start(takes: Takes, named: string[], errors: unknown[] = []): Relay {
     ports: {
       claim: (claim) => claimChanges(db, claim),
       cascade: ({ clusterId, arrives, leaves }, onProgress) =>
-        cascadePlacement(db, clusterId, { tightens: leaves, arrives, chunk: 2, lockTimeoutMs: 300, onProgress }),
+        cascadePlacement(db, clusterId, {
+          tightens: leaves,
+          arrives,
+          chunk: 2,
+          lockTimeoutMs: 300,
+          onProgress,
+        }),
       holders: (refs) => holdersOf(db, refs),
       enqueue: async (region, jobs) => {
         for (const job of jobs) named.push(...job.refs.map(([, key]) => `${region} ${key}`));
