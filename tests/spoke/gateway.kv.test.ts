@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { chunked } from '../../contexts/base/bounded.ts';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { systemRandom } from '../../contexts/base/random.ts';
 import { DynamoStore } from '../../contexts/stores/dynamodb.ts';
@@ -118,7 +119,9 @@ describe('a gateway over a real store', () => {
       tenantId: shared.tenantId,
       clusterId: shared.clusterId,
     }));
-    await Promise.all(demos.map((demo) => region.publisher.put(keyContext(demo, 1))));
+    for (const some of chunked(demos, 20)) {
+      await Promise.all(some.map((demo) => region.publisher.put(keyContext(demo, 1))));
+    }
     await using gateway = await region.start();
     await vi.waitFor(() => expect(gateway.gateway.readiness().status).toBe('ready'), { timeout: 5_000 });
     const decisions = await Promise.all(
