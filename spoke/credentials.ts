@@ -25,10 +25,9 @@ export function readCredential(authorization: string | undefined, agentKey: stri
   return secret === undefined ? malformed : parse(secret);
 }
 
-/** Whether the header carries an agent key, which must not be handed on. Judged by its form alone. */
+/** Whether the header carries an agent key, which must not be handed on: whatever would be taken for one. */
 export function carriesAgentKey(authorization: string): boolean {
-  const secret = secretIn(authorization);
-  return secret !== undefined && parseSecret('agentKey', secret) !== undefined;
+  return readCredential(authorization, undefined).state === 'shown';
 }
 
 /** The bearer token or Basic password; undefined for any other scheme. */

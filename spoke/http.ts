@@ -23,6 +23,14 @@ export interface HttpParts {
   readiness(): Readiness;
 }
 
+const authenticatePath = '/v1/authenticate';
+/**
+ * The path of authentication and whatever stands below it, as it came. Proxies put the agent's own path there
+ * (Envoy's `path_prefix` does), so nothing in it may be resolved: `/v1/authenticate/../../healthz` is a question
+ * about a credential too, and a 200 from /healthz would let anyone in.
+ */
+const belowAuthenticate = /^\/v1\/authenticate(?=[/?#\\]|$)/;
+
 export interface ServerSettings {
   connectionsMax: number;
   /** The time a client has to send its headers. */
@@ -34,7 +42,7 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
   const { authenticator, metrics, region, clock, log, readiness } = parts;
   const app = new Hono<{ Bindings: HttpBindings }>();
 
-  app.all('/v1/authenticate/*', (c) => {
+  app.all(authenticatePath, (c) => {
     const startedAt = clock.monotonic();
     const finish = (decision: Decision): Response => {
       metrics.decided('authenticate', decision, clock.monotonic() - startedAt);
@@ -113,8 +121,10 @@ export function createGatewayServer(parts: HttpParts, settings: ServerSettings):
   const answer = getRequestListener(createApp(parts).fetch);
   const forward = createClusterHandler(parts);
   const server = createServer((incoming, outgoing) => {
-    if (incoming.url?.startsWith(clustersPrefix)) forward(incoming, outgoing);
-    else void answer(incoming, outgoing);
+    const requestTarget = incoming.url ?? '';
+    if (requestTarget.startsWith(clustersPrefix)) return forward(incoming, outgoing);
+    if (belowAuthenticate.test(requestTarget)) incoming.url = authenticatePath;
+    void answer(incoming, outgoing);
   });
   server.maxConnections = settings.connectionsMax;
   server.headersTimeout = settings.headersTimeoutMs;

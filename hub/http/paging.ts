@@ -10,12 +10,12 @@ export const pageQuery = {
     .string()
     .regex(/^\d{1,4}$/, 'must be a whole number')
     .transform(Number)
-    .pipe(z.int().min(1).max(200))
+    .pipe(z.int().min(1, 'must be from 1 to 200').max(200, 'must be from 1 to 200'))
     .optional()
     .openapi({ type: 'integer', minimum: 1, maximum: 200, default: 50, description: 'Items a page.' }),
   cursor: z
     .string()
-    .max(300)
+    .max(300, 'is not a cursor of this list')
     .optional()
     .openapi({ description: '`nextCursor` of the page before. Opaque, and good for this list only.' }),
 };

@@ -13,7 +13,17 @@ export function explainFailure(error: unknown, logLevel: string | undefined): Fa
   if (exitCode !== undefined) return { message: error.message, exitCode };
   const verbose = logLevel === 'debug' || logLevel === 'trace';
   if (verbose) return { message: error.stack ?? error.message, exitCode: 1 };
-  return { message: `${rootMessage(error)} (SPOKECAST_LOG_LEVEL=debug shows where)`, exitCode: 1 };
+  const message = `${rootMessage(error)}${adviceFor(error)} (SPOKECAST_LOG_LEVEL=debug shows where)`;
+  return { message, exitCode: 1 };
+}
+
+/** What to look at, for what the system says of addresses: it does not know which option they came from. */
+function adviceFor(error: Error): string {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') return '. End the program that listens there, or set another SPOKECAST_PORT';
+  if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'CONNECT_TIMEOUT')
+    return '. Is what DATABASE_URL (and REDIS_URL, if set) names running, and reachable from here?';
+  return '';
 }
 
 /** Connection errors of several addresses carry an empty message and the reasons inside. */

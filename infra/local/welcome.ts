@@ -22,7 +22,7 @@ export function welcome(layout: WheelLayout): string {
     '',
     `  ${curl(file(wheelFiles.demoAgentKey), `${first!.gateway.url}/v1/authenticate`)}`,
     '',
-    'See what the hub knows, and where each context stands in every region:',
+    'See the clusters that the hub knows, and the regions they are placed in:',
     '',
     `  ${curl(file(wheelFiles.applicationKey), `${layout.hub.url}/v1/clusters`)}`,
     '',

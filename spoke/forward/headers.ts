@@ -24,7 +24,8 @@ const hopByHop = new Set([
   'http2-settings',
 ]);
 
-const ours = 'spokecast-';
+/** With `_` too: CGI, WSGI and their like make both spellings one name, and would take the spoofed one for ours. */
+const ours = /^spokecast[-_]/;
 
 export interface Hop {
   /** The peer that this request came from. */
@@ -63,7 +64,7 @@ export function requestHeaders(raw: readonly string[], key: PreparedAgentKey, ho
       case 'authorization':
         if (carriesAgentKey(value)) continue;
     }
-    if (hopByHop.has(lower) || listed.has(lower) || lower.startsWith(ours)) continue;
+    if (hopByHop.has(lower) || listed.has(lower) || ours.test(lower)) continue;
     headers.push(name, value);
   }
   headers.push('x-forwarded-for', joined(forwarded.for, hop.remoteAddress));

@@ -165,7 +165,7 @@ describe('GET /v1/contexts/{kind}/{key}', () => {
       expect(state(id)).toMatchObject({
         state: 'unreachable',
         stored: null,
-        detail: 'the store did not answer in time',
+        detail: 'the store does not answer',
       });
     expect(state('foreign')).toMatchObject({
       state: 'unreachable',

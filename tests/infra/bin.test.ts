@@ -107,4 +107,12 @@ describe('failures', () => {
     ]);
     expect(explainFailure(refused, undefined).message).toContain('ECONNREFUSED ::1; connect');
   });
+
+  test('those of addresses name the option to look at', () => {
+    const failed = (code: string) =>
+      explainFailure(Object.assign(new Error(code), { code }), undefined).message;
+    expect(failed('EADDRINUSE')).toContain('SPOKECAST_PORT');
+    for (const code of ['ECONNREFUSED', 'ENOTFOUND', 'CONNECT_TIMEOUT'])
+      expect(failed(code)).toContain('DATABASE_URL');
+  });
 });

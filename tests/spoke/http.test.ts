@@ -12,6 +12,7 @@ import {
   tenantContext,
 } from './support/contexts.ts';
 import { gatewayWorld } from './support/gateway-world.ts';
+import { send } from './support/upstream.ts';
 
 async function ready() {
   const world = await gatewayWorld({ initialised: true });
@@ -103,6 +104,24 @@ describe('/v1/authenticate', () => {
       headers: { authorization: `Bearer ${secret}` },
     });
     expect([head.status, await head.text(), head.headers.get('spokecast-key-id')]).toEqual([200, '', keyId]);
+  });
+
+  test("resolves nothing in an agent's path that a proxy put below: it leads to no other route", async () => {
+    await using world = await ready();
+    const paths = [
+      '/../../healthz',
+      '/secret/../../../metrics',
+      '/%2e%2e/%2e%2e/readyz',
+      '/a/../b',
+      '\\..\\..\\x',
+    ];
+    for (const below of paths) {
+      const path = `/v1/authenticate${below}`;
+      expect((await send(world.url, { path })).json(), path).toMatchObject({ code: 'NO_CREDENTIAL' });
+      const headers = { authorization: `Bearer ${world.demo.secret}` };
+      expect((await send(world.url, { path, headers })).status, path).toBe(200);
+    }
+    expect((await send(world.url, { path: '/v1/authenticated' })).status).toBe(404);
   });
 
   test('the state of each context decides, as soon as it is announced', async () => {

@@ -38,7 +38,7 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof StoreError)) return 'the store could not be read';
   switch (error.code) {
     case 'STORE_UNAVAILABLE':
-      return 'the store did not answer in time';
+      return 'the store does not answer';
     case 'STORE_THROTTLED':
       return 'the store is throttled';
     case 'STORE_REFUSED':

@@ -67,6 +67,15 @@ describe('lists', () => {
     expect((await hub.owner.get(`/v1/clusters?cursor=${nextCursor}`)).status).toBe(400);
   });
 
+  test('say in words what is wrong with limit and cursor', async () => {
+    for (const limit of ['0', '201', '9999']) {
+      const { body } = await hub.owner.get(`/v1/tenants?limit=${limit}`);
+      expect(body.errors, limit).toEqual([{ pointer: '?limit', detail: 'must be from 1 to 200' }]);
+    }
+    const { body } = await hub.owner.get(`/v1/tenants?cursor=${'A'.repeat(301)}`);
+    expect(body.errors).toEqual([{ pointer: '?cursor', detail: 'is not a cursor of this list' }]);
+  });
+
   test('take no parameters that they do not know, and none twice', async () => {
     const answer = await hub.owner.get('/v1/tenants?limit=1&limit=2&colour=red&name=%00');
     expect(answer.body.errors.map(({ pointer }: { pointer: string }) => pointer).sort()).toEqual([

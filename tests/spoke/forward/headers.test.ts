@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { readCredential } from '../../../spoke/credentials.ts';
 import { requestHeaders, responseHeaders } from '../../../spoke/forward/headers.ts';
 import { readTarget, upstreamPath } from '../../../spoke/forward/target.ts';
 import { newDemo } from '../support/contexts.ts';
@@ -88,6 +89,21 @@ describe('what the upstream is sent', () => {
       ['spokecast-tenant-id', demo.tenantId],
     ]);
     expect(headers.filter(([name]) => name === 'spokecast-anything')).toEqual([]);
+  });
+
+  test('[law 10] carries no agent key, however loosely it was written', () => {
+    for (const pair of [`me: ${demo.secret}`, `me:${demo.secret}\n`, `:${demo.secret} `]) {
+      const basic = Buffer.from(pair).toString('base64');
+      for (const value of [`Basic ${basic}`, `basic   ${basic} `]) {
+        expect(readCredential(value, undefined), pair).toMatchObject({ state: 'shown' });
+        expect(JSON.stringify(sent('Authorization', value)), pair).not.toContain(basic);
+      }
+    }
+  });
+
+  test('drops spoofed identity that is written with underscores', () => {
+    const headers = sent('spokecast_tenant_id', 'ten_evil', 'Spokecast_Key-Id', 'aki_evil');
+    expect(JSON.stringify(headers)).not.toContain('evil');
   });
 
   test("hands on an authorization that is the upstream's own", () => {
