@@ -249,7 +249,9 @@ export class Sweep {
     this.counts.reannounced += announcements.length;
   }
 
+  /** Announced once more first: afterwards nothing in the region tells a gateway that missed it. */
   async #removeTombstones(envelopes: readonly Envelope[]): Promise<void> {
+    await this.#announce(envelopes.map(toAnnouncement));
     for (const { kind, key, version } of envelopes) {
       if ((await this.#options.store.expire({ kind, key }, version)) === 'removed') this.counts.expired += 1;
     }

@@ -201,9 +201,10 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
 
   #start(named: ContextRef & { ref: string }, lane: LaneName, charged: boolean): Flight {
     assert(this.#state === 'open', 'only an open cache reads the store');
-    return this.#fills.start(
-      new Flight({ ...named, lane, charged, floor: this.#entries.peek(named.ref)?.floor }),
-    );
+    // What was announced from a table that is no more may never come to be in the one that took its place.
+    const held = this.#entries.peek(named.ref);
+    const floor = held?.floorOf === this.#pinned ? held?.floor : undefined;
+    return this.#fills.start(new Flight({ ...named, lane, charged, floor }));
   }
 
   // ------------------------------------------------------------------------------------------------- keeping
@@ -239,6 +240,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
           bytes,
           hit: { state: 'present', outcome: 'hit', value, version },
           floor: undefined,
+          floorOf: undefined,
           suspect,
           refreshAt: suspect ? 0 : now + jittered(this.#random, this.#settings.refreshMs, 0.2),
           freshUntil: suspect ? 0 : now + this.#settings.freshMs,
@@ -259,6 +261,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
             why: 'undecodable',
             version: held?.version,
             floor: held?.floor,
+            floorOf: held?.floorOf,
             suspect: false,
           });
         return failed.undecodable;
@@ -274,13 +277,15 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       why: NegativeEntry['why'];
       version: VersionText | undefined;
       floor: VersionText | undefined;
+      floorOf?: string | undefined;
       suspect: boolean;
     },
   ): void {
     const refreshAt = state.suspect
       ? 0
       : this.#clock.monotonic() + jittered(this.#random, this.#settings.absentMs, 0.2);
-    this.#entries.put(named.ref, { kind: named.kind, key: named.key, negative: true, ...state, refreshAt });
+    const { kind, key } = named;
+    this.#entries.put(named.ref, { kind, key, negative: true, floorOf: undefined, ...state, refreshAt });
   }
 
   // ------------------------------------------------------------------------------------------------- hearing
@@ -332,6 +337,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     }
     if (held !== undefined) {
       held.floor = newest(held.floor, version);
+      held.floorOf = this.#pinned;
       held.refreshAt = 0;
       if (!held.negative) held.freshUntil = 0;
     }

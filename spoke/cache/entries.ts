@@ -10,6 +10,8 @@ interface Held extends ContextRef {
    * *superseded*, and no fill may store anything below it. Above `version`, or at it where the entry is an absence.
    */
   floor: VersionText | undefined;
+  /** The incarnation of the table that announced `floor`: what another one lacks does not contradict it. */
+  floorOf: string | undefined;
   /** An announcement may have been missed: to be read again, asked for or not. */
   suspect: boolean;
   /** Monotonic time from which a look-up starts a refresh. Infinity while one is under way. */

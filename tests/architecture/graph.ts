@@ -69,7 +69,9 @@ export const suffixesSayNeeds: Rule = (files) =>
     });
 
 function isTestEntry(path: string): boolean {
-  return path.endsWith('.test.ts') || path.startsWith('tests/bench/') || !path.includes('/');
+  return (
+    path.endsWith('.test.ts') || /^tests\/(bench\/|simulation\/main\.ts$)/.test(path) || !path.includes('/')
+  );
 }
 
 function loaded(file: SourceFile | undefined): string[] {

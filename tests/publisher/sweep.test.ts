@@ -275,7 +275,7 @@ describe('tombstones', () => {
     await region.clock.advance(7 * dayMs - 1);
     expect(await region.sweep()).toEqual({ scanned: 10 });
     await region.clock.advance(2);
-    expect(await region.sweep()).toEqual({ scanned: 10, expired: 1 });
+    expect(await region.sweep()).toEqual({ scanned: 10, expired: 1, reannounced: 1 });
     expect(region.table.raw(k0)).toBeUndefined();
     region.writes();
     expect(await region.sweep()).toEqual({ scanned: 9 });

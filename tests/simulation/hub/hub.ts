@@ -1,0 +1,276 @@
+import type { Clock } from '../../../contexts/base/clock.ts';
+import { seal, tombstone } from '../../../contexts/envelope.ts';
+import { type ContextRef, type KindName, kindNames, refText } from '../../../contexts/kinds/index.ts';
+import type { Build } from '../../../hub/db/builders/index.ts';
+import type { Change, Takes } from '../../../hub/db/outbox.ts';
+import type { ChangedHead, SweepMark } from '../../../hub/db/sweeps.ts';
+import type { PlacementChange } from '../../../publisher/relay.ts';
+import { addToOutbox, type CaptureContext, placementKey, regionsOf, touchHead } from './capture.ts';
+import { Database, type Rows, type Transaction } from './database.ts';
+
+/**
+ * The hub's database in memory: what hub/db does in SQL, statement by statement, so that the publisher's ports mean
+ * here what they mean over Postgres. Each method is one statement, or one transaction, unless it says otherwise.
+ */
+export class SimulatedHub {
+  readonly database = new Database();
+  readonly regions: readonly string[];
+  readonly #clock: Clock;
+  epoch = 1;
+  deletionsKeepRevision = false;
+  /** The marks of complete sweeps, by region. */
+  readonly #marks = new Map<string, SweepMark>();
+  /** Which commit drew a revision: tells what was true when a version was made. */
+  readonly commitOf = new Map<number, number>();
+  /** `NOTIFY`: there may be something in the outbox. */
+  onNotify: () => void = () => {};
+  onCommitted: () => void = () => {};
+  /** A lease was over, and its row is another relay's now. */
+  onTakenOver: () => void = () => {};
+
+  constructor(clock: Clock, regions: readonly string[]) {
+    this.#clock = clock;
+    this.regions = regions;
+    this.database.onCommit = (tx) => {
+      for (const head of tx.written('heads')) this.commitOf.set(head.revision, this.database.commits);
+      this.onCommitted();
+      if (tx.written('outbox').length > 0) this.onNotify();
+    };
+  }
+
+  capture(tx: Transaction): CaptureContext {
+    const { regions, deletionsKeepRevision } = this;
+    return { tx, nowMs: this.#clock.now(), regions, deletionsKeepRevision };
+  }
+
+  // -------------------------------------------------------------------------------------------------- the relay
+
+  claim(claim: { claimant: string; leaseMs: number; limit: number; takes: Takes }): Change[] {
+    const now = this.#clock.now();
+    const { outbox } = this.database.committed;
+    return [...outbox.values()]
+      .filter((row) => (row.cause === 'placement') === (claim.takes === 'placements'))
+      .filter((row) => row.claimedBy === null || row.claimedUntilMs < now)
+      .sort((a, b) => Number(b.tightens) - Number(a.tightens) || a.id - b.id)
+      .slice(0, claim.limit)
+      .map(({ claimedBy, claimedUntilMs: _, ...row }) => {
+        if (claimedBy !== null) this.onTakenOver();
+        const claimed = { ...row, claimedBy: claim.claimant, claimedUntilMs: now + claim.leaseMs };
+        outbox.set(String(row.id), claimed);
+        return row;
+      });
+  }
+
+  complete(claimant: string, ids: readonly number[]): void {
+    for (const row of this.#claimed(claimant, ids)) this.database.committed.outbox.delete(String(row.id));
+  }
+
+  release(claimant: string, ids: readonly number[]): void {
+    for (const row of this.#claimed(claimant, ids)) {
+      this.database.committed.outbox.set(String(row.id), { ...row, claimedBy: null, claimedUntilMs: 0 });
+    }
+  }
+
+  renew(claim: { claimant: string; leaseMs: number }, ids: readonly number[]): void {
+    const claimedUntilMs = this.#clock.now() + claim.leaseMs;
+    for (const row of this.#claimed(claim.claimant, ids)) {
+      this.database.committed.outbox.set(String(row.id), { ...row, claimedUntilMs });
+    }
+  }
+
+  #claimed(claimant: string, ids: readonly number[]): Rows['outbox'][] {
+    return ids
+      .map((id) => this.database.committed.outbox.get(String(id)))
+      .filter((row) => row !== undefined && row.claimedBy === claimant) as Rows['outbox'][];
+  }
+
+  holders(refs: readonly ContextRef[]): Map<string, readonly string[]> {
+    const { agentKeys } = this.database.committed;
+    const now = this.capture(this.#reader);
+    const holders = new Map<string, readonly string[]>();
+    for (const { kind, key } of refs) {
+      if (kind === 'tenant') holders.set(refText({ kind, key }), regionsOf(now, { tenant: key }));
+      if (kind === 'cluster') holders.set(refText({ kind, key }), regionsOf(now, { cluster: key }));
+      const row = kind === 'agent-key' ? agentKeys.get(key) : undefined;
+      if (row) holders.set(refText({ kind, key }), regionsOf(now, { cluster: row.clusterId }));
+    }
+    return holders;
+  }
+
+  /**
+   * `cascadePlacement`, a transaction a chunk. `between` is awaited wherever it waits for the database.
+   * @throws BlockedError where somebody holds a lock for too long.
+   */
+  async cascade(
+    { clusterId, arrives, leaves }: PlacementChange,
+    options: { chunk: number; onProgress(): Promise<void>; between(): Promise<void> },
+  ): Promise<void> {
+    if (arrives) await this.#cascadeToTenant(clusterId, leaves, options);
+    let after = '';
+    for (;;) {
+      const keys = [...this.database.committed.agentKeys.values()]
+        .filter((row) => row.clusterId === clusterId && row.id > after)
+        .map((row) => row.id)
+        .sort()
+        .slice(0, options.chunk);
+      if (keys.length === 0) break;
+      await options.between();
+      this.database.transact((tx) => {
+        const context = this.capture(tx);
+        for (const key of keys) touchHead(context, 'agent-key', key, null);
+        for (const key of keys) {
+          const regions = regionsOf(context, { cluster: clusterId });
+          addToOutbox(context, { kind: 'agent-key', key, regions, cause: 'dependent', tightens: leaves });
+        }
+      });
+      after = keys.at(-1)!;
+      await options.onProgress();
+    }
+    if (!arrives) await this.#cascadeToTenant(clusterId, leaves, options);
+  }
+
+  async #cascadeToTenant(
+    clusterId: string,
+    tightens: boolean,
+    options: { onProgress(): Promise<void> },
+  ): Promise<void> {
+    this.database.transact((tx) => {
+      const context = this.capture(tx);
+      const held = tx.all('holdings').filter((row) => row.clusterId === clusterId);
+      for (const row of held) tx.lock('holdings', placementKey(clusterId, row.region), 'update');
+      if (held.length === 0) return;
+      const { tenantId } = held[0]!;
+      const live = held.filter((row) => row.untilMs === null);
+      const others = tx
+        .all('holdings')
+        .filter((row) => row.tenantId === tenantId && row.clusterId !== clusterId)
+        .filter((row) => row.settled && row.untilMs === null);
+      const unsettled = live.some((row) => !others.some((other) => other.region === row.region));
+      if (tightens || unsettled) {
+        if (tx.get('heads', refText({ kind: 'tenant', key: tenantId })))
+          touchHead(context, 'tenant', tenantId, null);
+        const regions = regionsOf(context, { tenant: tenantId });
+        addToOutbox(context, { kind: 'tenant', key: tenantId, regions, cause: 'dependent', tightens });
+      }
+      for (const row of live)
+        tx.write('holdings', placementKey(clusterId, row.region), { ...row, settled: true });
+    });
+    await options.onProgress();
+  }
+
+  // ------------------------------------------------------------------------------------------------ the builders
+
+  build(region: string, refs: readonly ContextRef[]): Build[] {
+    return refs.map((ref) => this.#build(region, ref));
+  }
+
+  range(region: string, kind: KindName, after: string, limit: number): Build[] {
+    return [...this.database.committed.heads.values()]
+      .filter((head) => head.kind === kind && head.key > after)
+      .filter((head) => this.#derive(region, head) !== undefined)
+      .sort((a, b) => (a.key < b.key ? -1 : 1))
+      .slice(0, limit)
+      .map(({ key }) => this.#build(region, { kind, key }));
+  }
+
+  #build(region: string, { kind, key }: ContextRef): Build {
+    const ref = { kind, key };
+    const head = this.database.committed.heads.get(refText(ref));
+    if (!head) return { ref, state: 'unknown' };
+    const named = { ...ref, epoch: this.epoch, revision: head.revision, builtAtMs: this.#clock.now() };
+    const body = this.#derive(region, ref);
+    if (body === undefined) return { ref, state: 'gone', envelope: tombstone(named) };
+    const sealed = seal({ ...named, body });
+    if (sealed.outcome === 'sealed') return { ref, state: 'live', envelope: sealed.envelope };
+    return { ref, state: 'invalid', revision: head.revision, reason: sealed.reason };
+  }
+
+  #derive(region: string, { kind, key }: ContextRef): unknown {
+    const { tenants, clusters, placements, agentKeys } = this.database.committed;
+    switch (kind) {
+      case 'tenant': {
+        const row = tenants.get(key);
+        const held = [...placements.values()].some(
+          (placement) => placement.region === region && clusters.get(placement.clusterId)?.tenantId === key,
+        );
+        return row && held ? { name: row.name, status: row.status } : undefined;
+      }
+      case 'cluster': {
+        const row = clusters.get(key);
+        const placement = placements.get(placementKey(key, region));
+        if (!row || !placement) return undefined;
+        const { tenantId, name, status } = row;
+        return {
+          tenantId,
+          name,
+          status,
+          upstreamUrl: placement.upstreamUrl ?? row.upstreamUrl,
+          settings: {},
+        };
+      }
+      case 'agent-key': {
+        const row = agentKeys.get(key);
+        const cluster = row && clusters.get(row.clusterId);
+        if (!cluster || !placements.has(placementKey(row.clusterId, region))) return undefined;
+        const { clusterId, verifier, status, expiresAtMs } = row;
+        return { tenantId: cluster.tenantId, clusterId, verifier, status, expiresAtMs, permissions: [] };
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------------------- sweeps
+
+  drawRevisions(refs: readonly ContextRef[]): void {
+    this.database.transact((tx) => {
+      const context = this.capture(tx);
+      for (const kind of kindNames) {
+        for (const ref of refs) {
+          if (ref.kind !== kind || !tx.get('heads', refText(ref))) continue;
+          touchHead(context, kind, ref.key, null);
+          addToOutbox(context, { ...ref, regions: [], cause: 'repair', tightens: false });
+        }
+      }
+    });
+  }
+
+  freshRevision(): { epoch: number; revision: number } {
+    return { epoch: this.epoch, revision: ++this.database.revision };
+  }
+
+  highWater(): { epoch: number; revision: number } {
+    return { epoch: this.epoch, revision: this.database.revision };
+  }
+
+  currentMark(): string {
+    return String(this.database.xmin);
+  }
+
+  changedSince(mark: string): { changed: (ChangedHead & { beyond: boolean })[]; mark: string } {
+    const { xmin } = this.database;
+    const changed = [...this.database.committed.heads.values()]
+      .filter((head) => head.xid >= Number(mark))
+      .sort((a, b) => Number(b.deleted) - Number(a.deleted) || (refText(a) < refText(b) ? -1 : 1))
+      .map(({ kind, key, revision, xid }) => ({ kind, key, revision, beyond: xid >= xmin }));
+    return { changed, mark: String(xmin) };
+  }
+
+  lastMark(region: string): SweepMark {
+    return this.#marks.get(region) ?? { mark: null, tail: [] };
+  }
+
+  /** As after the database was loaded from a dump: no mark of before counts. */
+  forgetSweeps(region: string): void {
+    this.#marks.delete(region);
+  }
+
+  completeSweep(region: string, reached: SweepMark): void {
+    this.#marks.set(region, reached);
+  }
+
+  /** Reads only, so it is never committed. */
+  get #reader(): Transaction {
+    const tx = this.database.begin();
+    tx.rollback();
+    return tx;
+  }
+}
