@@ -3,9 +3,10 @@ import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import { backoffMs, Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
-import { refText } from '../contexts/kinds/index.ts';
+import { type ContextRef, refText } from '../contexts/kinds/index.ts';
 import { limits } from '../contexts/limits.ts';
 import { checkOwner, type IdentityOwner, type Store, StoreError } from '../contexts/store.ts';
+import type { Build } from '../hub/db/builders/index.ts';
 import { RegionAheadError } from './ahead.ts';
 import { Breaker } from './breaker.ts';
 import { guardedStore } from './guarded-store.ts';
@@ -13,6 +14,7 @@ import { queueNames, type RefreshJob, refreshJobOptions, type SweepJob, toRefs }
 import type { PublisherMetrics } from './metrics.ts';
 import { Publisher, type PublisherPort } from './publish.ts';
 import type { JobQueue, JobWorker, Queues } from './queues.ts';
+import { compare } from './sweep/drift.ts';
 
 /**
  * One region as this publisher sees it: its queues, its workers, its breaker. Nothing here is shared with another
@@ -55,6 +57,7 @@ export class Region implements AsyncDisposable {
   readonly #options: RegionOptions;
   readonly #breaker: Breaker;
   readonly #store: Store;
+  readonly #hub: PublisherPort;
   readonly #publisher: Publisher;
   readonly #refreshQueue: JobQueue<RefreshJob>;
   readonly #sweepQueue: JobQueue<SweepJob>;
@@ -78,9 +81,10 @@ export class Region implements AsyncDisposable {
       onOpen: (cause) => this.#enter('behind', cause),
     });
     this.#store = guardedStore(options.store, this.#breaker);
+    this.#hub = options.hub(this.#store);
     this.#publisher = new Publisher({
       store: this.#store,
-      hub: options.hub(this.#store),
+      hub: this.#hub,
       clock,
       putConcurrency: options.putConcurrency,
       snapshotAgeMaxMs: options.snapshotAgeMaxMs,
@@ -141,6 +145,19 @@ export class Region implements AsyncDisposable {
     await this.#refreshQueue.addBulk(
       jobs.map((data) => ({ name: 'refresh', data, opts: refreshJobOptions(data.tightens) })),
     );
+  }
+
+  /** Whether the store has all of these that are to be there, as the hub derives them now. */
+  async holds(refs: readonly ContextRef[]): Promise<'held' | 'lacking' | 'unknown'> {
+    if (this.#state !== 'open') return 'unknown';
+    try {
+      const [builds, { items }] = await Promise.all([this.#hub.build(refs), this.#store.read(refs)]);
+      const lacks = (build: Build) =>
+        build.state === 'live' && !compare(build, items.get(refText(build.ref))).same;
+      return builds.some(lacks) ? 'lacking' : 'held';
+    } catch {
+      return 'unknown';
+    }
   }
 
   async enqueueSweep(data: SweepJob): Promise<void> {

@@ -13,8 +13,9 @@ import type { RefreshJob } from './jobs.ts';
  * changed, now that it is committed -> *enqueue* -> *complete* (remove the rows).
  *
  * Rows that changed a placement are another relay's, which takes nothing else: it also *cascades* them (bumps the
- * contexts that follow the placement; they come back as rows of their own), one by one, renewing its lease on the
- * way. That may take long, or wait for somebody's lock, and revocations do not wait behind it.
+ * contexts that follow the placement; they come back as rows of their own), renewing its lease on the way. That may
+ * take long, or wait for somebody's lock, and revocations do not wait behind it. A cluster that moves is made before
+ * it is broken: regions that it left are told when it has arrived where it goes, or a moment later.
  *
  * It may stop anywhere. Before *complete* the rows are still there, and when the lease is over any relay takes them
  * again: jobs may then exist twice, which is harmless, and none is lost. Several relays may run at once.
@@ -23,8 +24,14 @@ import type { RefreshJob } from './jobs.ts';
  */
 export interface RelayPorts {
   claim(claim: { claimant: string; leaseMs: number; limit: number; takes: Takes }): Promise<Change[]>;
-  /** @param onProgress called now and then while it goes on. */
-  cascade(placed: PlacementChange, onProgress: () => Promise<void>): Promise<void>;
+  /** Regions that hold a cluster now. */
+  holding(clusterId: string): Promise<readonly string[]>;
+  /** Bumps what follows a cluster and has the regions told that hold it. `onProgress` is called now and then. */
+  cascade(placed: PlacedCluster, onProgress: () => Promise<void>): Promise<void>;
+  /** Resolves when the clusters have arrived in their regions, as far as can be told; soon in any case. */
+  arrival(moved: readonly PlacedCluster[]): Promise<void>;
+  /** Has the regions told that a cluster left, with all that follows it. */
+  depart(placed: PlacedCluster): Promise<void>;
   /** Regions each context is or was lately held in, by `refText`. */
   holders(refs: readonly ContextRef[]): Promise<ReadonlyMap<string, readonly string[]>>;
   enqueue(region: string, jobs: readonly RefreshJob[]): Promise<void>;
@@ -33,10 +40,14 @@ export interface RelayPorts {
   renew(claim: { claimant: string; leaseMs: number }, ids: readonly number[]): Promise<void>;
 }
 
-/** How a cluster's placements changed: it came to a region, left one, or both. */
-export interface PlacementChange {
+/** A cluster whose placements changed. */
+export interface PlacedCluster {
   clusterId: string;
+  /** Regions that hold it now. */
+  regions: readonly string[];
+  /** It came to a region. */
   arrives: boolean;
+  /** It left a region. */
   leaves: boolean;
 }
 
@@ -101,36 +112,54 @@ export class Relay implements AsyncDisposable {
     return 'again';
   }
 
-  /** One whose cascade failed stays leased, so that it is tried again later and holds up no other. */
+  /** A cluster whose cascade failed stays leased, so that it is tried again later and holds up no other. */
   async #relayPlacements(claimed: readonly Change[]): Promise<void> {
     const { ports, onError } = this.#options;
     const left = new Set(claimed.map((change) => change.id));
     const holdOn = () => ports.renew(this.#options, [...left]);
+    const leaving: { placed: PlacedCluster; changes: readonly Change[]; jobs: number }[] = [];
     // A cluster that is moved changes placements twice, and what follows it needs to be bumped but once.
-    for (const changes of Map.groupBy(claimed, (change) => change.key).values()) {
-      const arrives = changes.some((change) => !change.tightens);
-      const leaves = changes.some((change) => change.tightens);
+    for (const [clusterId, changes] of Map.groupBy(claimed, (change) => change.key)) {
       try {
-        // A cluster goes before the keys that point at it, and leaves after them.
-        let jobs = arrives ? await this.#enqueue(changes) : 0;
-        await ports.cascade({ clusterId: changes[0]!.key, arrives, leaves }, holdOn);
-        if (!arrives) jobs = await this.#enqueue(changes);
+        const placed: PlacedCluster = {
+          clusterId,
+          regions: await ports.holding(clusterId),
+          arrives: changes.some((change) => !change.tightens),
+          leaves: changes.some((change) => change.tightens),
+        };
+        // In the queues before the rows of its keys are even written.
+        const here = changes.map((change) => ({ ...change, regions: placed.regions, tightens: false }));
+        const jobs = await this.#toQueues(toJobs(here, new Map()));
+        await ports.cascade(placed, holdOn);
+        if (placed.leaves) leaving.push({ placed, changes, jobs });
+        else await this.#complete(changes, jobs);
+      } catch (error) {
+        onError(error);
+        for (const change of changes) left.delete(change.id);
+      }
+      await holdOn();
+    }
+    const moved = leaving.map(({ placed }) => placed).filter(({ arrives }) => arrives);
+    if (moved.length > 0) await ports.arrival(moved);
+    for (const { placed, changes, jobs } of leaving) {
+      try {
+        await ports.depart(placed);
         await this.#complete(changes, jobs);
       } catch (error) {
         onError(error);
       }
-      for (const change of changes) left.delete(change.id);
-      if (left.size > 0) await holdOn();
     }
   }
 
   /** Returns how many jobs it made. */
   async #enqueue(changes: readonly Change[]): Promise<number> {
-    const { ports } = this.#options;
-    const jobs = toJobs(changes, await ports.holders(changes));
+    return this.#toQueues(toJobs(changes, await this.#options.ports.holders(changes)));
+  }
+
+  async #toQueues(jobs: ReadonlyMap<string, RefreshJob[]>): Promise<number> {
     let count = 0;
     for (const [region, regionJobs] of jobs) {
-      await ports.enqueue(region, regionJobs);
+      await this.#options.ports.enqueue(region, regionJobs);
       count += regionJobs.length;
     }
     return count;
@@ -146,7 +175,11 @@ export class Relay implements AsyncDisposable {
   }
 }
 
-/** Jobs by region: what tightens access first and apart, each context once, `limits.batchMax` a job. */
+/**
+ * Jobs by region: what tightens access first and apart, each context once, `limits.batchMax` a job. A change goes to
+ * the regions it names and to `holders`, those that came to hold it since; one that a cascade made goes just where it
+ * says, for a placement added since has a cascade of its own.
+ */
 export function toJobs(
   changes: readonly Change[],
   holders: ReadonlyMap<string, readonly string[]>,
@@ -154,7 +187,8 @@ export function toJobs(
   const byRegion = new Map<string, Map<string, Change>>();
   for (const change of changes) {
     const text = refText(change);
-    for (const region of new Set([...change.regions, ...(holders.get(text) ?? [])])) {
+    const since = change.cause === 'dependent' ? [] : (holders.get(text) ?? []);
+    for (const region of new Set([...change.regions, ...since])) {
       const ofRegion = byRegion.get(region) ?? new Map<string, Change>();
       byRegion.set(region, ofRegion);
       const earlier = ofRegion.get(text);

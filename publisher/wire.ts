@@ -5,7 +5,7 @@ import { type Random, systemRandom } from '../contexts/base/random.ts';
 import type { Store } from '../contexts/store.ts';
 import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { buildContexts, holdersOf } from '../hub/db/builders/index.ts';
-import { cascadePlacement } from '../hub/db/cascade.ts';
+import { cascadeDeparture, cascadePlacement, lastKeys, regionsHolding } from '../hub/db/cascade.ts';
 import { connect, type Database } from '../hub/db/client.ts';
 import { trimLedger } from '../hub/db/housekeeping.ts';
 import {
@@ -26,6 +26,7 @@ import {
   takeRequestedSweeps,
 } from '../hub/db/sweeps.ts';
 import { checkNotAhead } from './ahead.ts';
+import { awaitArrival } from './arrival.ts';
 import type { PublisherConfig } from './config.ts';
 import { type PublisherHealth, publisherApp } from './http.ts';
 import { publisherMetrics } from './metrics.ts';
@@ -122,8 +123,17 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       claimMax,
       ports: {
         claim: (claim) => claimChanges(db, claim),
-        cascade: ({ clusterId, arrives, leaves }, onProgress) =>
-          cascadePlacement(db, clusterId, { tightens: leaves, arrives, chunk: 500, onProgress }),
+        holding: (clusterId) => regionsHolding(db, clusterId),
+        cascade: ({ clusterId, leaves }, onProgress) =>
+          cascadePlacement(db, clusterId, { leaves, chunk: 500, onProgress }),
+        arrival: (moved) =>
+          awaitArrival(moved, {
+            ...{ clock, timeoutMs: 400, pollMs: 20 },
+            lastKeys: (clusterIds) => lastKeys(db, clusterIds),
+            holds: async (region, refs) => regions.get(region)?.holds(refs) ?? 'unknown',
+          }),
+        // What moves is not revoked: it waits its turn, behind what is.
+        depart: ({ clusterId, arrives }) => cascadeDeparture(db, clusterId, { tightens: !arrives }),
         holders: (refs) => holdersOf(db, refs),
         enqueue: (region, jobs) => regions.enqueueRefresh(region, jobs),
         complete: (claimant, ids) => completeChanges(db, claimant, ids),
@@ -138,7 +148,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     });
 
   const relay = makeRelay('all-else', 500);
-  const placementRelay = makeRelay('placements', 1);
+  const placementRelay = makeRelay('placements', 20);
   const wakeRelays = () => {
     relay.wake();
     placementRelay.wake();

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { holdersOf } from '../../hub/db/builders/index.ts';
-import { cascadePlacement } from '../../hub/db/cascade.ts';
+import { cascadeDeparture, cascadePlacement, regionsHolding } from '../../hub/db/cascade.ts';
 import {
   claimChanges,
   completeChanges,
@@ -36,14 +36,11 @@ function start(takes: Takes, named: string[], errors: unknown[] = []): Relay {
     claimMax: 10,
     ports: {
       claim: (claim) => claimChanges(db, claim),
-      cascade: ({ clusterId, arrives, leaves }, onProgress) =>
-        cascadePlacement(db, clusterId, {
-          tightens: leaves,
-          arrives,
-          chunk: 2,
-          lockTimeoutMs: 300,
-          onProgress,
-        }),
+      holding: (clusterId) => regionsHolding(db, clusterId),
+      cascade: ({ clusterId, leaves }, onProgress) =>
+        cascadePlacement(db, clusterId, { leaves, chunk: 2, lockTimeoutMs: 300, onProgress }),
+      arrival: async () => {},
+      depart: ({ clusterId }) => cascadeDeparture(db, clusterId, { tightens: true }),
       holders: (refs) => holdersOf(db, refs),
       enqueue: async (region, jobs) => {
         for (const job of jobs) named.push(...job.refs.map(([, key]) => `${region} ${key}`));

@@ -18,6 +18,10 @@ class World {
   readonly rows = new Map<number, Row>();
   readonly enqueued: { region: string; job: RefreshJob }[] = [];
   readonly cascaded: string[] = [];
+  readonly awaited: string[] = [];
+  readonly departed: string[] = [];
+  /** Regions that hold a cluster now; `r1` where a test says nothing. */
+  readonly holding = new Map<string, string[]>();
   readonly errors: unknown[] = [];
   readonly holders = new Map<string, string[]>();
   /** Steps that fail, by name, so many times. A crash: the process is gone right there. */
@@ -63,6 +67,18 @@ class World {
         }
         step('after claim');
         return free.map((row) => ({ ...row }));
+      },
+      holding: async (clusterId) => {
+        step('holding');
+        return this.holding.get(clusterId) ?? ['r1'];
+      },
+      arrival: async (moved) => {
+        step('arrival');
+        for (const { clusterId } of moved) this.awaited.push(clusterId);
+      },
+      depart: async ({ clusterId }) => {
+        step(`depart ${clusterId}`);
+        this.departed.push(clusterId);
       },
       cascade: async (change, onProgress) => {
         step(`cascade ${change.clusterId}`);
@@ -143,7 +159,7 @@ describe('a relay that stops anywhere loses nothing', () => {
     },
   );
 
-  test.each(['cascade vci_1', 'renew', 'holders', 'enqueue r1', 'complete'])(
+  test.each(['holding', 'cascade vci_1', 'renew', 'enqueue r1', 'complete'])(
     '[law 1] a placement whose relay is killed at "%s" is cascaded and relayed by another',
     async (step) => {
       world.add({ key: 'vci_1', kind: 'cluster', cause: 'placement' });
@@ -240,41 +256,61 @@ describe('placements', () => {
     expect(world.rows.size).toBe(0);
   });
 
-  test.each([
-    [false, ['enqueue', 'cascade']],
-    [true, ['cascade', 'enqueue']],
-  ])('a cluster comes before its keys and leaves after them (tightens: %s)', async (tightens, order) => {
-    world.add({ key: 'vci_1', kind: 'cluster', cause: 'placement', tightens });
-    const relay = world.relay('relay', 'placements');
-    const ports = world.ports.get(relay)!;
-    const steps: string[] = [];
-    ports.cascade = async () => void steps.push('cascade');
-    ports.enqueue = async () => void steps.push('enqueue');
-    await relay.turn();
-    expect(steps).toEqual(order);
+  test('one that only left its region is told of after its keys were bumped, and nobody waits for an arrival', async () => {
+    world.add({ key: 'vci_1', kind: 'cluster', cause: 'placement', tightens: true });
+    world.holding.set('vci_1', []);
+    await world.relay('relay', 'placements').turn();
+    expect([world.cascaded, world.awaited, world.departed]).toEqual([['vci_1'], [], ['vci_1']]);
+    expect(world.enqueued, 'the cluster leaves with its keys, by rows of their own').toEqual([]);
+    expect(world.rows.size).toBe(0);
+  });
+
+  test('what a cascade made goes where it says, and to no other holder', async () => {
+    world.holders.set('agent-key/aki_1', ['r1', 'r2']);
+    world.add({ key: 'aki_1', cause: 'dependent', regions: ['r2'] });
+    await world.relay('relay').turn();
+    expect([world.named('r1'), world.named('r2')]).toEqual([[], ['aki_1']]);
   });
 });
 
 describe('a cluster that moves', () => {
-  test('is cascaded once for both of its placements, and is in its new region before its keys', async () => {
+  test('is cascaded once, is in its new region before its keys, and leaves when it has arrived', async () => {
     world.add({ key: 'vci_1', kind: 'cluster', cause: 'placement', tightens: false });
     world.add({ key: 'vci_2', kind: 'cluster', cause: 'placement', tightens: false });
     world.add({ key: 'vci_1', kind: 'cluster', cause: 'placement', tightens: true });
+    world.holding.set('vci_1', ['r2']);
     const relay = world.relay('relay', 'placements');
     const ports = world.ports.get(relay)!;
     const steps: string[] = [];
-    const enqueue = ports.enqueue;
+    const told = (what: string, key: string) => {
+      if (key === 'vci_1') steps.push(what);
+    };
+    const { enqueue } = ports;
     ports.enqueue = async (region, jobs) => {
-      steps.push(`enqueue ${jobs.flatMap((job) => job.refs.map(([, key]) => key)).join()}`);
+      for (const job of jobs)
+        for (const [, key] of job.refs) told(`enqueue ${region}, ${job.tightens ? 'first' : 'in turn'}`, key);
       await enqueue(region, jobs);
     };
-    ports.cascade = async (placed) => void steps.push(JSON.stringify(placed));
+    ports.cascade = async (placed) => told('cascade', placed.clusterId);
+    ports.arrival = async (moved) => {
+      expect(moved).toEqual([{ clusterId: 'vci_1', regions: ['r2'], arrives: true, leaves: true }]);
+      told('arrival', 'vci_1');
+    };
+    ports.depart = async (placed) => told('depart', placed.clusterId);
     await relay.turn();
-    expect(steps.filter((step) => step.includes('vci_1'))).toEqual([
-      'enqueue vci_1',
-      '{"clusterId":"vci_1","arrives":true,"leaves":true}',
-    ]);
+    expect(steps).toEqual(['enqueue r2, in turn', 'cascade', 'arrival', 'depart']);
     expect(world.rows.size).toBe(0);
+  });
+
+  test('[law 1] killed before it left: another relay does all of it again', async () => {
+    for (const tightens of [true, false])
+      world.add({ key: 'vci_1', kind: 'cluster', cause: 'placement', tightens });
+    world.failing.set('depart vci_1', 1);
+    await world.relay('killed', 'placements').turn();
+    expect([world.departed, world.rows.size]).toEqual([[], 2]);
+    await world.clock.advance(leaseMs + 1);
+    await world.relay('other', 'placements').turn();
+    expect([world.departed, world.rows.size]).toEqual([['vci_1'], 0]);
   });
 });
 

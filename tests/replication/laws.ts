@@ -93,6 +93,31 @@ export function describeReplication(backend: string, options: () => Promise<Star
       await expectConverged();
     });
 
+    test('a cluster that moves is made before it is broken, and nothing of it dangles where it arrives', async () => {
+      const { clusterId } = await wheel.newCluster([west]);
+      const keys = await Promise.all([1, 2, 3].map(() => wheel.newKey(clusterId)));
+      for (const key of keys) {
+        await wheel.becomes(west, key.secret, 200);
+        expect(await wheel.ask(east, key.secret)).toBe(401);
+      }
+      const moved = wheel.sql.begin(async (sql) => {
+        await sql`insert into placements (cluster_id, region) values (${clusterId}, ${east})`;
+        await sql`delete from placements where cluster_id = ${clusterId} and region = ${west}`;
+      });
+      for (const key of keys) {
+        // Never 503 in the new region, and at no time refused in both: the old one is asked first.
+        for (;;) {
+          const [inOld, inNew] = [await wheel.ask(west, key.secret), await wheel.ask(east, key.secret)];
+          expect([200, 401]).toContain(inNew);
+          if (inOld !== 200) {
+            expect([inOld, inNew]).toEqual([401, 200]);
+            break;
+          }
+        }
+      }
+      await moved;
+    });
+
     test('[law 3] what is deleted with everything below it vanishes everywhere', async () => {
       const { tenantId, clusterId } = await wheel.newCluster([west, east]);
       const key = await wheel.newKey(clusterId);

@@ -22,7 +22,8 @@ export class Hazards {
 /** Where a publisher waits for somebody else: each is a place at which it may freeze, before and after. */
 export const publisherPlaces = [
   // of the relay
-  ...['claim', 'holders', 'enqueue', 'complete', 'cascade', 'cascade-chunk', 'renew', 'release'],
+  ...['claim', 'holders', 'enqueue', 'complete', 'renew', 'release'],
+  ...['holding', 'cascade', 'cascade-chunk', 'arrival', 'depart'],
   // of building
   ...[
     'build',

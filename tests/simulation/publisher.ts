@@ -224,10 +224,13 @@ export class SimulatedPublisher {
       faults.call(process, place, work);
     const ports: RelayPorts = {
       claim: (claim) => at('claim', () => hub.claim(claim)),
+      holding: (clusterId) => at('holding', () => hub.holding(clusterId)),
       cascade: (placed, onProgress) =>
         at('cascade', () =>
           hub.cascade(placed, { chunk: 1, onProgress, between: () => at('cascade-chunk', () => {}) }),
         ),
+      arrival: () => at('arrival', () => {}),
+      depart: (placed) => at('depart', () => hub.depart(placed)),
       holders: (refs) => at('holders', () => hub.holders(refs)),
       enqueue: (region: string, jobs: readonly RefreshJob[]) =>
         at('enqueue', () => regions.find((one) => one.region.id === region)!.queue.add(jobs)),

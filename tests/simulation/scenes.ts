@@ -140,7 +140,16 @@ const slowStart: Scene = (on) => {
 };
 
 const relayInterrupted: Scene = (on) => {
-  const first = on.freeze('release', 'renew', 'cascade', 'cascade-chunk', 'complete');
+  const first = on.freeze(
+    'release',
+    'renew',
+    'holding',
+    'cascade',
+    'cascade-chunk',
+    'arrival',
+    'depart',
+    'complete',
+  );
   return [first, on.fail('enqueue', 'holders'), on.move(), on.run, on.resume, on.run];
 };
 

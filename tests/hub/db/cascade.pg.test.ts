@@ -1,10 +1,10 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { cascadePlacement } from '../../../hub/db/cascade.ts';
+import { cascadeDeparture, cascadePlacement } from '../../../hub/db/cascade.ts';
 import { Gate } from '../../support/gate.ts';
 import { seededRandom } from '../../support/samples.ts';
 import { begun, HubDatabase, type Session, someoneWaits } from './hub-database.ts';
-import { RelayedRegions } from './relayed-regions.ts';
+import { cascade, RelayedRegions } from './relayed-regions.ts';
 
 const all = ['r1', 'r2', 'r3'];
 let hub: HubDatabase;
@@ -53,38 +53,52 @@ describe('a placement', () => {
     await inSync();
   });
 
-  test('[law 1] bumps every key, in chunks, and has the regions told that it left', async () => {
+  test('[law 1] bumps every key, in chunks, then has the regions told that it left', async () => {
     await settledCluster();
     for (let n = 0; n < 7; n++) await hub.key(`aki_n${n}`, 'vci_1');
     await regions.drain();
-    const before = await hub.sql`select key, revision from heads where kind = 'agent-key' order by key`;
+    const [{ drawn } = {}] = await hub.sql`select max(revision) as drawn from heads`;
+    const bumped = async (kind: string) =>
+      (await hub.sql`select from heads where kind = ${kind} and revision > ${drawn}`).length;
     await hub.unplace('vci_1', 'r1');
     await hub.emptyOutbox();
     const progress: number[] = [];
     await cascadePlacement(hub.db, 'vci_1', {
-      tightens: true,
+      leaves: true,
       chunk: 3,
-      onProgress: async () => void progress.push((await hub.outbox()).length),
+      onProgress: async () => void progress.push(await bumped('agent-key')),
     });
-    expect(progress, 'committed chunk by chunk, then the tenant').toEqual([3, 6, 8, 9]);
-    const after = await hub.sql`select key, revision from heads where kind = 'agent-key' order by key`;
-    for (const [at, row] of after.entries())
-      expect(Number(row.revision)).toBeGreaterThan(Number(before[at]!.revision));
-    for (const row of await hub.outbox())
+    expect(progress, 'the tenant, then committed chunk by chunk').toEqual([0, 3, 6, 8]);
+    expect(await bumped('tenant')).toBe(1);
+    expect(await hub.outbox(), 'no region holds it now').toEqual([]);
+    await cascadeDeparture(hub.db, 'vci_1', { tightens: true });
+    const rows = await hub.outbox();
+    expect(rows.map(({ kind }) => kind)).toEqual([...Array(8).fill('agent-key'), 'cluster', 'tenant']);
+    for (const row of rows)
       expect(row).toMatchObject({ cause: 'dependent', tightens: true, regions: ['r1'] });
   });
 
-  test('a tenant comes before its keys and leaves after them', async () => {
+  test('a cluster that moves: its new region is told of tenant and keys, its old one of keys, cluster and tenant', async () => {
     await settledCluster();
-    const order = async (tightens: boolean) => {
-      await hub.emptyOutbox();
-      await cascadePlacement(hub.db, 'vci_1', { tightens, chunk: 10 });
-      return (await hub.outbox()).map(({ kind }) => kind);
-    };
     await hub.place('vci_1', 'r2');
-    expect(await order(false)).toEqual(['tenant', 'agent-key']);
-    await hub.unplace('vci_1', 'r2');
-    expect(await order(true)).toEqual(['agent-key', 'tenant']);
+    await hub.unplace('vci_1', 'r1');
+    await hub.emptyOutbox();
+    const told = async () => (await hub.outbox()).map(({ kind, regions: to }) => `${kind} ${to.join()}`);
+    await cascadePlacement(hub.db, 'vci_1', { leaves: true, chunk: 10 });
+    expect(await told()).toEqual(['tenant r2', 'agent-key r2']);
+    await hub.emptyOutbox();
+    await cascadeDeparture(hub.db, 'vci_1', { tightens: false });
+    expect(await told()).toEqual(['agent-key r1', 'cluster r1', 'tenant r1']);
+  });
+
+  test('a tenant that has another cluster there does not leave with this one', async () => {
+    await settledCluster();
+    await hub.cluster('vci_2', 'ten_1', 'r1');
+    await regions.drain();
+    await hub.unplace('vci_1', 'r1');
+    await regions.drain();
+    expect(regions.live('r1')).toEqual(['cluster/vci_2', 'tenant/ten_1']);
+    await inSync();
   });
 
   test('costs no write of the tenant where the region has it already', async () => {
@@ -104,9 +118,7 @@ describe('a placement', () => {
     await hub.place('vci_1', 'r2');
     const forgotten = await begun(hub);
     await forgotten`update agent_keys set name = name, status = 'disabled'`;
-    await expect(
-      cascadePlacement(hub.db, 'vci_1', { tightens: false, chunk: 10, lockTimeoutMs: 50 }),
-    ).rejects.toThrow();
+    await expect(cascade(hub.db, 'vci_1', { leaves: false, chunk: 10, lockTimeoutMs: 50 })).rejects.toThrow();
     await commit(forgotten);
     await regions.drain();
     await inSync();
@@ -116,9 +128,7 @@ describe('a placement', () => {
     await settledCluster();
     for (let n = 0; n < 9; n++) await hub.key(`aki_n${n}`, 'vci_1');
     await hub.place('vci_1', 'r2');
-    await Promise.all(
-      [2, 3, 4].map((chunk) => cascadePlacement(hub.db, 'vci_1', { tightens: false, chunk })),
-    );
+    await Promise.all([2, 3, 4].map((chunk) => cascade(hub.db, 'vci_1', { leaves: false, chunk })));
     await regions.drain();
     await inSync();
   });
@@ -212,8 +222,8 @@ describe('a tenant', () => {
     await hub.place('vci_2', 'r2', sessions[0]);
     await hub.place('vci_3', 'r2', sessions[1]);
     await Promise.all(sessions.map(commit));
-    const cascade = (id: string) => cascadePlacement(hub.db, id, { tightens: false, chunk: 10 });
-    await Promise.all([cascade('vci_2'), cascade('vci_3')]);
+    const bump = (id: string) => cascade(hub.db, id, { leaves: false, chunk: 10 });
+    await Promise.all([bump('vci_2'), bump('vci_3')]);
     await regions.drain();
     expect(regions.live('r2')).toContain('tenant/ten_1');
     await inSync();
@@ -241,14 +251,14 @@ describe('a tenant', () => {
           return run(Object.assign(Object.create(tx), { execute }));
         }),
     });
-    const cascaded = cascadePlacement(db, 'vci_2', { tightens: false, chunk: 10 });
+    const cascaded = cascade(db, 'vci_2', { leaves: false, chunk: 10 });
     await changes.reached(1);
     await hub.place('vci_2', 'r2'); // the tenant's first in r2
     gate.open();
     await cascaded;
     await hub.place('vci_3', 'r2'); // relies on vci_2, if that claims to be settled
-    await cascadePlacement(hub.db, 'vci_3', { tightens: false, chunk: 10 });
-    await cascadePlacement(hub.db, 'vci_2', { tightens: false, chunk: 10 });
+    await cascade(hub.db, 'vci_3', { leaves: false, chunk: 10 });
+    await cascade(hub.db, 'vci_2', { leaves: false, chunk: 10 });
     await hub.sql`delete from outbox where cause = 'placement'`;
     await regions.drain();
     expect(regions.live('r2')).toContain('tenant/ten_1');
@@ -273,8 +283,8 @@ describe('a tenant', () => {
       const steps = {
         leave: () => commit(sessions.leave),
         arrive: () => commit(sessions.arrive),
-        'cascade leave': () => cascadePlacement(hub.db, 'vci_1', { tightens: true, chunk: 10 }),
-        'cascade arrive': () => cascadePlacement(hub.db, 'vci_2', { tightens: false, chunk: 10 }),
+        'cascade leave': () => cascade(hub.db, 'vci_1', { leaves: true, chunk: 10 }),
+        'cascade arrive': () => cascade(hub.db, 'vci_2', { leaves: false, chunk: 10 }),
       };
       for (const step of order) {
         await steps[step]();

@@ -2,9 +2,16 @@ import { systemClock } from '../../../contexts/base/clock.ts';
 import type { Envelope } from '../../../contexts/envelope.ts';
 import { type ContextRef, refText } from '../../../contexts/kinds/index.ts';
 import { buildContexts, holdersOf } from '../../../hub/db/builders/index.ts';
-import { cascadePlacement } from '../../../hub/db/cascade.ts';
+import { type CascadeOptions, cascadeDeparture, cascadePlacement } from '../../../hub/db/cascade.ts';
+import type { Db } from '../../../hub/db/client.ts';
 import { type Change, claimChanges, completeChanges } from '../../../hub/db/outbox.ts';
 import type { HubDatabase } from './hub-database.ts';
+
+/** Both halves of a cascade at once, as the relay does them one after the other. */
+export async function cascade(db: Db, clusterId: string, options: CascadeOptions): Promise<void> {
+  await cascadePlacement(db, clusterId, options);
+  if (options.leaves) await cascadeDeparture(db, clusterId, { tightens: true });
+}
 
 /**
  * What regions hold when there is nothing but the outbox, the cascade and conditional puts: no sweep, which would
@@ -29,7 +36,7 @@ export class RelayedRegions {
         taken += 1;
         await this.pause('claimed');
         if (takes === 'placements')
-          await cascadePlacement(this.#hub.db, change.key, { tightens: change.tightens, chunk: 2 });
+          await cascade(this.#hub.db, change.key, { leaves: change.tightens, chunk: 2 });
         await this.refresh(change);
         await completeChanges(this.#hub.db, claimant, [change.id]);
       }
@@ -43,8 +50,8 @@ export class RelayedRegions {
   }
 
   /** Builds and puts a changed context where it is or was held. */
-  async refresh(change: Pick<Change, 'kind' | 'key' | 'regions'>): Promise<void> {
-    const holders = await holdersOf(this.#hub.db, [change]);
+  async refresh(change: Pick<Change, 'kind' | 'key' | 'regions' | 'cause'>): Promise<void> {
+    const holders = change.cause === 'dependent' ? new Map() : await holdersOf(this.#hub.db, [change]);
     const regions = new Set([...change.regions, ...(holders.get(refText(change)) ?? [])]);
     for (const region of regions) await this.put(region, change);
   }

@@ -4,7 +4,7 @@ import { type ContextRef, type KindName, kindNames, refText } from '../../../con
 import type { Build } from '../../../hub/db/builders/index.ts';
 import type { Change, Takes } from '../../../hub/db/outbox.ts';
 import type { ChangedHead, SweepMark } from '../../../hub/db/sweeps.ts';
-import type { PlacementChange } from '../../../publisher/relay.ts';
+import type { PlacedCluster } from '../../../publisher/relay.ts';
 import { addToOutbox, type CaptureContext, placementKey, regionsOf, touchHead } from './capture.ts';
 import { Database, type Rows, type Transaction } from './database.ts';
 
@@ -97,41 +97,41 @@ export class SimulatedHub {
     return holders;
   }
 
+  /** `regionsHolding`. */
+  holding(clusterId: string): string[] {
+    return this.#held(this.#reader, { clusterId }, 'now');
+  }
+
   /**
    * `cascadePlacement`, a transaction a chunk. `between` is awaited wherever it waits for the database.
    * @throws BlockedError where somebody holds a lock for too long.
    */
   async cascade(
-    { clusterId, arrives, leaves }: PlacementChange,
+    { clusterId, leaves }: PlacedCluster,
     options: { chunk: number; onProgress(): Promise<void>; between(): Promise<void> },
   ): Promise<void> {
-    if (arrives) await this.#cascadeToTenant(clusterId, leaves, options);
+    await this.#cascadeToTenant(clusterId, leaves, options);
     let after = '';
     for (;;) {
-      const keys = [...this.database.committed.agentKeys.values()]
-        .filter((row) => row.clusterId === clusterId && row.id > after)
-        .map((row) => row.id)
-        .sort()
+      const keys = this.#keysOf(this.database.committed.agentKeys.values(), clusterId)
+        .filter((id) => id > after)
         .slice(0, options.chunk);
       if (keys.length === 0) break;
       await options.between();
       this.database.transact((tx) => {
         const context = this.capture(tx);
+        const regions = this.#held(tx, { clusterId }, 'now');
         for (const key of keys) touchHead(context, 'agent-key', key, null);
-        for (const key of keys) {
-          const regions = regionsOf(context, { cluster: clusterId });
-          addToOutbox(context, { kind: 'agent-key', key, regions, cause: 'dependent', tightens: leaves });
-        }
+        for (const key of keys) this.#tell(context, { kind: 'agent-key', key }, regions, false);
       });
       after = keys.at(-1)!;
       await options.onProgress();
     }
-    if (!arrives) await this.#cascadeToTenant(clusterId, leaves, options);
   }
 
   async #cascadeToTenant(
     clusterId: string,
-    tightens: boolean,
+    leaves: boolean,
     options: { onProgress(): Promise<void> },
   ): Promise<void> {
     this.database.transact((tx) => {
@@ -146,16 +146,56 @@ export class SimulatedHub {
         .filter((row) => row.tenantId === tenantId && row.clusterId !== clusterId)
         .filter((row) => row.settled && row.untilMs === null);
       const unsettled = live.some((row) => !others.some((other) => other.region === row.region));
-      if (tightens || unsettled) {
+      if (leaves || unsettled) {
         if (tx.get('heads', refText({ kind: 'tenant', key: tenantId })))
           touchHead(context, 'tenant', tenantId, null);
-        const regions = regionsOf(context, { tenant: tenantId });
-        addToOutbox(context, { kind: 'tenant', key: tenantId, regions, cause: 'dependent', tightens });
+        const regions = this.#held(tx, { tenantId }, 'now');
+        this.#tell(context, { kind: 'tenant', key: tenantId }, regions, false);
       }
       for (const row of live)
         tx.write('holdings', placementKey(clusterId, row.region), { ...row, settled: true });
     });
     await options.onProgress();
+  }
+
+  /** `cascadeDeparture`. */
+  depart({ clusterId, arrives }: PlacedCluster): void {
+    this.database.transact((tx) => {
+      const context = this.capture(tx);
+      const tightens = !arrives;
+      const left = this.#held(tx, { clusterId }, 'lately');
+      for (const key of this.#keysOf(tx.all('agentKeys'), clusterId))
+        this.#tell(context, { kind: 'agent-key', key }, left, tightens);
+      this.#tell(context, { kind: 'cluster', key: clusterId }, left, tightens);
+      const holding = tx.all('holdings').find((row) => row.clusterId === clusterId);
+      if (!holding) return;
+      const { tenantId } = holding;
+      const now = this.#held(tx, { tenantId }, 'now');
+      const leftByTenant = this.#held(tx, { tenantId }, 'lately').filter((region) => !now.includes(region));
+      this.#tell(context, { kind: 'tenant', key: tenantId }, leftByTenant, tightens);
+    });
+  }
+
+  #tell(context: CaptureContext, ref: ContextRef, regions: readonly string[], tightens: boolean): void {
+    if (regions.length > 0) addToOutbox(context, { ...ref, regions, cause: 'dependent', tightens });
+  }
+
+  /** Regions with a holding that is there now, or that ended within the last day. */
+  #held(tx: Transaction, of: { clusterId: string } | { tenantId: string }, when: 'now' | 'lately'): string[] {
+    const dayAgo = this.#clock.now() - 86_400_000;
+    const regions = tx
+      .all('holdings')
+      .filter((row) => ('clusterId' in of ? row.clusterId === of.clusterId : row.tenantId === of.tenantId))
+      .filter(({ untilMs }) => (when === 'now' ? untilMs === null : untilMs !== null && untilMs > dayAgo))
+      .map((row) => row.region);
+    return [...new Set(regions)].sort();
+  }
+
+  #keysOf(rows: Iterable<Rows['agentKeys']>, clusterId: string): string[] {
+    return [...rows]
+      .filter((row) => row.clusterId === clusterId)
+      .map((row) => row.id)
+      .sort();
   }
 
   // ------------------------------------------------------------------------------------------------ the builders
