@@ -18,6 +18,7 @@ export async function main(environment: Environment, known: readonly string[]): 
   const log = createLogger({ service: 'hub', level: config.logLevel });
   await using hub = wireHub(config, { clock: systemClock, random: systemRandom, log });
   await checkMigrated(hub.services.database);
+  hub.start();
   const { host, port } = config;
   const server = await startServer({ fetch: hub.app.fetch, host, port, clock: systemClock });
   log.info({ url: server.url, options: printableConfig(config) }, 'hub ready');

@@ -17,6 +17,8 @@ import type { Services } from './services.ts';
 export interface Hub extends AsyncDisposable {
   app: ReturnType<typeof createApp>;
   services: Services;
+  /** Starts what runs by itself. The database must be at this build's schema. */
+  start(): void;
   /** From now on requests are refused, and readiness says why. Those under way go on. */
   beginToStop(): void;
 }
@@ -74,11 +76,12 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
       (await removeOldAnswers(database.db, cleanupBatch)) === cleanupBatch ? 'again' : undefined,
     onError: (error) =>
       log.warn({ error: loggable(error) }, 'could not remove old answers of idempotency keys'),
-  }).start();
+  });
 
   return {
     app: createApp(services, config),
     services,
+    start: () => void cleanup.start(),
     beginToStop: () => stop.abort(),
     async [Symbol.asyncDispose]() {
       stop.abort();

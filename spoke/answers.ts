@@ -31,6 +31,12 @@ const titles: Record<RefusalCode, string> = {
   UNDECODABLE: 'This gateway cannot read what its store holds',
 };
 
+const details: Partial<Record<RefusalCode, string>> = {
+  NO_CREDENTIAL:
+    'Send it as "Authorization: Bearer <key>", as the password of Basic, or as "spokecast-agent-key: <key>".',
+  MALFORMED: 'An agent key begins with "spk_" and ends in a checksum. Is it whole, and is it shown but once?',
+};
+
 /** Refusals never differ but by their code, so each is made once. */
 const refusalReplies = Object.fromEntries(
   (Object.keys(refusals) as RefusalCode[]).map((code) => [code, refusalReply(code)]),
@@ -71,5 +77,6 @@ function refusalReply(code: RefusalCode): Reply {
         : 'Bearer realm="spokecast", error="invalid_token"';
   }
   if (status === 503) headers['retry-after'] = retryAfterSeconds;
-  return problemReply(status, told, titles[code], { headers });
+  const detail = details[code];
+  return problemReply(status, told, titles[code], detail === undefined ? { headers } : { detail, headers });
 }

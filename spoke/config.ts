@@ -181,11 +181,16 @@ export type GatewayConfig = Omit<OptionValues<typeof gatewayOptions>, 'storeTabl
 /** @throws ConfigurationError naming every mistake. `known` are the variables of other services. */
 export function readConfig(environment: Environment, known: readonly string[] = []): GatewayConfig {
   const values = parseOptions(gatewayOptions, environment, known);
-  if (values.cacheRefreshMs >= values.cacheFreshMs) {
-    const { cacheRefreshMs, cacheFreshMs } = gatewayOptions;
-    throw new ConfigurationError([
+  const { cacheRefreshMs, cacheFreshMs, storeEndpoint, storeAwsRegion } = gatewayOptions;
+  const problems: string[] = [];
+  if (values.cacheRefreshMs >= values.cacheFreshMs)
+    problems.push(
       `${cacheRefreshMs.env}=${values.cacheRefreshMs} must be below ${cacheFreshMs.env}=${values.cacheFreshMs}`,
-    ]);
-  }
+    );
+  if (!values.storeEndpoint && !values.storeAwsRegion && !environment.AWS_REGION)
+    problems.push(
+      `${storeEndpoint.env} or ${storeAwsRegion.env} must say where the region's store is (AWS_REGION would do too)`,
+    );
+  if (problems.length > 0) throw new ConfigurationError(problems);
   return { ...values, storeTable: values.storeTable ?? `spokecast-${values.environment}-${values.region}` };
 }

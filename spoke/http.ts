@@ -89,7 +89,7 @@ function createClusterHandler(
       const { clusterId, rest } = target;
       const agentKey = incoming.headers[agentKeyHeader];
       const decision = await authenticator.authenticate({
-        authorization: incoming.headers.authorization,
+        authorization: everyValue(incoming, 'authorization'),
         agentKey: typeof agentKey === 'string' ? agentKey : undefined,
         clusterId,
       });
@@ -108,6 +108,11 @@ function createClusterHandler(
       refuse(incoming, outgoing, internalError);
     }
   };
+}
+
+/** The header, and all of them where there are several: whoever shows two credentials shows none. */
+function everyValue(incoming: IncomingMessage, name: string): string | undefined {
+  return incoming.headersDistinct[name]?.join(', ');
 }
 
 /** Answers without having read the request's body: what is left of it is not waited for. */

@@ -82,13 +82,14 @@ export function requestHeaders(raw: readonly string[], key: PreparedAgentKey, ho
   return headers;
 }
 
-/** What the client is sent: the upstream's headers without the hop's. */
+/** What the client is sent: the upstream's headers without the hop's, and without any that would pass for ours. */
 export function responseHeaders(raw: readonly string[]): string[] {
   const listed = connectionListed(raw);
   const headers: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const lower = raw[i]!.toLowerCase();
-    if (!hopByHop.has(lower) && !listed.has(lower)) headers.push(raw[i]!, raw[i + 1]!);
+    if (hopByHop.has(lower) || listed.has(lower) || ours.test(lower)) continue;
+    headers.push(raw[i]!, raw[i + 1]!);
   }
   return headers;
 }

@@ -13,17 +13,22 @@ function mistakes(environment: Record<string, string>): readonly string[] {
 }
 
 describe('the configuration of a gateway', () => {
-  test('needs a region and nothing else', () => {
-    const config = readConfig({ SPOKECAST_REGION: 'eu-west-1' });
+  test('needs a region and where its store is, and nothing else', () => {
+    const store = { SPOKECAST_STORE_ENDPOINT: 'http://127.0.0.1:8000' };
+    expect(mistakes({ SPOKECAST_REGION: 'eu-west-1' })).toEqual([
+      expect.stringContaining('SPOKECAST_STORE_ENDPOINT or SPOKECAST_STORE_AWS_REGION'),
+    ]);
+    for (const name of ['SPOKECAST_STORE_AWS_REGION', 'AWS_REGION'])
+      expect(mistakes({ SPOKECAST_REGION: 'eu-west-1', [name]: 'eu-west-1' })).toEqual([]);
+    const config = readConfig({ SPOKECAST_REGION: 'eu-west-1', ...store });
     expect(config).toMatchObject({
       environment: 'dev',
       port: 4101,
       storeTable: 'spokecast-dev-eu-west-1',
       feedPollMs: 50,
     });
-    expect(readConfig({ SPOKECAST_REGION: 'eu-west-1', SPOKECAST_STORE_TABLE: 'mine' }).storeTable).toBe(
-      'mine',
-    );
+    const named = { SPOKECAST_REGION: 'eu-west-1', SPOKECAST_STORE_TABLE: 'mine' };
+    expect(readConfig({ ...named, ...store }).storeTable).toBe('mine');
   });
 
   test('names all mistakes at once', () => {
@@ -42,7 +47,7 @@ describe('the configuration of a gateway', () => {
 
   test('windows that contradict each other are a mistake', () => {
     const windows = { SPOKECAST_CACHE_REFRESH_MS: '5000', SPOKECAST_CACHE_FRESH_MS: '5000' };
-    expect(mistakes({ SPOKECAST_REGION: 'eu-west-1', ...windows })).toEqual([
+    expect(mistakes({ SPOKECAST_REGION: 'eu-west-1', AWS_REGION: 'eu-west-1', ...windows })).toEqual([
       'SPOKECAST_CACHE_REFRESH_MS=5000 must be below SPOKECAST_CACHE_FRESH_MS=5000',
     ]);
   });

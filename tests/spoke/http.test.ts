@@ -124,6 +124,17 @@ describe('/v1/authenticate', () => {
     expect((await send(world.url, { path: '/v1/authenticated' })).status).toBe(404);
   });
 
+  test('two credentials are none, on every path', async () => {
+    await using world = await ready();
+    const { secret, clusterId } = world.demo;
+    for (const path of ['/v1/authenticate', `/v1/clusters/${clusterId}/x`]) {
+      for (const other of ['Bearer nonsense', `Bearer ${secret}`]) {
+        const headers = { authorization: [`Bearer ${secret}`, other] };
+        expect((await send(world.url, { path, headers })).json(), path).toMatchObject({ code: 'MALFORMED' });
+      }
+    }
+  });
+
   test('the state of each context decides, as soon as it is announced', async () => {
     await using world = await ready();
     const { demo } = world;

@@ -44,6 +44,7 @@ export async function startHub(options: TestHubOptions = {}): Promise<TestHub> {
       ...(openStore ? { openStore } : {}),
     }),
   );
+  hub.start();
   const server = await startServer({ fetch: hub.app.fetch, host: '127.0.0.1', port: 0, clock: systemClock });
   stack.defer(() => server.stop(1_000));
   const { secret } = await createApplicationKey(database.url, { role: 'owner', name: 'test owner' });

@@ -148,6 +148,11 @@ test("what the client is sent is the upstream's headers without the hop's", () =
   expect(responseHeaders(raw)).toEqual(['Content-Encoding', 'gzip', 'Set-Cookie', 'a', 'Set-Cookie', 'b']);
 });
 
+test("an upstream cannot put words into the gateway's mouth", () => {
+  const raw = ['Spokecast-Tenant-Id', 'ten_evil', 'spokecast_key_id', 'aki_evil', 'X-Own', 'fine'];
+  expect(responseHeaders(raw)).toEqual(['X-Own', 'fine']);
+});
+
 describe('the target', () => {
   test.each([
     ['/v1/clusters/vci_1/a/b?x=1&y=%2F', 'vci_1', '/a/b?x=1&y=%2F'],

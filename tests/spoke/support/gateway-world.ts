@@ -19,6 +19,7 @@ export interface GatewayWorldOptions {
 export async function startGateway(store: Store, options: GatewayWorldOptions = {}) {
   const config = readConfig({
     SPOKECAST_ENV: owner.environment,
+    SPOKECAST_STORE_ENDPOINT: 'http://store.invalid',
     SPOKECAST_REGION: owner.region,
     SPOKECAST_HOST: '127.0.0.1',
     SPOKECAST_PORT: '0',
