@@ -138,15 +138,16 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     key: string,
     origin: Origin = 'caller',
   ): Lookup<Values[Kind]> | Promise<Lookup<Values[Kind]>> {
-    const ref = `${kind}/${key}`;
-    const present = this.#entries.present(ref) as PresentEntry<Values[Kind]> | undefined;
+    const present = this.#entries.present(kind, key) as PresentEntry<Values[Kind]> | undefined;
     if (present !== undefined) {
       const now = this.#clock.monotonic();
-      if (now >= present.refreshAt) this.#refresh(ref, present, now);
+      if (now >= present.touchAt) this.#entries.touch(present, now);
+      if (now >= present.refreshAt) this.#refresh(present.ref, present, now);
       const fresh = now < present.freshUntil;
       this.#events.lookedUp(kind, fresh ? 'hit' : 'stale');
       return fresh ? present.hit : { ...present.hit, outcome: 'stale' };
     }
+    const ref = `${kind}/${key}`;
     const answer = this.#negativeAnswer(ref) ?? this.#load(ref, kind, key, origin);
     if (answer instanceof Promise) {
       return answer.then((lookup) => {
@@ -235,6 +236,8 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
         this.#entries.put(ref, {
           kind: flight.kind,
           key: flight.key,
+          ref,
+          touchAt: now,
           negative: false,
           version,
           bytes,

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { assert } from '../../contexts/base/assert.ts';
-import type { ContextRef } from '../../contexts/kinds/index.ts';
+import { type ContextRef, type KindName, kindNames } from '../../contexts/kinds/index.ts';
 import type { VersionText } from '../../contexts/revision.ts';
 import type { PresentLookup } from './outcomes.ts';
 
@@ -26,6 +26,10 @@ export interface PresentEntry<Value = unknown> extends Held {
   readonly hit: PresentLookup<Value>;
   /** Monotonic time from which it is told as stale; 0 once it is suspect or superseded. */
   freshUntil: number;
+  /** `refText` of it, for what is done more rarely than being read. */
+  readonly ref: string;
+  /** Monotonic time from which a look-up counts as a use once more. */
+  touchAt: number;
 }
 
 export interface NegativeEntry extends Held {
@@ -41,14 +45,21 @@ export interface NegativeEntry extends Held {
 
 export type Entry<Value = unknown> = PresentEntry<Value> | NegativeEntry;
 
+/** Uses of an entry within this time count as one: the order of eviction need not be finer, and a hit is cheaper. */
+const touchEveryMs = 1_000;
+
 /**
  * What the cache holds: present values and negatives, in two LRUs, keyed by `refText`.
+ *
+ * Present values are also indexed by kind and key, so that a hit neither joins nor hashes a text of its own: the
+ * index holds exactly what the LRU of present values holds.
  *
  * A key is in at most one of the two. Nothing here expires by itself: lru-cache's own `ttl` and `fetch` are not
  * used, because a fetch that finds nothing puts the stale value back, and so a revoked key would live again.
  */
 export class Entries {
   readonly #present: LRUCache<string, PresentEntry>;
+  readonly #index: { readonly [Kind in KindName]: Map<string, PresentEntry> };
   readonly #negative: LRUCache<string, NegativeEntry>;
 
   constructor(options: {
@@ -60,18 +71,28 @@ export class Entries {
     const dispose = (_entry: unknown, ref: string, reason: string) => {
       if (reason === 'evict') options.onEvicted(ref);
     };
+    this.#index = Object.fromEntries(kindNames.map((kind) => [kind, new Map()])) as never;
     this.#present = new LRUCache<string, PresentEntry>({
       max: options.entriesMax,
       maxSize: options.bytesMax,
       sizeCalculation: (entry) => entry.bytes,
-      dispose,
+      dispose: (entry, ref, reason) => {
+        this.#index[entry.kind].delete(entry.key);
+        dispose(entry, ref, reason);
+      },
     });
     this.#negative = new LRUCache<string, NegativeEntry>({ max: options.negativesMax, dispose });
   }
 
-  /** The present entry, which counts as used. */
-  present(ref: string): PresentEntry | undefined {
-    return this.#present.get(ref);
+  /** The present entry. {@link touch} makes it count as used. */
+  present(kind: KindName, key: string): PresentEntry | undefined {
+    return this.#index[kind].get(key);
+  }
+
+  /** `entry`, which is held, is used now. */
+  touch(entry: PresentEntry, now: number): void {
+    entry.touchAt = now + touchEveryMs;
+    this.#present.get(entry.ref);
   }
 
   /** The negative entry, which counts as used. */
@@ -102,6 +123,8 @@ export class Entries {
     } else {
       this.#negative.delete(ref);
       this.#present.set(ref, entry);
+      // One that is larger than all of the room was not taken.
+      if (this.#present.has(ref)) this.#index[entry.kind].set(entry.key, entry);
     }
   }
 

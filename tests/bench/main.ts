@@ -3,6 +3,10 @@
  * are what to compare; absolute numbers are of the machine. Nothing here passes or fails.
  */
 const benches: Record<string, { what: string; run: () => Promise<void> }> = {
+  cache: {
+    what: 'what a hit of the loading cache costs, and a herd at a cold key, beside the caches of others',
+    run: async () => (await import('./cache.ts')).cache(),
+  },
   propagation: {
     what: 'commit to gateway over 1,000 changes on a whole local wheel, beside a bare notify-put-poll loop',
     run: async () => (await import('./propagation.ts')).propagation({ changes: 1000 }),
