@@ -7,6 +7,10 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
     what: 'what a hit of the loading cache costs, and a herd at a cold key, beside the caches of others',
     run: async () => (await import('./cache.ts')).cache(),
   },
+  gateway: {
+    what: '/v1/authenticate on one core beside node:http, Hono, HAProxy and nginx (needs wrk, haproxy, nginx, libnginx-mod-http-lua, nghttp2-client)',
+    run: async () => (await import('./gateway.ts')).gateway({ rounds: 5, seconds: 5 }),
+  },
   propagation: {
     what: 'commit to gateway over 1,000 changes on a whole local wheel, beside a bare notify-put-poll loop',
     run: async () => (await import('./propagation.ts')).propagation({ changes: 1000 }),
