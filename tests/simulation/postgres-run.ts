@@ -4,8 +4,17 @@ import type { Clock } from '../../contexts/base/clock.ts';
 import { type ContextRef, refText } from '../../contexts/kinds/index.ts';
 import type { VersionText } from '../../contexts/revision.ts';
 import { type Build, buildContexts, holdersOf } from '../../hub/db/builders/index.ts';
-import { cascadePlacement } from '../../hub/db/cascade.ts';
-import { type Change, claimChanges, completeChanges, releaseChanges } from '../../hub/db/outbox.ts';
+import { cascadeDeparture, cascadePlacement, regionsHolding } from '../../hub/db/cascade.ts';
+import {
+  type Change,
+  claimChanges,
+  completeChanges,
+  releaseChanges,
+  renewChanges,
+  type Takes,
+} from '../../hub/db/outbox.ts';
+import { type RefreshJob, toRefs } from '../../publisher/jobs.ts';
+import { Relay } from '../../publisher/relay.ts';
 import type { HubDatabase, OutboxRow, Session } from '../hub/db/hub-database.ts';
 import { Dice } from './dice.ts';
 import { anEdit } from './edit-choices.ts';
@@ -39,11 +48,19 @@ type Held = Map<string, { version: VersionText; body: unknown }>;
 
 /**
  * One seed's edits, made in the hub in memory and in Postgres side by side, in up to three transactions at a time.
- * Who would have to wait is rolled back, in both. Relaying happens in between, and is no more than it takes to bring
- * what the outbox names to the regions it names.
+ * Who would have to wait is rolled back, in both. The production relay runs in between; its jobs are done in any
+ * order, and put into regions what is newer.
  */
 export class PostgresRun {
-  readonly met = { committed: 0, overlapping: 0, rolledBack: 0, blocked: 0, relayed: 0, refused: 0 };
+  readonly met = {
+    committed: 0,
+    overlapping: 0,
+    rolledBack: 0,
+    blocked: 0,
+    relayed: 0,
+    cascadeBlocked: 0,
+    refused: 0,
+  };
   readonly #hub: HubDatabase;
   readonly #clock: Clock;
   readonly #dice: Dice;
@@ -54,6 +71,7 @@ export class PostgresRun {
   readonly #open: Pair[] = [];
   readonly #held = new Map<string, Held>(regions.map((region) => [region, new Map()]));
   readonly #revisions = new Map<string, number>();
+  readonly #jobs: { region: string; job: RefreshJob }[] = [];
   #before = new Map<string, unknown>();
   /** Rows of the outbox that were looked at, here and in memory. */
   readonly #known = new Set<number>();
@@ -87,7 +105,7 @@ export class PostgresRun {
       ...range(keyCount, (n): Edit => ({ edit: 'key', n, to: 'create' })),
     ];
     await this.#commit(await this.#edit(this.#sessions[0]!, all));
-    while ((await this.#relay()) > 0);
+    await this.#atRest();
   }
 
   async step(): Promise<void> {
@@ -96,13 +114,14 @@ export class PostgresRun {
     if (roll < 60 && free) await this.#editSomething(free);
     else if (roll < 80 && this.#open.length > 0) await this.#commit(this.#dice.of(this.#open));
     else if (roll < 84 && this.#open.length > 0) await this.#rollback(this.#dice.of(this.#open));
-    else await this.#relay();
+    else if (roll < 90) await this.#relay();
+    else await this.#work();
   }
 
   /** Nobody edits any more: what was told to the regions, and nothing else, makes them equal to the truth. */
   async end(): Promise<void> {
     while (this.#open.length > 0) await this.#commit(this.#dice.of(this.#open));
-    while ((await this.#relay()) > 0);
+    await this.#atRest();
     for (const region of regions) {
       for (const ref of universe) {
         const held = this.#held.get(region)!.get(refText(ref))?.body ?? null;
@@ -220,47 +239,64 @@ export class PostgresRun {
     return new Map(rows.map(({ kind, key, revision }) => [`${kind}/${key}`, Number(revision)]));
   }
 
-  /** Takes what there is to take, in an order of its own, and brings it to the regions. Returns how many rows. */
-  async #relay(): Promise<number> {
-    const { db } = this.#hub;
-    let count = 0;
-    for (const takes of ['placements', 'all-else'] as const) {
-      const claim = { claimant: 'test', leaseMs: 60_000, limit: this.#dice.of([1, 3, 100]), takes };
-      for (const change of await claimChanges(db, claim)) {
-        count += 1;
-        try {
-          if (takes === 'placements') {
-            const options = { tightens: change.tightens, chunk: 2, lockTimeoutMs };
-            await cascadePlacement(db, change.key, options);
-          }
-        } catch (error) {
-          if (!lockErrors.has(codeOf(error))) throw error;
-          await releaseChanges(db, 'test', [change.id]);
-          continue;
-        }
-        await this.#bring(change);
-        await completeChanges(db, 'test', [change.id]);
-        this.met.relayed += 1;
-      }
+  /** A turn of both relays; what they make jobs of waits. */
+  async #relay(): Promise<void> {
+    for (const takes of this.#dice.of([['placements'], ['all-else', 'placements']] as const)) {
+      await this.#relayOf(takes, this.#dice.of([1, 3, 100])).turn();
     }
     for (const row of await this.#hub.outbox()) this.#known.add(row.id);
     for (const [text, revision] of await this.#headRevisions()) this.#revisions.set(text, revision);
-    return count;
   }
 
-  async #bring(change: Change): Promise<void> {
+  /** Its leases are over at once: what could not be cascaded now is taken up again. */
+  #relayOf(takes: Takes, claimMax: number): Relay {
     const { db } = this.#hub;
-    const holders = (await holdersOf(db, [change])).get(refText(change)) ?? [];
-    for (const region of new Set([...change.regions, ...holders])) {
-      const held = this.#held.get(region)!;
-      for (const build of await buildContexts(db, region, [change], this.#clock)) {
-        if (build.state !== 'live' && build.state !== 'gone') continue;
-        const { version } = build.envelope;
-        const had = held.get(refText(build.ref));
-        if (had && had.version >= version) this.met.refused += 1;
-        else held.set(refText(build.ref), { version, body: bodyOf(build) ?? null });
-      }
+    return new Relay({
+      ...{ takes, claimMax, claimant: 'test', leaseMs: 1, pollMs: 1_000, clock: this.#clock },
+      ports: {
+        claim: (claim) => claimChanges(db, claim),
+        holding: (clusterId) => regionsHolding(db, clusterId),
+        cascade: ({ clusterId, leaves }, onProgress) =>
+          cascadePlacement(db, clusterId, { leaves, chunk: 2, lockTimeoutMs, onProgress }),
+        arrival: async () => {},
+        depart: ({ clusterId, arrives }) => cascadeDeparture(db, clusterId, { tightens: !arrives }),
+        holders: (refs) => holdersOf(db, refs),
+        enqueue: async (region, jobs) => void this.#jobs.push(...jobs.map((job) => ({ region, job }))),
+        complete: (claimant, ids) => completeChanges(db, claimant, ids),
+        release: (claimant, ids) => releaseChanges(db, claimant, ids),
+        renew: (claim, ids) => renewChanges(db, claim, ids),
+      },
+      onRelayed: (rows) => {
+        this.met.relayed += rows;
+      },
+      onError: (error) => {
+        if (!lockErrors.has(codeOf(error))) throw error;
+        this.met.cascadeBlocked += 1;
+      },
+    });
+  }
+
+  /** Brings the contexts of one job to its region, whichever job comes. */
+  async #work(): Promise<void> {
+    const [taken] = this.#jobs.splice(this.#dice.below(this.#jobs.length), 1);
+    if (!taken) return;
+    const { region, job } = taken;
+    const held = this.#held.get(region)!;
+    for (const build of await buildContexts(this.#hub.db, region, toRefs(job), this.#clock)) {
+      if (build.state !== 'live' && build.state !== 'gone') continue;
+      const { version } = build.envelope;
+      const had = held.get(refText(build.ref));
+      if (had && had.version >= version) this.met.refused += 1;
+      else held.set(refText(build.ref), { version, body: bodyOf(build) ?? null });
     }
+  }
+
+  async #atRest(): Promise<void> {
+    while ((await this.#hub.outbox()).length > 0) {
+      await this.#clock.sleep(2);
+      await this.#relay();
+    }
+    while (this.#jobs.length > 0) await this.#work();
   }
 }
 

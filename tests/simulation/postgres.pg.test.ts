@@ -11,7 +11,15 @@ const seeds = Array.from({ length: 8 }, (_, n) => n + 1);
 const steps = 50;
 
 describe('[law 1] edits in interleaved transactions on Postgres', () => {
-  const met = { committed: 0, overlapping: 0, rolledBack: 0, blocked: 0, relayed: 0, refused: 0 };
+  const met = {
+    committed: 0,
+    overlapping: 0,
+    rolledBack: 0,
+    blocked: 0,
+    relayed: 0,
+    cascadeBlocked: 0,
+    refused: 0,
+  };
   let hub: HubDatabase;
   beforeAll(async () => {
     hub = await HubDatabase.create();

@@ -113,6 +113,7 @@ export class SoakWheel implements AsyncDisposable {
       max,
       onnotice: () => {},
       connect_timeout: 3,
+      backoff: () => 0.2,
       connection: { application_name: 'soak', statement_timeout: 10_000, lock_timeout: 1_000 },
     });
   }
