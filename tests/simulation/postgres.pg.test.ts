@@ -7,8 +7,8 @@ import { PostgresRun } from './postgres-run.ts';
  * The simulation's edits as interleaved transactions on real Postgres: what the hub in memory takes for granted.
  * After each commit, what is derived is compared with the truth, and what was captured with what changed.
  */
-const seeds = Array.from({ length: 8 }, (_, n) => n + 1);
-const steps = 50;
+const seeds = Array.from({ length: 12 }, (_, n) => n + 1);
+const steps = 90;
 
 describe('[law 1] edits in interleaved transactions on Postgres', () => {
   const met = {
