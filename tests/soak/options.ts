@@ -1,5 +1,6 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { systemRandom } from '../../contexts/base/random.ts';
+import { parseFlags } from '../../infra/local/options.ts';
 
 export type QueueBackend = 'postgres' | 'redis';
 
@@ -27,16 +28,10 @@ export function readSoakOptions(flags: readonly string[]): SoakOptions | number 
     .option('--queue <which>', 'postgres, redis or both', backends, ['postgres', 'redis'])
     .option('--regions <n>', 'spokes, each with a store and two gateways', number(1, regionsMax), 2)
     .option('--dir <directory>', 'keep all files and logs here instead of removing them at the end')
-    .showHelpAfterError('(npm run soak -- --help lists the flags)')
-    .allowExcessArguments(false)
-    .exitOverride();
-  try {
-    command.parse(flags, { from: 'user' });
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode;
-    throw error;
-  }
-  const { minutes, seed = Math.floor(systemRandom.fraction() * 1e6), queue, regions, dir } = command.opts();
+    .showHelpAfterError('(npm run soak -- --help lists the flags)');
+  const parsed = parseFlags(command, flags);
+  if (typeof parsed === 'number') return parsed;
+  const { minutes, seed = Math.floor(systemRandom.fraction() * 1e6), queue, regions, dir } = parsed;
   return { minutes, seed, queues: queue, regions: Math.floor(regions), directory: dir };
 }
 
