@@ -1,5 +1,6 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import { systemRandom } from '../../contexts/base/random.ts';
 import * as schema from './schema.ts';
 
 export type Db = PostgresJsDatabase<typeof schema>;
@@ -26,6 +27,7 @@ export function connect(databaseUrl: string, options: ConnectOptions): Database 
   const sql = postgres(databaseUrl, {
     max: options.max ?? 10,
     connect_timeout: 5,
+    backoff: reconnectAfterSeconds,
     idle_timeout: 60,
     onnotice: () => {},
     connection: {
@@ -39,4 +41,9 @@ export function connect(databaseUrl: string, options: ConnectOptions): Database 
     sql,
     [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }),
   };
+}
+
+/** The driver's own waits grow to 20 s: a database that was gone for a minute would be left alone for as long again. */
+function reconnectAfterSeconds(attempts: number): number {
+  return Math.min(0.05 * 2 ** attempts, 1) * (0.75 + systemRandom.fraction() / 4);
 }

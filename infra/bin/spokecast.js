@@ -9,5 +9,6 @@ if (major < 24) {
   );
   process.exitCode = 78;
 } else {
+  await import('./mended-driver.ts');
   await import('./spokecast.ts');
 }

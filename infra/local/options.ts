@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, type OptionValues } from 'commander';
 import { portSpan } from './layout.ts';
 
 export interface WheelOptions {
@@ -23,17 +23,21 @@ export function readWheelOptions(flags: readonly string[]): WheelOptions | numbe
     .option('--port-base <n>', `listen on ports n to n+${portSpan}`, readPortBase, 4000)
     .option('--dir <directory>', 'keep state, logs and wheel.json here', '.spokecast')
     .option('--no-restart', 'leave a process that dies dead')
-    .showHelpAfterError('(npm start -- --help lists the flags)')
-    .allowExcessArguments(false)
-    .exitOverride();
+    .showHelpAfterError('(npm start -- --help lists the flags)');
+  const parsed = parseFlags(command, flags);
+  if (typeof parsed === 'number') return parsed;
+  const { fresh, portBase, dir, restart } = parsed;
+  return { fresh, portBase, directory: dir, restart };
+}
+
+/** What the flags come to. @returns the exit code instead where help was asked for, or a flag is wrong and was named. */
+export function parseFlags(command: Command, flags: readonly string[]): OptionValues | number {
   try {
-    command.parse(flags, { from: 'user' });
+    return command.allowExcessArguments(false).exitOverride().parse(flags, { from: 'user' }).opts();
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode;
     throw error;
   }
-  const { fresh, portBase, dir, restart } = command.opts();
-  return { fresh, portBase, directory: dir, restart };
 }
 
 function readPortBase(text: string): number {

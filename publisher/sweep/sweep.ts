@@ -232,9 +232,9 @@ export class Sweep {
     for (const build of await hub.build(refs)) {
       const stored = items.get(refText(build.ref));
       if (!compare(build, stored).same) lacking.push(build.ref);
-      else if (stored?.state === 'context') {
-        announcements.push(toAnnouncement(stored.envelope));
-      }
+      else if (stored?.state === 'context') announcements.push(toAnnouncement(stored.envelope));
+      // The item may be lost, and a gateway hold what it was: its deletion is told all the same.
+      else if (build.state === 'gone') announcements.push(toAnnouncement(build.envelope));
     }
     if (lacking.length > 0) {
       const { outcomes } = await publisher.publish({ refs: lacking });

@@ -10,8 +10,6 @@ import type { Truth } from './truth.ts';
 /** What {@link differences} compares. Time moves while it waits for answers. */
 export interface Compared {
   readonly truth: Truth;
-  /** Also what is known to be open (found.test.ts). */
-  readonly strict: boolean;
   readonly clock: Clock & { advance(ms: number): Promise<void> };
   readonly regions: readonly { region: SimulatedRegion; gateways: readonly SimulatedGateway[] }[];
 }
@@ -37,7 +35,6 @@ export async function differences(world: Compared): Promise<string[]> {
       }
       for (const gateway of gateways) {
         const told = await answer(world, gateway, ref);
-        if (body === undefined && isLetPass(world, region, name)) continue;
         const right =
           body === undefined
             ? told?.state === 'absent'
@@ -49,11 +46,6 @@ export async function differences(world: Compared): Promise<string[]> {
     found.push(...unknownOf(region), ...(await wrongDecisions(world, region, gateways)));
   }
   return found;
-}
-
-/** Open: nobody is told of the deletion of what the store has lost. */
-function isLetPass({ strict }: Compared, region: SimulatedRegion, name: string): boolean {
-  return !strict && region.lost.has(name);
 }
 
 function unknownOf({ id, table }: SimulatedRegion): string[] {
@@ -81,7 +73,6 @@ async function wrongDecisions(
   const found: string[] = [];
   for (const [id, { secret }] of world.truth.keys) {
     const wanted = world.truth.decision(region.id, id, world.clock.now());
-    if (wanted === 'NOT_FOUND' && isLetPass(world, region, `agent-key/${id}`)) continue;
     for (const gateway of gateways) {
       const told = await soon(world, gateway.authenticate(secret));
       if (told !== wanted) found.push(`${gateway.name} tells the bearer of ${id} ${told}, not ${wanted}`);

@@ -26,14 +26,13 @@ export interface Outcome {
 export async function simulate(
   seed: number,
   steps: readonly Step[],
-  options: { plant?: Plant; trace?: boolean; strict?: boolean } = {},
+  options: { plant?: Plant; trace?: boolean } = {},
 ): Promise<Outcome> {
   const trace: string[] = [];
   let telling = false;
   const world = new World(seed, options.plant, (line) => {
     if (telling) trace.push(line);
   });
-  world.strict = options.strict === true;
   const outcome = (): Outcome => ({ violation: world.violations[0], hazards: world.hazards, trace });
   const broken = () => world.violations.length > 0;
   try {

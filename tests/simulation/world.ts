@@ -49,8 +49,6 @@ export class World {
   readonly regions: { region: SimulatedRegion; queue: JobQueue; gateways: SimulatedGateway[] }[];
   readonly publishers: SimulatedPublisher[];
   readonly violations: string[] = [];
-  /** Also what is known to be open is a violation. */
-  strict = false;
   readonly losses = new Set<Loss>();
   readonly #open: OpenTransaction[] = [];
   readonly #dice: Dice;

@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { describeWith } from '../support/requirements.ts';
+
+const main = fileURLToPath(new URL('./main.ts', import.meta.url));
+
+/** Runs `npm run soak` as a person would, for a minute of trouble. */
+async function soak(queue: 'postgres' | 'redis'): Promise<{ exitCode: number | null; output: string }> {
+  const child = spawn(process.execPath, [main, '--minutes', '1', '--queue', queue], {
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: process.env.TMPDIR },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
+  const exitCode = await new Promise<number | null>((resolve) => child.once('exit', resolve));
+  return { exitCode, output };
+}
+
+/** How often the table says that something was done or checked. */
+function count(output: string, what: RegExp): number {
+  const rows = [...output.matchAll(/^ +(\d+) {2}(.+)$/gm)].filter(([, , name]) => what.test(name!));
+  return rows.reduce((sum, [, number]) => sum + Number(number), 0);
+}
+
+async function survives(queue: 'postgres' | 'redis'): Promise<void> {
+  const { exitCode, output } = await soak(queue);
+  expect(output).toContain('no law was broken');
+  expect(exitCode, output).toBe(0);
+  // What was never done or looked at cannot have gone wrong.
+  for (const [what, least] of [
+    [/^(publisher|hub|gateway|store|postgres|redis) (killed|frozen|restarted|crashed|emptied)$/, 15],
+    [/^api: (key|cluster|tenant)/, 50],
+    [/^sql: (key|cluster|tenant|placement)/, 100],
+    [/^granted$/, 1_000],
+    [/^denials announced$/, 50],
+    [/^acceptances, none/, 300],
+    [/^answers of gateways, each/, 5_000],
+    [/^contexts of stores/, 20],
+    [/^last answers of gateways/, 50],
+  ] as const) {
+    expect(count(output, what), `${what}\n${output}`).toBeGreaterThanOrEqual(least);
+  }
+}
+
+describe('[law 2] [law 3] a soak with queues in Postgres', () => {
+  test('survives a minute of kills, freezes and restarts', () => survives('postgres'), 240_000);
+});
+
+describeWith('redis-server', '[law 2] [law 3] a soak with queues in Redis', () => {
+  test('survives a minute of kills, freezes and restarts', () => survives('redis'), 240_000);
+});
