@@ -2,7 +2,7 @@ import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import { Loop } from '../contexts/base/loop.ts';
 import { type Freeze, freezeOf } from '../hub/db/freezes.ts';
-import type { FreezeMode } from '../hub/db/schema.ts';
+import type { FreezeMode } from '../hub/db/guard-schema.ts';
 
 /**
  * The freeze switch as this publisher knows it. Follows the table, woken by NOTIFY with a poll behind it, so that

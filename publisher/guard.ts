@@ -6,8 +6,8 @@ import { limits } from '../contexts/limits.ts';
 import { decodeVersion } from '../contexts/revision.ts';
 import type { Store, StoredItem } from '../contexts/store.ts';
 import type { HeldLoss, Loss } from '../hub/db/budget.ts';
-import type { Build } from '../hub/db/builders/index.ts';
-import type { FreezeMode } from '../hub/db/schema.ts';
+import { type Build, invalidReason } from '../hub/db/builders/index.ts';
+import type { FreezeMode } from '../hub/db/guard-schema.ts';
 
 /**
  * What stands between a build and its put, on every path into a region (law 9): the freeze, and the budget of losses.
@@ -130,12 +130,6 @@ export class Guard {
     }
     return all;
   }
-}
-
-/** Why the content must not be published; undefined where it may. */
-export function invalidReason(build: Build): string | undefined {
-  if (build.state === 'invalid') return build.reason;
-  return build.state === 'live' ? build.invalid : undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { problem, problemResponse } from '../contexts/base/problem.ts';
-import type { FreezeMode } from '../hub/db/schema.ts';
+import type { FreezeMode } from '../hub/db/guard-schema.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import type { RegionState } from './region.ts';
 

@@ -4,8 +4,8 @@ import type { Envelope } from '../contexts/envelope.ts';
 import { type ContextRef, kindNames, refText } from '../contexts/kinds/index.ts';
 import type { VersionText } from '../contexts/revision.ts';
 import type { Announcement, PutOutcome, Store, StoredItem } from '../contexts/store.ts';
-import type { Build } from '../hub/db/builders/index.ts';
-import { Guard, type GuardPort, invalidReason, type Judgement, putOf, RegionFrozenError } from './guard.ts';
+import { type Build, invalidReason } from '../hub/db/builders/index.ts';
+import { Guard, type GuardPort, type Judgement, putOf, RegionFrozenError } from './guard.ts';
 
 /**
  * The publish step, the only way into a region: build, validate, put if newer, announce. Refresh and sweep both end

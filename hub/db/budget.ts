@@ -2,7 +2,8 @@ import { type SQL, sql } from 'drizzle-orm';
 import type { KindName } from '../../contexts/kinds/index.ts';
 import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
-import { agentKeys, clusters, type HoldReason, holds, losses, regionContents, tenants } from './schema.ts';
+import { type HoldReason, holds, losses, regionContents } from './guard-schema.ts';
+import { agentKeys, clusters, tenants } from './schema.ts';
 
 /**
  * The budget of losses (law 9). A *loss* is a put after which a context of a region lets nobody through that may have

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Queryable } from './client.ts';
-import { type FreezeMode, freezes } from './schema.ts';
+import { type FreezeMode, freezes } from './guard-schema.ts';
 
 /** A freeze as a person set it. */
 export interface Freeze {

@@ -2,7 +2,8 @@ import { sql } from 'drizzle-orm';
 import type { KindName } from '../../contexts/kinds/index.ts';
 import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
-import { type HoldReason, heads, holds, regionContents, regions, sweeps } from './schema.ts';
+import { type HoldReason, holds, regionContents } from './guard-schema.ts';
+import { heads, regions, sweeps } from './schema.ts';
 
 /** A context whose last good state stays in place, and why (law 9, and quarantine). */
 export interface Hold {

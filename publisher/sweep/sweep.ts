@@ -5,10 +5,9 @@ import { type ContextRef, type KindName, kindNames, refText } from '../../contex
 import { limits } from '../../contexts/limits.ts';
 import { decodeVersion, encodeVersion, schemaVersionMax, type VersionText } from '../../contexts/revision.ts';
 import type { Announcement, Store, StoredItem, Stray } from '../../contexts/store.ts';
-import type { Build } from '../../hub/db/builders/index.ts';
+import { type Build, invalidReason } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
 import { type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
-import { invalidReason } from '../guard.ts';
 import type { Publisher } from '../publish.ts';
 import { compare } from './drift.ts';
 import { mergeJoin } from './merge.ts';

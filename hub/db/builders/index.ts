@@ -44,6 +44,12 @@ export type Build = { ref: ContextRef } & (
   | { state: 'invalid'; revision: number; reason: string }
 );
 
+/** Why the content must not be published; undefined where it may. */
+export function invalidReason(build: Build): string | undefined {
+  if (build.state === 'invalid') return build.reason;
+  return build.state === 'live' ? build.invalid : undefined;
+}
+
 /**
  * Builds the named contexts for one region, in the order given. All in one snapshot: one statement a kind, in one
  * repeatable-read transaction where there are several kinds.
