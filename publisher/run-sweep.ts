@@ -73,7 +73,8 @@ export async function runSweep(
   const durationMs = () => Math.round(clock.monotonic() - startedAt);
   try {
     const reached = await sweep.run(signal);
-    await concludeHolds(db, { id, region, contexts: sweep.contexts });
+    const judgedAll = sweep.counts.frozen === 0;
+    await concludeHolds(db, { id, region, contexts: sweep.contexts, judgedAll });
     await completeSweep(db, id, sweep.counts, reached);
     metrics.sweeps.inc({ region, status: 'completed' });
     log.info(

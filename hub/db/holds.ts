@@ -55,11 +55,18 @@ export async function noteInvalid(
  */
 export async function concludeHolds(
   db: Queryable,
-  sweep: { id: string; region: string; contexts: ReadonlyMap<KindName, number> },
+  sweep: {
+    id: string;
+    region: string;
+    contexts: ReadonlyMap<KindName, number>;
+    /** It judged every difference: none was left out because of a freeze. */
+    judgedAll: boolean;
+  },
 ): Promise<void> {
   const { id, region } = sweep;
   await db.transaction(async (tx) => {
-    await tx.execute(sql`
+    if (sweep.judgedAll)
+      await tx.execute(sql`
       delete from ${holds} where region = ${region}
         and seen_at < (select started_at from ${sweeps} where id = ${id})`);
     for (const [kind, contexts] of sweep.contexts) {
