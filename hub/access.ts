@@ -27,6 +27,11 @@ export const matrix = {
   'contexts.refresh': { platform: 'admin', tenant: 'admin' },
   'sweeps.read': { platform: 'viewer', tenant: null },
   'sweeps.write': { platform: 'admin', tenant: null },
+  // Lets through what the budget of losses holds.
+  'sweeps.approve': { platform: 'admin', tenant: null },
+  'holds.read': { platform: 'viewer', tenant: null },
+  'freezes.read': { platform: 'viewer', tenant: null },
+  'freezes.write': { platform: 'admin', tenant: null },
   'audit-log.read': { platform: 'viewer', tenant: 'viewer' },
 } as const satisfies Record<string, { platform: Role | null; tenant: Role | null }>;
 

@@ -16,11 +16,18 @@ import { listClusters } from './api/clusters/list.ts';
 import { updateCluster } from './api/clusters/update.ts';
 import { getContext } from './api/contexts/get.ts';
 import { refreshContext } from './api/contexts/refresh.ts';
+import { getFreeze } from './api/freeze/get.ts';
+import { liftFreeze } from './api/freeze/lift.ts';
+import { setFreeze } from './api/freeze/set.ts';
 import { createRegion } from './api/regions/create.ts';
 import { deleteRegion } from './api/regions/delete.ts';
+import { freezeRegion } from './api/regions/freeze.ts';
 import { getRegion } from './api/regions/get.ts';
+import { listRegionHolds } from './api/regions/holds.ts';
 import { listRegions } from './api/regions/list.ts';
+import { unfreezeRegion } from './api/regions/unfreeze.ts';
 import { updateRegion } from './api/regions/update.ts';
+import { approveSweep } from './api/sweeps/approve.ts';
 import { createSweep } from './api/sweeps/create.ts';
 import { getSweep } from './api/sweeps/get.ts';
 import { listSweeps } from './api/sweeps/list.ts';
@@ -44,7 +51,8 @@ export const routes: readonly AnyRoute[] = [
     deleteApplicationKey,
   ],
   ...[createRegion, listRegions, getRegion, updateRegion, deleteRegion],
+  ...[listRegionHolds, freezeRegion, unfreezeRegion, getFreeze, setFreeze, liftFreeze],
   ...[getContext, refreshContext],
-  ...[createSweep, listSweeps, getSweep],
+  ...[createSweep, listSweeps, getSweep, approveSweep],
   listAuditLog,
 ];

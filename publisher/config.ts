@@ -105,6 +105,24 @@ export const publisherOptions = {
     default: '604800000',
     doc: 'Milliseconds for which tombstones are kept. Must outlive the feed, the longest build and any snapshot a gateway boots from.',
   }),
+  lossesPercent: option({
+    env: 'SPOKECAST_LOSSES_PERCENT',
+    schema: value.integer(0, 100),
+    default: '10',
+    doc: "Per cent of a region's contexts of one kind that may be deleted or turn to deny within the window without anybody having meant it. What is beyond is held.",
+  }),
+  lossesMin: option({
+    env: 'SPOKECAST_LOSSES_MIN',
+    schema: value.integer(0, 1_000_000_000),
+    default: '20',
+    doc: 'How many may, however few contexts there are.',
+  }),
+  lossesWindowMs: option({
+    env: 'SPOKECAST_LOSSES_WINDOW_MS',
+    schema: value.integer(1000, 86_400_000),
+    default: '600000',
+    doc: 'Milliseconds over which such losses are counted. All publishers should have the same.',
+  }),
   feedRetentionMs: option({
     env: 'SPOKECAST_FEED_RETENTION_MS',
     schema: value.integer(60_000, 604_800_000),

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { problem, problemResponse } from '../contexts/base/problem.ts';
+import type { FreezeMode } from '../hub/db/guard-schema.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import type { RegionState } from './region.ts';
 
@@ -7,7 +8,7 @@ export interface PublisherHealth {
   /** Why it cannot do its work; empty when it can. A region in trouble is not a reason: the others go on. */
   reasons: string[];
   queueBackend: 'redis' | 'postgres';
-  regions: { id: string; state: RegionState }[];
+  regions: { id: string; state: RegionState; frozen: FreezeMode | null }[];
 }
 
 /** Health and metrics; nothing here changes anything. */

@@ -27,6 +27,18 @@ export function publisherMetrics() {
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60],
       registers,
     }),
+    held: new Gauge({
+      name: 'spokecast_contexts_held',
+      help: 'Contexts whose last good state stays in place: over the budget of losses, of a kind gone empty, or invalid.',
+      labelNames: ['region', 'kind', 'reason'],
+      registers,
+    }),
+    frozen: new Gauge({
+      name: 'spokecast_region_frozen',
+      help: '1 while the region is frozen, by what the freeze stops; 0 otherwise.',
+      labelNames: ['region', 'mode'],
+      registers,
+    }),
     relayedRows: new Counter({
       name: 'spokecast_relay_rows_total',
       help: 'Outbox rows relayed to queues.',

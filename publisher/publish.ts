@@ -3,8 +3,9 @@ import type { Clock } from '../contexts/base/clock.ts';
 import type { Envelope } from '../contexts/envelope.ts';
 import { type ContextRef, kindNames, refText } from '../contexts/kinds/index.ts';
 import type { VersionText } from '../contexts/revision.ts';
-import type { Announcement, PutOutcome, Store } from '../contexts/store.ts';
-import type { Build } from '../hub/db/builders/index.ts';
+import type { Announcement, PutOutcome, Store, StoredItem } from '../contexts/store.ts';
+import { type Build, invalidReason } from '../hub/db/builders/index.ts';
+import { Guard, type GuardPort, type Judgement, putOf, RegionFrozenError } from './guard.ts';
 
 /**
  * The publish step, the only way into a region: build, validate, put if newer, announce. Refresh and sweep both end
@@ -13,9 +14,10 @@ import type { Build } from '../hub/db/builders/index.ts';
  * - *build*: all named contexts in one snapshot. A snapshot older than `snapshotAgeMaxMs` when its turn to be put
  *   comes is thrown away and built again, so that a publisher that was frozen puts nothing from before.
  * - *validate*: what breaks its schema is left out, and the last good state stays in place.
+ * - *judge*: what is over the budget of losses is held, and what a freeze stops is left out (publisher/guard.ts).
  * - *raise*: the region's high-water mark goes up before the first put, so that a hub restored from a backup finds
  *   out that the region is ahead of it.
- * - *put*: live contexts in the order tenant, cluster, key; then tombstones in reverse. Each is conditional on its
+ * - *put*: unless a freeze came meanwhile; live contexts in the order tenant, cluster, key; then tombstones in reverse. Each is conditional on its
  *   version (law 2). Where a live one fails, those that point at it wait; a revocation does not.
  * - *announce*: what was written, and what was already there: whoever put it may have died before saying so.
  *
@@ -24,8 +26,12 @@ import type { Build } from '../hub/db/builders/index.ts';
  */
 export type ContextOutcome =
   | PutOutcome
-  /** Its content must not be published; see the log for why. */
+  /** Its content must not be published; see the log for why. Where it denies, a stand-in that does was put. */
   | 'quarantined'
+  /** It is over the budget of losses: the last good state stays until a person approves (law 9). */
+  | 'held'
+  /** The region is frozen. */
+  | 'frozen'
   /** The hub has no head of that name. */
   | 'unknown';
 
@@ -50,6 +56,7 @@ export interface PublisherPort {
 export interface PublishOptions {
   store: Store;
   hub: PublisherPort;
+  guard: GuardPort;
   clock: Clock;
   /** Puts in flight at once. */
   putConcurrency: number;
@@ -59,14 +66,20 @@ export interface PublishOptions {
 
 export class Publisher {
   readonly #options: PublishOptions;
+  readonly #guard: Guard;
 
   constructor(options: PublishOptions) {
     this.#options = options;
+    this.#guard = new Guard(options);
   }
 
   /** @throws StoreError, RegionAheadError, or what building throws. */
   async publish(request: PublishRequest): Promise<PublishResult> {
     const outcomes = new Map<string, ContextOutcome>();
+    if (this.#guard.stops('revokes')) {
+      for (const ref of request.refs) this.#note(outcomes, ref, 'frozen');
+      return { outcomes, feedNumber: undefined };
+    }
     const announcements: Announcement[] = [];
     const { failure } = await this.#putAll(request, outcomes, announcements);
     const feedNumber = announcements.length > 0 ? await this.announce(announcements) : undefined;
@@ -74,8 +87,24 @@ export class Publisher {
     return { outcomes, feedNumber };
   }
 
+  /** What of these a sweep must leave as it is, given what it found stored. @throws where that cannot be told now. */
+  async judge(
+    builds: readonly Build[],
+    seen: ReadonlyMap<string, StoredItem>,
+  ): Promise<Judgement['withheld']> {
+    const { withheld, failure } = await this.#guard.judge(builds, seen);
+    if (failure !== undefined) throw failure;
+    return withheld;
+  }
+
+  /** @throws RegionFrozenError where a freeze stops everything. */
+  checkNotFrozen(): void {
+    if (this.#guard.stops('revokes')) throw new RegionFrozenError();
+  }
+
   /** A tombstone over something the hub has no head of: over what is older, or the very version text `seen`. */
   async bury(envelope: Envelope, seen: string | undefined): Promise<PutOutcome> {
+    if (this.#guard.stops('other')) throw new RegionFrozenError();
     await this.#raise([envelope]);
     const outcome = await this.#options.store.put(
       envelope,
@@ -98,38 +127,50 @@ export class Publisher {
   ): Promise<{ failure: unknown }> {
     let refs = request.refs;
     for (;;) {
-      const { live, gone, builtAtMs } = await this.#build(refs, outcomes);
+      const built = await this.#build(refs, request.replacing, outcomes);
+      const { live, gone } = built;
       await this.#raise([...live, ...gone].flat());
       const late: ContextRef[] = [];
       let failure: unknown;
       for (const groups of [live, gone]) {
-        const put = await this.#put(groups, builtAtMs, request.replacing, outcomes, announcements);
+        const put = await this.#put(groups, built, request.replacing, outcomes, announcements);
         late.push(...put.late);
         failure ??= put.failure;
       }
+      failure ??= built.failure;
       if (late.length === 0 || failure !== undefined) return { failure };
       refs = late;
     }
   }
 
-  /** Builds and validates. Notes what is left out; returns the rest in the order in which it is to be put. */
-  async #build(refs: readonly ContextRef[], outcomes: Map<string, ContextOutcome>) {
+  /** Builds, validates and judges. Notes what is left out; returns the rest in the order in which it is to be put. */
+  async #build(
+    refs: readonly ContextRef[],
+    replacing: PublishRequest['replacing'],
+    outcomes: Map<string, ContextOutcome>,
+  ): Promise<Built> {
     const builtAtMs = this.#options.clock.monotonic();
     const builds = await this.#options.hub.build(refs);
+    const { withheld, unjudged, failure } = await this.#guard.judge(builds, undefined, replacing);
     const live: Envelope[] = [];
     const gone: Envelope[] = [];
+    const revoking = new Set<Envelope>();
     for (const build of builds) {
-      if (build.state === 'live') live.push(build.envelope);
-      else if (build.state === 'gone') gone.push(build.envelope);
-      else
-        this.#note(
-          outcomes,
-          build.ref,
-          build.state === 'unknown' ? 'unknown' : 'quarantined',
-          'reason' in build ? build.reason : undefined,
-        );
+      const { ref } = build;
+      const invalid = invalidReason(build);
+      if (invalid !== undefined) this.#note(outcomes, ref, 'quarantined', invalid);
+      const why = withheld.get(refText(ref));
+      if (why) this.#note(outcomes, ref, why.outcome, why.outcome === 'held' ? why.reason : undefined);
+      else if (build.state === 'unknown') this.#note(outcomes, ref, 'unknown');
+      else if (build.state !== 'invalid' && !unjudged.has(refText(ref))) {
+        (build.state === 'live' ? live : gone).push(build.envelope);
+        if (putOf(build) === 'revokes') revoking.add(build.envelope);
+      }
     }
-    return { live: groupedByKind(live), gone: groupedByKind(gone).reverse(), builtAtMs };
+    return {
+      ...{ live: groupedByKind(live), gone: groupedByKind(gone).reverse() },
+      ...{ revoking, builtAtMs, failure },
+    };
   }
 
   /**
@@ -147,7 +188,7 @@ export class Publisher {
   /** Group by group, each group's puts side by side. `late` are those whose snapshot grew too old to be put. */
   async #put(
     groups: readonly Envelope[][],
-    builtAtMs: number,
+    { builtAtMs, revoking }: Built,
     replacing: PublishRequest['replacing'],
     outcomes: Map<string, ContextOutcome>,
     announcements: Announcement[],
@@ -158,6 +199,7 @@ export class Publisher {
     for (const group of groups) {
       const results = await settleBounded(group, putConcurrency, async (envelope) => {
         if (clock.monotonic() - builtAtMs > snapshotAgeMaxMs) return 'late';
+        if (this.#guard.stops(revoking.has(envelope) ? 'revokes' : 'other')) return 'frozen';
         const seen = replacing?.get(refText(envelope));
         return store.put(envelope, seen === undefined ? undefined : { replacing: seen });
       });
@@ -167,7 +209,7 @@ export class Publisher {
         else if (result.value === 'late') late.push({ kind, key });
         else {
           this.#note(outcomes, { kind, key }, result.value);
-          if (result.value !== 'superseded')
+          if (result.value !== 'superseded' && result.value !== 'frozen')
             announcements.push({ kind, key, version, tombstone: bodyText === null });
         }
       }
@@ -185,6 +227,17 @@ export class Publisher {
     outcomes.set(refText(ref), outcome);
     this.#options.onOutcome(ref, outcome, reason);
   }
+}
+
+interface Built {
+  /** Group by group, in the order of putting. */
+  live: Envelope[][];
+  gone: Envelope[][];
+  /** Those that a freeze which excepts revocations lets through. */
+  revoking: ReadonlySet<Envelope>;
+  builtAtMs: number;
+  /** Why some could not be judged; the others go on. */
+  failure: unknown;
 }
 
 function higher(a: VersionText, b: VersionText): VersionText {

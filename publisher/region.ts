@@ -9,6 +9,7 @@ import { checkOwner, type IdentityOwner, type Store, StoreError } from '../conte
 import type { Build } from '../hub/db/builders/index.ts';
 import { RegionAheadError } from './ahead.ts';
 import { Breaker } from './breaker.ts';
+import type { GuardPort } from './guard.ts';
 import { guardedStore } from './guarded-store.ts';
 import { queueNames, type RefreshJob, refreshJobOptions, type SweepJob, toRefs } from './jobs.ts';
 import type { PublisherMetrics } from './metrics.ts';
@@ -41,6 +42,7 @@ export interface RegionOptions {
   log: Logger;
   metrics: PublisherMetrics;
   hub(store: Store): PublisherPort;
+  guard: GuardPort;
   /** Runs one sweep to its end; the row that asked for it is `sweepId`, or none. */
   sweep(job: SweepJob, region: { store: Store; publisher: Publisher; signal: AbortSignal }): Promise<void>;
   sweepEveryMs: number;
@@ -85,6 +87,7 @@ export class Region implements AsyncDisposable {
     this.#publisher = new Publisher({
       store: this.#store,
       hub: this.#hub,
+      guard: options.guard,
       clock,
       putConcurrency: options.putConcurrency,
       snapshotAgeMaxMs: options.snapshotAgeMaxMs,

@@ -5,6 +5,7 @@ import { newId } from '../contexts/ids.ts';
 import type { Store } from '../contexts/store.ts';
 import { buildContexts, buildRange } from '../hub/db/builders/index.ts';
 import type { Db } from '../hub/db/client.ts';
+import { concludeHolds } from '../hub/db/holds.ts';
 import { drawRevisions, freshRevision } from '../hub/db/outbox.ts';
 import {
   beginSweep,
@@ -14,10 +15,13 @@ import {
   failSweep,
   hubHighWater,
   lastMark,
+  noCounts,
   reportSweep,
 } from '../hub/db/sweeps.ts';
 import { checkNotAhead } from './ahead.ts';
 import type { PublisherConfig } from './config.ts';
+import type { Freezes } from './freezes.ts';
+import { RegionFrozenError } from './guard.ts';
 import type { SweepJob } from './jobs.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import type { Publisher } from './publish.ts';
@@ -32,6 +36,7 @@ export async function runSweep(
     log: Logger;
     metrics: PublisherMetrics;
     config: PublisherConfig;
+    freezes: Freezes;
   },
   region: string,
   job: SweepJob,
@@ -39,6 +44,8 @@ export async function runSweep(
 ): Promise<void> {
   const { db, clock, random, log, metrics, config } = parts;
   const { store, publisher, signal } = context;
+  await parts.freezes.refresh(); // one that came of a thaw must not be stopped by the freeze of a moment ago
+  if (parts.freezes.modeOf(region) === 'all') return refuseFrozen(db, region, job);
   const id = job.sweepId ?? newId('sweep', clock, random);
   await beginSweep(db, { id, region, cause: job.cause });
   const startedAt = clock.monotonic();
@@ -66,6 +73,8 @@ export async function runSweep(
   const durationMs = () => Math.round(clock.monotonic() - startedAt);
   try {
     const reached = await sweep.run(signal);
+    const judgedAll = sweep.counts.frozen === 0;
+    await concludeHolds(db, { id, region, contexts: sweep.contexts, judgedAll });
     await completeSweep(db, id, sweep.counts, reached);
     metrics.sweeps.inc({ region, status: 'completed' });
     log.info(
@@ -83,4 +92,11 @@ export async function runSweep(
       if (sweep.counts[drift] > 0) metrics.drift.inc({ region, drift }, sweep.counts[drift]);
     }
   }
+}
+
+/** Not tried again: the thaw brings a sweep of its own. Who asked for this one is told. */
+async function refuseFrozen(db: Db, region: string, job: SweepJob): Promise<void> {
+  if (job.sweepId === undefined) return;
+  await beginSweep(db, { id: job.sweepId, region, cause: job.cause });
+  await failSweep(db, job.sweepId, noCounts(), new RegionFrozenError().message);
 }

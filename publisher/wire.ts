@@ -28,6 +28,7 @@ import {
 import { checkNotAhead } from './ahead.ts';
 import { awaitArrival } from './arrival.ts';
 import type { PublisherConfig } from './config.ts';
+import { openGuards } from './guards.ts';
 import { type PublisherHealth, publisherApp } from './http.ts';
 import { publisherMetrics } from './metrics.ts';
 import { openQueues, type Queues } from './queues.ts';
@@ -85,7 +86,9 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         random,
       }));
 
-  const regions = new Regions({
+  const guards = openGuards({ db, clock, log, metrics, config, regions: () => regions });
+
+  const regions: Regions = new Regions({
     clock,
     list: () => db.select().from(regionsTable),
     onClosed: (id) => metrics.forgetRegion(id),
@@ -103,7 +106,14 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
           build: (refs) => buildContexts(db, row.id, refs, clock),
           checkNotAhead: () => checkNotAhead(row.id, store, () => hubHighWater(db)),
         }),
-        sweep: (job, context) => runSweep({ db, clock, random, log, metrics, config }, row.id, job, context),
+        guard: guards.of(row.id),
+        sweep: (job, context) =>
+          runSweep(
+            { db, clock, random, log, metrics, config, freezes: guards.freezes },
+            row.id,
+            job,
+            context,
+          ),
         sweepEveryMs: config.sweepEveryMs,
         putConcurrency: config.putConcurrency,
         refreshConcurrency: config.refreshConcurrency,
@@ -178,6 +188,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       for (const region of regions.all()) {
         const ageMs = await lastSweepAgeMs(db, region.id);
         if (ageMs !== undefined) metrics.sweepAgeSeconds.set({ region: region.id }, ageMs / 1000);
+        if (guards.freezes.modeOf(region.id) === 'all') continue; // no sweep is to be expected
         if (region.state === 'open' && (ageMs ?? region.openForMs) > 2 * config.sweepEveryMs + 30_000) {
           log.warn(
             { region: region.id, ageMs },
@@ -200,7 +211,15 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     onError: warn('the ledger could not be trimmed'),
   });
 
-  const loops = [relay.loop, placementRelay.loop, regions.loop, requests, watchdog, housekeeping];
+  const loops = [
+    relay.loop,
+    placementRelay.loop,
+    regions.loop,
+    guards.freezes.loop,
+    requests,
+    watchdog,
+    housekeeping,
+  ];
 
   const health = (): PublisherHealth => ({
     reasons: [
@@ -210,7 +229,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       ...(hubId === '' ? ['not started'] : []),
     ],
     queueBackend: queues.backend,
-    regions: regions.all().map((region) => ({ id: region.id, state: region.state })),
+    regions: regions.all().map(({ id, state }) => ({ id, state, frozen: guards.freezes.modeOf(id) ?? null })),
   });
 
   const collect = async () => {
@@ -219,6 +238,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       const backlog = await outboxBacklog(db);
       metrics.outboxRows.set(backlog.rows);
       metrics.outboxAgeSeconds.set(backlog.oldestMs / 1000);
+      await guards.collect();
       for (const region of regions.all())
         metrics.queueDepth.set({ region: region.id }, await region.jobsUnfinished());
     } catch {
@@ -235,7 +255,14 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     async start() {
       await queues.prepare();
       ({ hubId } = await hubHighWater(db));
+      await guards.freezes.refresh(); // before anything is published
+      guards.freezes.loop.start();
       regions.start();
+      await database.sql.listen(
+        'spokecast_freezes',
+        () => guards.freezes.loop.wake(),
+        () => guards.freezes.loop.wake(),
+      );
       await database.sql.listen(
         'spokecast_regions',
         () => regions.wake(),
@@ -261,6 +288,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       await Promise.all([
         relay[Symbol.asyncDispose](),
         placementRelay[Symbol.asyncDispose](),
+        guards.freezes.loop.stop(),
         requests.stop(),
         watchdog.stop(),
         housekeeping.stop(),

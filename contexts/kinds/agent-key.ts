@@ -15,4 +15,14 @@ export const agentKey = defineKind({
     expiresAtMs: z.number().int().nonnegative().nullable(),
     permissions: z.array(z.string().min(1)),
   }),
+  denies: ({ status, expiresAtMs }, nowMs) =>
+    status === 'disabled' || (typeof expiresAtMs === 'number' && expiresAtMs <= nowMs),
+  denial: {
+    tenantId: '-',
+    clusterId: '-',
+    verifier: '-'.repeat(43), // no hash of anything
+    status: 'disabled',
+    expiresAtMs: 0,
+    permissions: [],
+  },
 });

@@ -14,4 +14,6 @@ export const cluster = defineKind({
     /** What the cluster's metadata store wants to know; opaque to Spokecast. */
     settings: z.record(z.string(), z.json()),
   }),
+  denies: ({ status }) => status === 'disabled',
+  denial: { tenantId: '-', name: '-', status: 'disabled', upstreamUrl: 'http://invalid.', settings: {} },
 });

@@ -10,7 +10,14 @@ import type { z } from 'zod';
 export interface Kind<Name extends string, Body> {
   readonly name: Name;
   readonly schemaVersion: number;
-  readonly schema: z.ZodType<Body>;
+  readonly schema: z.ZodObject & z.ZodType<Body>;
+  /**
+   * Whether a context of this content lets nobody through at that time. Asked also of content that breaks the schema,
+   * field by field: what is not known to deny does not.
+   */
+  denies(body: Partial<Record<keyof Body, unknown>>, nowMs: number): boolean;
+  /** Content that denies, to take its fields from where those of a context that denies break the schema. */
+  readonly denial: Body;
 }
 
 export function defineKind<const Name extends string, Body>(kind: Kind<Name, Body>): Kind<Name, Body> {

@@ -10,4 +10,6 @@ export const tenant = defineKind({
     /** A suspended tenant's keys are refused with 403 in every region: one context changes, not one per key. */
     status: z.enum(['active', 'suspended']),
   }),
+  denies: ({ status }) => status === 'suspended',
+  denial: { name: '-', status: 'suspended' },
 });

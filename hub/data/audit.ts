@@ -6,8 +6,16 @@ import type { Services } from '../services.ts';
 
 /** One thing that was done. `before` and `after` are representations, in which there are no secrets and no verifiers. */
 export interface AuditEntry {
-  action: 'create' | 'update' | 'delete' | 'refresh' | 'request';
-  resourceType: 'tenant' | 'cluster' | 'agent-key' | 'application-key' | 'region' | 'context' | 'sweep';
+  action: 'create' | 'update' | 'delete' | 'refresh' | 'request' | 'approve';
+  resourceType:
+    | 'tenant'
+    | 'cluster'
+    | 'agent-key'
+    | 'application-key'
+    | 'region'
+    | 'context'
+    | 'sweep'
+    | 'freeze';
   resourceId: string;
   /** Whose log it belongs in; null for the platform's own. */
   tenantId: string | null;

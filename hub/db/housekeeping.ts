@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm';
+import { trimLosses } from './budget.ts';
 import type { Queryable } from './client.ts';
 import { holdings, sweeps } from './schema.ts';
 
@@ -7,6 +8,7 @@ import { holdings, sweeps } from './schema.ts';
  * one), and sweeps over a month old, but for the region's last complete one, whose mark the next sweep begins at.
  */
 export async function trimLedger(db: Queryable): Promise<void> {
+  await trimLosses(db);
   await db.execute(sql`delete from ${holdings} where until < now() - interval '2 days'`);
   await db.execute(sql`
     delete from ${sweeps} s where s.requested_at < now() - interval '30 days'

@@ -3,7 +3,6 @@ import {
   bigint,
   boolean,
   check,
-  customType,
   index,
   integer,
   jsonb,
@@ -16,17 +15,13 @@ import {
   unique,
   uuid,
 } from 'drizzle-orm/pg-core';
+import { id, xid8 } from './columns.ts';
 
 /**
  * The hub's tables. The triggers that make "nothing forgets" true (law 1) live beside them as SQL in
- * migrations/0001_capture.sql; docs/architecture.md tells how the two work together.
- *
- * Ids and keys are `collate "C"`: byte order, as the stores sort, so that a sweep can merge the two streams.
+ * migrations/0001_capture.sql; docs/architecture.md tells how the two work together. What guards regions against mass
+ * death is in guard-schema.ts.
  */
-const id = customType<{ data: string }>({ dataType: () => 'text collate "C"' });
-/** A transaction id, comparable over the whole life of a database (it does not wrap). As text in JavaScript. */
-const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
-
 const createdAt = timestamp('created_at', { withTimezone: true }).notNull().defaultNow();
 const updatedAt = timestamp('updated_at', { withTimezone: true })
   .notNull()
@@ -175,6 +170,8 @@ export const heads = pgTable(
     key: id('key').notNull(),
     revision: bigint('revision', { mode: 'number' }).notNull(),
     deleted: boolean('deleted').notNull(),
+    /** The row's last change was the API's (or `spokecast.intended` was on): exempt from the budget of losses. */
+    intended: boolean('intended').notNull().default(false),
     changedAt: timestamp('changed_at', { withTimezone: true }).notNull().defaultNow(),
     /** The transaction that drew this revision: how a sweep knows what changed since the last one. */
     changedXid: xid8('changed_xid').notNull().default(sql`pg_current_xact_id()`),
@@ -197,6 +194,8 @@ export const holdings = pgTable(
     until: timestamp('until', { withTimezone: true }),
     /** The contexts that follow the placement (keys, tenant) were bumped for it; until then none may rely on it. */
     settled: boolean('settled').notNull().default(false),
+    /** The placement was ended on purpose: what leaves the region with it is exempt from the budget of losses. */
+    intended: boolean('intended').notNull().default(false),
   },
   (t) => [
     primaryKey({ columns: [t.clusterId, t.region] }),
@@ -236,6 +235,10 @@ export interface SweepCounts {
   ahead: number;
   quarantined: number;
   expired: number;
+  /** Differences left as they are because the budget of losses holds them. */
+  held: number;
+  /** Differences left as they are because the region is frozen. */
+  frozen: number;
 }
 
 export const sweeps = pgTable(
@@ -252,6 +255,8 @@ export const sweeps = pgTable(
     mark: xid8('mark'),
     /** Announced by this sweep though not below `mark`: the next need not repeat them. */
     tail: jsonb('tail').$type<{ kind: string; key: string; revision: number }[]>(),
+    /** What was held in the region when the sweep ended, as one hash: what an approval approves. Null for nothing. */
+    plan: text('plan'),
     error: text('error'),
     requestedAt: timestamp('requested_at', { withTimezone: true }).notNull().defaultNow(),
     startedAt: timestamp('started_at', { withTimezone: true }),

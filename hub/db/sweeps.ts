@@ -18,7 +18,7 @@ export interface ChangedHead {
 /** The counts of a sweep that has found nothing yet. */
 export function noCounts(): SweepCounts {
   return {
-    ...{ scanned: 0, written: 0, reannounced: 0, expired: 0, quarantined: 0 },
+    ...{ scanned: 0, written: 0, reannounced: 0, expired: 0, quarantined: 0, held: 0, frozen: 0 },
     ...{ missing: 0, stale: 0, corrupt: 0, orphan: 0, ahead: 0 },
   };
 }

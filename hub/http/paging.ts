@@ -15,7 +15,7 @@ export const pageQuery = {
     .openapi({ type: 'integer', minimum: 1, maximum: 200, default: 50, description: 'Items a page.' }),
   cursor: z
     .string()
-    .max(300, 'is not a cursor of this list')
+    .max(500, 'is not a cursor of this list')
     .optional()
     .openapi({ description: '`nextCursor` of the page before. Opaque, and good for this list only.' }),
 };
@@ -45,7 +45,7 @@ export function pageRequest(
 ): PageRequest {
   const limit = query.limit ?? 50;
   if (query.cursor === undefined) return { after: undefined, limit };
-  const match = /^([a-z-]+)\/([a-z0-9_-]{1,64})$/.exec(Buffer.from(query.cursor, 'base64url').toString());
+  const match = /^([a-z-]+)\/([a-z0-9_-]{1,300})$/.exec(Buffer.from(query.cursor, 'base64url').toString());
   if (!match || match[1] !== list || cursorOf(list, match[2]!) !== query.cursor) {
     fail('VALIDATION_FAILED', { errors: [{ pointer: '?cursor', detail: 'is not a cursor of this list' }] });
   }

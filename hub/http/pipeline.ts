@@ -2,6 +2,7 @@ import type { Context } from 'hono';
 import { checkAccess } from '../access.ts';
 import { authenticate } from '../auth/authenticate.ts';
 import { inTransaction } from '../data/transaction.ts';
+import { markIntended } from '../db/intended.ts';
 import type { Services } from '../services.ts';
 import { readJson } from './body.ts';
 import { etagOf } from './etag.ts';
@@ -53,6 +54,7 @@ async function runMutation(
   let afterCommit: (() => void)[] = [];
   const response = await inTransaction(services, async (tx) => {
     afterCommit = [];
+    await markIntended(tx);
     const kept = claim ? await claimOrReplay(tx, claim) : 'claimed';
     if (kept !== 'claimed') return replayed(kept.status, kept.body, kept.etag);
     const answer = await route.handle({ ...base, db: tx, afterCommit: (action) => afterCommit.push(action) });

@@ -60,6 +60,16 @@ export const hubProblems = {
     'This is the last owner key of the platform',
     'Without it nobody could manage application keys; create another first.',
   ],
+  NOTHING_HELD: [
+    409,
+    'Nothing was held when the sweep ended',
+    'Only the plan of a sweep that has completed and left something held can be approved.',
+  ],
+  PLAN_CHANGED: [
+    409,
+    'What is held has changed since the sweep',
+    'Sweep the region again, look at what is held now, and approve that sweep.',
+  ],
   PRECONDITION_FAILED: [
     412,
     'It has changed since you read it',

@@ -5,7 +5,7 @@ import { type ContextRef, type KindName, kindNames, refText } from '../../contex
 import { limits } from '../../contexts/limits.ts';
 import { decodeVersion, encodeVersion, schemaVersionMax, type VersionText } from '../../contexts/revision.ts';
 import type { Announcement, Store, StoredItem, Stray } from '../../contexts/store.ts';
-import type { Build } from '../../hub/db/builders/index.ts';
+import { type Build, invalidReason } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
 import { type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
 import type { Publisher } from '../publish.ts';
@@ -63,6 +63,8 @@ const tailMax = 1000;
 export class Sweep {
   readonly #options: SweepOptions;
   readonly counts: SweepCounts = noCounts();
+  /** Live contexts of each kind, in the region or to be there: what the budget of losses is a share of. */
+  readonly contexts = new Map<KindName, number>();
   #whole = false;
 
   constructor(options: SweepOptions) {
@@ -82,12 +84,13 @@ export class Sweep {
     for (const kind of kindNames) await this.#compareKind(kind, signal);
     const reached = await this.#reannounce(begunAt, since.tail, signal);
     await this.#expire();
-    if (!this.#whole) await store.setWhole(found.identity.incarnation, true);
+    // What a freeze kept out of the table is missing there: its absence must deny nobody.
+    if (!this.#whole && this.counts.frozen === 0) await store.setWhole(found.identity.incarnation, true);
     return reached;
   }
 
   async #compareKind(kind: KindName, signal: AbortSignal): Promise<void> {
-    const { store, clock, since, tombstoneRetentionMs, onProgress } = this.#options;
+    const { store, publisher, clock, since, tombstoneRetentionMs, onProgress } = this.#options;
     const suspects = new Map<string, ContextRef>();
     const unannounced: Announcement[] = [];
     const expired: Envelope[] = [];
@@ -97,11 +100,17 @@ export class Sweep {
       if (strays.length < straysMax) strays.push(stray);
     };
     const held = store.scan(kind, { onStray });
+    let contexts = 0;
+    const invalid: Build[] = [];
     for await (const { left: build, right: stored } of mergeJoin(this.#hubRange(kind), held)) {
       signal.throwIfAborted();
       this.counts.scanned += 1;
       const key = (build?.key ?? stored?.key)!;
-      if (build?.build.state === 'invalid') this.counts.quarantined += 1;
+      if (build || (stored?.state === 'context' && stored.envelope.bodyText !== null)) contexts += 1;
+      if (build && invalidReason(build.build) !== undefined) {
+        this.counts.quarantined += 1;
+        invalid.push(build.build);
+      }
       if (!compare(build?.build, stored).same) suspects.set(key, { kind, key });
       else if (
         !build &&
@@ -116,10 +125,13 @@ export class Sweep {
         await this.#settle([...suspects.values()]);
         suspects.clear();
       }
+      if (invalid.length >= settleBatch) await publisher.judge(invalid.splice(0), new Map());
       if (expired.length >= settleBatch) await this.#removeTombstones(expired.splice(0));
       if (this.counts.scanned % 5000 === 0) await onProgress(this.counts);
     }
     await this.#settle([...suspects.values()]);
+    if (invalid.length > 0) await publisher.judge(invalid, new Map()); // notes them as held
+    this.contexts.set(kind, contexts);
     await this.#announce(unannounced);
     await this.#removeTombstones(expired);
     // Last, when what is to be held has been verified: none of these can be it.
@@ -144,17 +156,23 @@ export class Sweep {
   /** The store first, then the hub: what the hub says then is not older than what the store had. */
   async #settle(suspects: readonly ContextRef[]): Promise<void> {
     if (suspects.length === 0) return;
-    const { store, hub, clock, settleMs } = this.#options;
+    const { store, hub, publisher, clock, settleMs } = this.#options;
     if (this.#whole) await clock.sleep(settleMs);
     for (const refs of chunked(suspects, limits.batchMax)) {
+      publisher.checkNotFrozen();
       const { items } = await store.read(refs);
       const builds = await hub.build(refs);
+      const differing = builds.filter((build) => !compare(build, items.get(refText(build.ref))).same);
+      // Before a fresh revision is drawn: what is held must not be bumped, and told to all regions, by every sweep.
+      const withheld = await publisher.judge(differing, items);
       const repairs: Repair[] = [];
-      for (const build of builds) {
+      for (const build of differing) {
         const stored = items.get(refText(build.ref));
         const comparison = compare(build, stored);
         if (comparison.same) continue;
-        this.counts[comparison.drift] += 1;
+        const left = withheld.get(refText(build.ref));
+        this.counts[left?.outcome ?? comparison.drift] += 1;
+        if (left) continue;
         repairs.push({ build, stored, needsFreshRevision: comparison.needsFreshRevision });
       }
       await this.#repair(repairs);
@@ -226,6 +244,7 @@ export class Sweep {
 
   async #reannounceBatch(refs: readonly ContextRef[]): Promise<void> {
     const { store, hub, publisher } = this.#options;
+    publisher.checkNotFrozen();
     const { items } = await store.read(refs);
     const announcements: Announcement[] = [];
     const lacking: ContextRef[] = [];
@@ -238,10 +257,12 @@ export class Sweep {
     }
     if (lacking.length > 0) {
       const { outcomes } = await publisher.publish({ refs: lacking });
-      for (const outcome of outcomes.values()) if (outcome === 'written') this.counts.written += 1;
+      for (const outcome of outcomes.values()) {
+        if (outcome === 'written') this.counts.written += 1;
+        if (outcome !== 'held' && outcome !== 'frozen') this.counts.reannounced += 1;
+      }
     }
     await this.#announce(announcements);
-    this.counts.reannounced += lacking.length;
   }
 
   async #announce(announcements: readonly Announcement[]): Promise<void> {

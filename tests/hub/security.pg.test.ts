@@ -64,6 +64,10 @@ const paths = (): Record<string, string> => ({
   '/v1/contexts/{kind}/{key}/refresh': `/v1/contexts/cluster/${theirs.cluster}/refresh`,
   '/v1/sweeps': '/v1/sweeps',
   '/v1/sweeps/{id}': `/v1/sweeps/${theirs.sweep}`,
+  '/v1/sweeps/{id}/approve': `/v1/sweeps/${theirs.sweep}/approve`,
+  '/v1/regions/{id}/holds': `/v1/regions/${theirs.region}/holds`,
+  '/v1/regions/{id}/freeze': `/v1/regions/${theirs.region}/freeze`,
+  '/v1/freeze': '/v1/freeze',
   '/v1/audit-log': '/v1/audit-log',
 });
 
@@ -101,7 +105,7 @@ function attempt(
   const concrete = paths()[path];
   if (!concrete) throw new Error(`add an example of ${path} to this suite`);
   const body = bodies()[name];
-  const needsBody = method === 'PATCH' || (method === 'POST' && !path.endsWith('/refresh'));
+  const needsBody = method === 'PATCH' || (method === 'POST' && !/\/(refresh|approve)$/.test(path));
   if (needsBody && !body) throw new Error(`add a body for ${name} to this suite`);
   return hub.as(secret).send(method, concrete, { ...(body ? { body } : {}), headers });
 }
@@ -118,6 +122,8 @@ async function everything(): Promise<unknown> {
     'heads',
     'outbox',
     'sweeps',
+    'holds',
+    'freezes',
     'audit_log',
     'idempotency_keys',
   ];
@@ -229,7 +235,8 @@ describe.each(operations)('$name', (operation) => {
       for (const [what, id] of Object.entries(theirs)) if (what !== 'region') expect(shown).not.toContain(id);
       expect(shown).not.toContain('Theirs');
     } else if (operation.path === '/v1/regions/{id}') {
-      expect(answer.body).not.toHaveProperty('store'); // regions are nobody's; where their stores are is the platform's
+      // Regions are nobody's; where their stores are, and how they fare, is the platform's.
+      expect(Object.keys(answer.body).sort()).toEqual(['createdAt', 'id', 'status', 'updatedAt']);
     } else {
       expect(answer.body).toMatchObject({ status: 404, code: 'NOT_FOUND' });
       const absent = JSON.stringify(answer.body).replaceAll(/(ten|vci|aki|apk)_[0-9a-z]{26}/g, '');

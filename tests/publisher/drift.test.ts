@@ -21,8 +21,8 @@ const newerSchema = (envelope: Envelope): Envelope => ({
 const item = (envelope: Envelope): StoredItem => ({ state: 'context', key: ref.key, envelope });
 
 const builds: Record<string, Build | undefined> = {
-  'live@5': { ref, state: 'live', envelope: live(5) },
-  'gone@5': { ref, state: 'gone', envelope: gone(5) },
+  'live@5': { ref, state: 'live', envelope: live(5), denies: false, intended: false },
+  'gone@5': { ref, state: 'gone', envelope: gone(5), deleted: true, intended: false },
   invalid: { ref, state: 'invalid', revision: 5, reason: 'name: too short' },
   unknown: { ref, state: 'unknown' },
   'not in the range': undefined,

@@ -1,4 +1,5 @@
 import type { Clock } from '../../contexts/base/clock.ts';
+import { denies } from '../../contexts/denial.ts';
 import { seal, tombstone } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, refText } from '../../contexts/kinds/index.ts';
 import type { Store } from '../../contexts/store.ts';
@@ -12,6 +13,8 @@ interface Head extends ContextRef {
   revision: number;
   /** Null: the region is to hold nothing. */
   body: unknown;
+  /** Its last change was meant as it is. */
+  intended: boolean;
   xid: number;
 }
 
@@ -38,8 +41,8 @@ export class FakeHub implements SweepHub, PublisherPort {
   }
 
   /** A context changes: a fresh revision, in a transaction of its own. Returns what a publisher would build. */
-  set(ref: ContextRef, body: unknown): Build {
-    this.heads.set(refText(ref), { ...ref, body, revision: ++this.drawn, xid: this.xid++ });
+  set(ref: ContextRef, body: unknown, intended = false): Build {
+    this.heads.set(refText(ref), { ...ref, body, intended, revision: ++this.drawn, xid: this.xid++ });
     return this.#build(ref);
   }
 
@@ -100,11 +103,13 @@ export class FakeHub implements SweepHub, PublisherPort {
   #build(ref: ContextRef): Build {
     const head = this.heads.get(refText(ref));
     if (!head) return { ref, state: 'unknown' };
-    const { revision, body } = head;
+    const { revision, body, intended } = head;
     const version = { ...ref, epoch: this.epoch, revision, builtAtMs: this.#clock.now() };
-    if (body === null) return { ref, state: 'gone', envelope: tombstone(version) };
+    if (body === null) return { ref, state: 'gone', envelope: tombstone(version), deleted: true, intended };
     const sealed = seal({ ...version, body });
-    if (sealed.outcome === 'sealed') return { ref, state: 'live', envelope: sealed.envelope };
+    const denying = denies(ref.kind, body, version.builtAtMs);
+    if (sealed.outcome === 'sealed')
+      return { ref, state: 'live', envelope: sealed.envelope, denies: denying, intended };
     return { ref, state: 'invalid', revision, reason: sealed.reason };
   }
 }

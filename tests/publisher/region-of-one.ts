@@ -1,16 +1,19 @@
 import { type ContextRef, refText } from '../../contexts/kinds/index.ts';
 import { MemoryStore } from '../../contexts/stores/memory.ts';
 import type { SweepMark } from '../../hub/db/sweeps.ts';
+import type { GuardPort } from '../../publisher/guard.ts';
 import { type ContextOutcome, Publisher } from '../../publisher/publish.ts';
 import { Sweep, type SweepOptions } from '../../publisher/sweep/sweep.ts';
 import { ChaosStore } from '../support/chaos-store.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { FakeHub } from './fake-hub.ts';
+import { openGuard } from './open-guard.ts';
 
 const owner = { environment: 'test', region: 'r1', hubId: 'hub' };
 
 /** A hub, a store and a publisher between them; everything but the hub is the real thing. */
-export async function regionOfOne(options: { whole?: boolean } = {}) {
+export async function regionOfOne(options: { whole?: boolean; guard?: GuardPort } = {}) {
+  const { guard = openGuard } = options;
   const clock = new VirtualClock();
   const memory = new MemoryStore({ clock });
   const store = new ChaosStore(memory);
@@ -22,6 +25,7 @@ export async function regionOfOne(options: { whole?: boolean } = {}) {
     new Publisher({
       store: through,
       hub,
+      guard,
       clock,
       putConcurrency: 4,
       snapshotAgeMaxMs: 60_000,

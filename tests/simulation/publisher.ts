@@ -7,6 +7,7 @@ import { type RefreshJob, toRefs } from '../../publisher/jobs.ts';
 import { Publisher, type PublisherPort } from '../../publisher/publish.ts';
 import { Relay, type RelayPorts } from '../../publisher/relay.ts';
 import { Sweep, type SweepHub } from '../../publisher/sweep/sweep.ts';
+import { openGuard } from '../publisher/open-guard.ts';
 import type { Faults, Process } from './faults.ts';
 import type { Hazards } from './hazards.ts';
 import { BlockedError } from './hub/database.ts';
@@ -208,6 +209,7 @@ export class SimulatedPublisher {
           return port.build(refs);
         },
       },
+      guard: openGuard,
       clock,
       putConcurrency: 2,
       snapshotAgeMaxMs: timing.snapshotAgeMaxMs,

@@ -32,6 +32,7 @@ export interface SoakWheelOptions {
 /** Faults are short here, so what waits for the time of a fault is too. */
 const publisherSettings = {
   SPOKECAST_SWEEP_EVERY_MS: '15000',
+  SPOKECAST_LOSSES_MIN: '1000000', // it deletes by SQL all the while; the budget has tests of its own
   SPOKECAST_RELAY_LEASE_MS: '3000',
   SPOKECAST_JOB_LOCK_MS: '5000',
   SPOKECAST_FEED_RETENTION_MS: '60000',

@@ -8,19 +8,22 @@ import type { Build } from '../../db/builders/index.ts';
 import type { Derived, RegionState, Stored } from './context.ts';
 
 /** How what a region holds stands to what the hub derives for it. `stored` is undefined where the store has nothing. */
-export function compare(derived: Build, stored: StoredItem | undefined): Exclude<RegionState, 'unreachable'> {
+export function compare(
+  derived: Build,
+  stored: StoredItem | undefined,
+): Exclude<RegionState, 'unreachable' | 'held'> {
   if (stored?.state === 'corrupt') return 'corrupt';
   switch (derived.state) {
     case 'unknown':
       // A tombstone of something forgotten says the same as nothing.
       return stored === undefined || stored.envelope.bodyText === null ? 'in-sync' : 'orphan';
     case 'invalid':
-      // The last good one stays where there is one, and it is not what the hub has.
-      return stored === undefined ? 'missing' : 'stale';
+      return 'quarantined'; // the last good one stays where there is one
     case 'gone':
       // The region never held it, or its tombstone is past retention.
       return stored === undefined ? 'in-sync' : compareVersions(derived.envelope, stored.envelope);
     case 'live':
+      if (derived.invalid !== undefined) return 'quarantined';
       return stored === undefined ? 'missing' : compareVersions(derived.envelope, stored.envelope);
   }
 }
@@ -39,7 +42,13 @@ export function toDerived(build: Build): z.input<typeof Derived> {
   if (build.state === 'unknown') return { state: 'unknown', ...none };
   if (build.state === 'invalid') return { state: 'invalid', ...none, reason: build.reason };
   const { version, hash } = build.envelope;
-  return { state: build.state, version, hash, body: visibleBody(build), reason: null };
+  return {
+    state: build.state,
+    version,
+    hash,
+    body: visibleBody(build),
+    reason: (build.state === 'live' && build.invalid) || null,
+  };
 }
 
 export function toStored(item: StoredItem | undefined): z.input<typeof Stored> {

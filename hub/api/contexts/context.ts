@@ -25,6 +25,8 @@ export const regionStates = [
   'corrupt',
   'orphan',
   'ahead',
+  'held',
+  'quarantined',
   'unreachable',
 ] as const;
 export type RegionState = (typeof regionStates)[number];
@@ -47,7 +49,9 @@ export const Derived = z
       .record(z.string(), z.json())
       .nullable()
       .openapi({ type: ['object', 'null'], additionalProperties: true, description: 'Without verifiers.' }),
-    reason: z.string().nullable().openapi({ description: 'Why it is invalid.' }),
+    reason: z.string().nullable().openapi({
+      description: 'Why its content must not be published. Where it denies, a stand-in that does is live.',
+    }),
   })
   .openapi('DerivedContext');
 
@@ -75,7 +79,10 @@ export const ContextView = z
       z.strictObject({
         region: regionId,
         state: z.enum(regionStates),
-        detail: z.string().nullable().openapi({ description: 'Why the store is unreachable.' }),
+        detail: z
+          .string()
+          .nullable()
+          .openapi({ description: 'Why it is held, quarantined, or unreachable.' }),
         derived: Derived,
         stored: z.union([Stored, z.null()]).openapi({ description: 'Null where the store is unreachable.' }),
       }),

@@ -1,6 +1,7 @@
 import { asc } from 'drizzle-orm';
 import type { ContextRef } from '../../../contexts/kinds/index.ts';
-import { type Build, buildContexts } from '../../db/builders/index.ts';
+import { type Build, buildContexts, invalidReason } from '../../db/builders/index.ts';
+import { holdsOf } from '../../db/holds.ts';
 import { hubState, regions } from '../../db/schema.ts';
 import { fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
@@ -36,7 +37,13 @@ export const getContext = defineRoute({
     const looks = await Promise.all(rows.map((row) => lookInto(row, ref, hub!.hubId, services)));
     const builds: Build[] = [];
     for (const row of rows) builds.push(...(await buildContexts(db, row.id, [ref], services.clock)));
+    const holds = await holdsOf(db, ref);
     const head = await findHead(db, ref);
+    // How much a region holds is none of a tenant's business.
+    const holdIn = (region: string) => {
+      const hold = holds.get(region);
+      return hold && (actor.tenantId === null ? `${hold.reason}: ${hold.detail}` : hold.reason);
+    };
     if (!head && looks.every((look) => look.outcome === 'read' && look.item === undefined)) fail('NOT_FOUND');
     return {
       body: {
@@ -44,21 +51,23 @@ export const getContext = defineRoute({
         head: head
           ? { revision: head.revision, deleted: head.deleted, changedAt: head.changedAt.toISOString() }
           : null,
-        regions: rows.map((row, index) => view(row, builds[index]!, looks[index]!)),
+        regions: rows.map((row, index) => view(row, builds[index]!, looks[index]!, holdIn(row.id))),
       },
     };
   },
 });
 
-function view(region: RegionRow, build: Build, look: Look) {
+function view(region: RegionRow, build: Build, look: Look, hold: string | undefined) {
   const derived = toDerived(build);
   if (look.outcome === 'unreachable') {
     return { region: region.id, state: 'unreachable' as const, detail: look.reason, derived, stored: null };
   }
+  const state = compare(build, look.item);
+  const held = hold !== undefined && state !== 'in-sync' && state !== 'quarantined';
   return {
     region: region.id,
-    state: compare(build, look.item),
-    detail: null,
+    state: held ? ('held' as const) : state,
+    detail: held ? hold : state === 'quarantined' ? (invalidReason(build) ?? null) : null,
     derived,
     stored: toStored(look.item),
   };

@@ -1,4 +1,5 @@
 import { defineRoute } from '../../http/route.ts';
+import { withPublishing } from './publishing.ts';
 import { findRegion, Region, regionParams, toRegion } from './region.ts';
 
 export const getRegion = defineRoute({
@@ -13,6 +14,7 @@ export const getRegion = defineRoute({
   problems: ['NOT_FOUND'],
   async handle({ actor, db, params }) {
     const region = toRegion(await findRegion(db, params.id), actor);
-    return { body: region, representation: region };
+    const [body] = await withPublishing(db, actor, [region]);
+    return { body: body!, representation: region };
   },
 });

@@ -4,6 +4,7 @@ import { equals } from '../../data/where.ts';
 import { regions } from '../../db/schema.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
+import { withPublishing } from './publishing.ts';
 import { Region, regionStatus, toRegion } from './region.ts';
 
 export const listRegions = defineRoute({
@@ -31,6 +32,7 @@ export const listRegions = defineRoute({
       )
       .orderBy(asc(regions.id))
       .limit(page.limit + 1);
-    return { body: pageFrom('regions', page, rows, (row) => toRegion(row, actor)) };
+    const { items, nextCursor } = pageFrom('regions', page, rows, (row) => toRegion(row, actor));
+    return { body: { items: await withPublishing(db, actor, items), nextCursor } };
   },
 });

@@ -5,6 +5,7 @@ import type { Queryable } from '../../db/client.ts';
 import { regions } from '../../db/schema.ts';
 import { httpUrl, moment, regionId } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
+import { Freeze } from '../freeze/freeze.ts';
 
 export const regionStatus = z
   .enum(['active', 'draining', 'disabled'], 'must be active, draining or disabled')
@@ -30,6 +31,17 @@ export const StoreAddress = z
   })
   .openapi('StoreAddress');
 
+/** What keeps a region from being told everything. */
+const Publishing = z
+  .strictObject({
+    held: z.int().openapi({ description: 'Contexts over the budget of losses; see `/holds`.' }),
+    quarantined: z
+      .int()
+      .openapi({ description: 'Contexts whose content must not be published; see `/holds`.' }),
+    freeze: z.union([Freeze, z.null()]).openapi({ description: 'Its own, or that of all regions.' }),
+  })
+  .openapi('RegionPublishing');
+
 /** A region as the API shows it. */
 export const Region = z
   .strictObject({
@@ -38,6 +50,9 @@ export const Region = z
     store: StoreAddress.optional().openapi({ description: 'Shown to keys of the platform only.' }),
     createdAt: moment,
     updatedAt: moment,
+    publishing: Publishing.optional().openapi({
+      description: 'Shown on reading, to keys of the platform only.',
+    }),
   })
   .openapi('Region');
 

@@ -1,13 +1,12 @@
 import { z } from '@hono/zod-openapi';
-import { and, asc, eq, ne, sql } from 'drizzle-orm';
-import { newId } from '../../../contexts/ids.ts';
+import { asc, eq, ne, sql } from 'drizzle-orm';
 import { writeAudit } from '../../data/audit.ts';
 import type { Queryable } from '../../db/client.ts';
-import { regions, sweeps } from '../../db/schema.ts';
+import { regions } from '../../db/schema.ts';
 import { idOf, regionId } from '../../http/fields.ts';
 import { blame, fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
-import type { Services } from '../../services.ts';
+import { requestSweep } from './request.ts';
 import { sweepStatus } from './sweep.ts';
 
 const body = z
@@ -80,21 +79,4 @@ async function regionsToSweep(db: Queryable, region: string | undefined): Promis
   if (!row) return blame('REGION_UNKNOWN', '/region', `there is no region ${region}`);
   if (row.status === 'disabled') fail('REGION_DISABLED');
   return [region];
-}
-
-/**
- * A request that nobody has taken up yet serves everyone who asks meanwhile: what waits is bounded by the number of
- * regions. One that is locked is being taken up this moment, and may have begun to look.
- */
-async function requestSweep(db: Queryable, region: string, { clock, random }: Services): Promise<string> {
-  const [waiting] = await db
-    .select({ id: sweeps.id })
-    .from(sweeps)
-    .where(and(eq(sweeps.region, region), eq(sweeps.status, 'requested'), eq(sweeps.cause, 'requested')))
-    .limit(1)
-    .for('update', { skipLocked: true });
-  if (waiting) return waiting.id;
-  const id = newId('sweep', clock, random);
-  await db.insert(sweeps).values({ id, region, cause: 'requested', status: 'requested' });
-  return id;
 }

@@ -20,6 +20,8 @@ const countNames = [
   'ahead',
   'quarantined',
   'expired',
+  'held',
+  'frozen',
 ] as const satisfies (keyof SweepCounts)[];
 const Counts = z
   .strictObject(
@@ -30,6 +32,11 @@ const Counts = z
   )
   .openapi('SweepCounts', { description: 'What the sweep found and did, in contexts.' });
 
+export const planHash = z.string().openapi({
+  description:
+    'Stands for every loss that was held in the region when the sweep ended: what an approval approves.',
+});
+
 /** A sweep as the API shows it. */
 export const Sweep = z
   .strictObject({
@@ -38,6 +45,7 @@ export const Sweep = z
     cause: z.enum(['scheduled', 'requested', 'recovery']),
     status: sweepStatus,
     counts: z.union([Counts, z.null()]).openapi({ description: 'Null before the sweep has begun.' }),
+    plan: planHash.nullable().openapi({ description: 'Null where nothing was held.' }),
     error: z.string().nullable().openapi({ description: 'Why it failed.' }),
     requestedAt: moment,
     startedAt: moment.nullable(),
@@ -53,9 +61,9 @@ export const sweepColumns = columns;
 type Row = Omit<typeof sweeps.$inferSelect, 'mark' | 'tail'>;
 
 export function toSweep(row: Row): z.infer<typeof Sweep> {
-  const { id, region, cause, status, counts, error } = row;
+  const { id, region, cause, status, counts, plan, error } = row;
   return {
-    ...{ id, region, cause, status, error },
+    ...{ id, region, cause, status, plan, error },
     counts:
       counts &&
       (Object.fromEntries(countNames.map((name) => [name, counts[name] ?? 0])) as z.infer<typeof Counts>),

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { agentKeys, clusters, placements } from '../schema.ts';
+import { agentKeys, clusters, holdings, placements } from '../schema.ts';
 import { defineBuilder } from './builder.ts';
 
 interface Row {
@@ -31,6 +31,9 @@ export const agentKeyBuilder = defineBuilder({
   holders: (keys) => sql`
     select ${agentKeys.id} as "key", regions_of_cluster(${agentKeys.clusterId}) as regions
     from ${agentKeys} where ${agentKeys.id} = any(${keys})`,
+  leftOnPurpose: (region, key) => sql`
+    select ${holdings.intended} from ${agentKeys} join ${holdings} on ${holdings.clusterId} = ${agentKeys.clusterId}
+    where ${agentKeys.id} = ${key} and ${holdings.region} = ${region}`,
   toBody: (row: Row) => ({
     tenantId: row.tenant_id,
     clusterId: row.cluster_id,

@@ -20,6 +20,11 @@ export interface Builder<Name extends KindName, Row extends { key: string }> {
    * Asked after the change was committed. A key whose row is gone may be missing: its deletion recorded its regions.
    */
   holders(keys: SQL): SQL;
+  /**
+   * Of a context whose row is there and which the region is not to hold: whether it left the region on purpose, as one
+   * scalar query. `key` is the context's.
+   */
+  leftOnPurpose(region: string, key: SQL): SQL;
   /** From a derived row, as JSON gave it, to the context's body. Validation is the envelope's. */
   toBody(row: Row): Body<Name>;
 }
@@ -38,6 +43,10 @@ export interface Derived {
   /** What the region is to hold; null where it is to hold nothing. */
   body: unknown;
   live: boolean;
+  /** The row itself is gone, not only from this region. */
+  deleted: boolean;
+  /** It is as it is on purpose (law 9). Not asked for in ranges, where nobody judges by it: false. */
+  intended: boolean;
 }
 
 interface DerivedRow extends Record<string, unknown> {
@@ -45,6 +54,8 @@ interface DerivedRow extends Record<string, unknown> {
   epoch: number;
   revision: string;
   derived: { key: string } | null;
+  deleted?: boolean;
+  intended?: boolean;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: rows differ by builder; each builder's own types meet in `toBody`
@@ -58,7 +69,10 @@ export async function deriveKeys(
   keys: readonly string[],
 ): Promise<Derived[]> {
   const rows = await db.execute<DerivedRow>(sql`
-    select ${heads.key} as "key", ${heads.revision}::text as revision, ${hubState.epoch} as epoch, to_jsonb(d) as derived
+    select ${heads.key} as "key", ${heads.revision}::text as revision, ${hubState.epoch} as epoch, to_jsonb(d) as derived,
+      ${heads.deleted} as deleted,
+      case when d."key" is not null or ${heads.deleted} then ${heads.intended}
+        else coalesce((${builder.leftOnPurpose(region, sql`${heads.key}`)}), false) end as intended
     from ${heads} cross join ${hubState}
     left join (${builder.derive(region)}) d on d."key" = ${heads.key}
     where ${eq(heads.kind, builder.kind)} and ${heads.key} = any(${textArray(keys)})
@@ -86,7 +100,8 @@ export async function deriveRange(
 function toDerived(builder: AnyBuilder, row: DerivedRow): Derived {
   const live = row.derived !== null;
   const body = live ? builder.toBody(row.derived) : null;
-  return { key: row.key, epoch: row.epoch, revision: Number(row.revision), live, body };
+  const { key, epoch, deleted = false, intended = false } = row;
+  return { key, epoch, revision: Number(row.revision), live, body, deleted, intended };
 }
 
 /** A JavaScript array as one parameter of type text[] (drizzle would spread it). */

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { clusters, type PlacementOverrides, placements } from '../schema.ts';
+import { clusters, holdings, type PlacementOverrides, placements } from '../schema.ts';
 import { defineBuilder } from './builder.ts';
 
 interface Row {
@@ -23,6 +23,9 @@ export const clusterBuilder = defineBuilder({
     from ${clusters} join ${placements} on ${placements.clusterId} = ${clusters.id}
     where ${placements.region} = ${region}`,
   holders: (keys) => sql`select k as "key", regions_of_cluster(k) as regions from unnest(${keys}) k`,
+  leftOnPurpose: (region, key) => sql`
+    select ${holdings.intended} from ${holdings}
+    where ${holdings.clusterId} = ${key} and ${holdings.region} = ${region}`,
   toBody: (row: Row) => ({
     tenantId: row.tenant_id,
     name: row.name,

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../contexts/base/clock.ts';
+import { denies, sealDenial } from '../../../contexts/denial.ts';
 import { type Envelope, seal, tombstone } from '../../../contexts/envelope.ts';
 import { isContextKey } from '../../../contexts/keys.ts';
 import { type ContextRef, type KindName, kindNames } from '../../../contexts/kinds/index.ts';
@@ -18,14 +19,36 @@ const builders = {
 
 /** What the hub has to say of one context in one region. */
 export type Build = { ref: ContextRef } & (
-  | { state: 'live'; envelope: Envelope }
+  | {
+      state: 'live';
+      envelope: Envelope;
+      /** It lets nobody through. */
+      denies: boolean;
+      /** It is as it is on purpose: exempt from the budget of losses (law 9). */
+      intended: boolean;
+      /** Why its content must not be published: the envelope is a stand-in that denies, as the content does. */
+      invalid?: string;
+    }
   /** The region is to hold nothing under this key; the envelope is the tombstone that says so. */
-  | { state: 'gone'; envelope: Envelope }
+  | {
+      state: 'gone';
+      envelope: Envelope;
+      /** The row itself is gone, not only from this region. */
+      deleted: boolean;
+      /** As above. */
+      intended: boolean;
+    }
   /** The hub has never heard of it. */
   | { state: 'unknown' }
   /** It is to be held, but its content must not be published. */
   | { state: 'invalid'; revision: number; reason: string }
 );
+
+/** Why the content must not be published; undefined where it may. */
+export function invalidReason(build: Build): string | undefined {
+  if (build.state === 'invalid') return build.reason;
+  return build.state === 'live' ? build.invalid : undefined;
+}
 
 /**
  * Builds the named contexts for one region, in the order given. All in one snapshot: one statement a kind, in one
@@ -87,12 +110,23 @@ export async function holdersOf(
 
 function toBuild(kind: KindName, derived: Derived, builtAtMs: number): Build {
   const ref = { kind, key: derived.key };
-  const { epoch, revision } = derived;
+  const { epoch, revision, body, deleted, intended } = derived;
   // One such row must not take the others of its batch, or the region's sweep, with it.
   if (!isContextKey(ref.key)) return { ref, state: 'invalid', revision, reason: 'key: not well-formed' };
   if (!derived.live)
-    return { ref, state: 'gone', envelope: tombstone({ ...ref, epoch, revision, builtAtMs }) };
-  const sealed = seal({ ...ref, epoch, revision, body: derived.body, builtAtMs });
-  if (sealed.outcome === 'sealed') return { ref, state: 'live', envelope: sealed.envelope };
-  return { ref, state: 'invalid', revision, reason: sealed.reason };
+    return {
+      ref,
+      state: 'gone',
+      envelope: tombstone({ ...ref, epoch, revision, builtAtMs }),
+      deleted,
+      intended,
+    };
+  const sealed = seal({ ...ref, epoch, revision, body, builtAtMs });
+  const denying = denies(kind, body, builtAtMs);
+  if (sealed.outcome === 'sealed')
+    return { ref, state: 'live', envelope: sealed.envelope, denies: denying, intended };
+  const { reason } = sealed;
+  if (!denying) return { ref, state: 'invalid', revision, reason };
+  const envelope = sealDenial({ ...ref, epoch, revision, body, builtAtMs });
+  return { ref, state: 'live', envelope, denies: true, intended, invalid: reason };
 }

@@ -40,6 +40,8 @@ const counts: SweepCounts = {
   ahead: 0,
   quarantined: 0,
   expired: 0,
+  held: 0,
+  frozen: 0,
 };
 
 async function completed(id: string, region = 'r1', mark?: string) {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../contexts/base/clock.ts';
+import { denies } from '../../../contexts/denial.ts';
 import { seal, tombstone } from '../../../contexts/envelope.ts';
 import { type ContextRef, type KindName, kindNames, refText } from '../../../contexts/kinds/index.ts';
 import type { Build } from '../../../hub/db/builders/index.ts';
@@ -219,9 +220,12 @@ export class SimulatedHub {
     if (!head) return { ref, state: 'unknown' };
     const named = { ...ref, epoch: this.epoch, revision: head.revision, builtAtMs: this.#clock.now() };
     const body = this.#derive(region, ref);
-    if (body === undefined) return { ref, state: 'gone', envelope: tombstone(named) };
+    if (body === undefined)
+      return { ref, state: 'gone', envelope: tombstone(named), deleted: head.deleted, intended: false };
     const sealed = seal({ ...named, body });
-    if (sealed.outcome === 'sealed') return { ref, state: 'live', envelope: sealed.envelope };
+    const denying = denies(kind, body, named.builtAtMs);
+    if (sealed.outcome === 'sealed')
+      return { ref, state: 'live', envelope: sealed.envelope, denies: denying, intended: false };
     return { ref, state: 'invalid', revision: head.revision, reason: sealed.reason };
   }
 
