@@ -4,6 +4,7 @@ import type { Random } from '../contexts/base/random.ts';
 import { newId } from '../contexts/ids.ts';
 import type { Store } from '../contexts/store.ts';
 import { buildContexts, buildRange } from '../hub/db/builders/index.ts';
+import { recallPlacements } from '../hub/db/cascade.ts';
 import type { Db } from '../hub/db/client.ts';
 import { concludeHolds } from '../hub/db/holds.ts';
 import { drawRevisions, freshRevision } from '../hub/db/outbox.ts';
@@ -59,6 +60,7 @@ export async function runSweep(
       drawRevisions: (refs) => drawRevisions(db, refs),
       freshRevision: () => freshRevision(db),
       changedSince: (mark) => changedSince(db, mark),
+      recallPlacements: () => recallPlacements(db, region),
       currentMark: () => currentMark(db),
       checkNotAhead: () => checkNotAhead(region, store, () => hubHighWater(db)),
     },

@@ -82,6 +82,20 @@ export async function lastKeys(db: Queryable, clusterIds: readonly string[]): Pr
   return rows.map((row) => row.id);
 }
 
+/**
+ * Writes the outbox rows of placements again that have not been cascaded and of which no row is left: somebody lost
+ * them. Keys that came back to a region would otherwise stay at the revision of their tombstones there.
+ */
+export async function recallPlacements(db: Queryable, region: string): Promise<void> {
+  const rows = await db.execute(sql`
+    insert into ${outbox} (kind, key, regions, cause, tightens)
+    select 'cluster', h.cluster_id, array[h.region], 'placement', false from ${holdings} h
+    where h.region = ${region} and h.until is null and not h.settled
+      and not exists (select from ${outbox} o where o.cause = 'placement' and o.key = h.cluster_id)
+    returning 1`);
+  if (rows.length > 0) await notifyOutbox(db);
+}
+
 /** By its holdings, which outlive it. */
 function tenantOf(clusterId: string) {
   return sql`(select tenant_id from ${holdings} where cluster_id = ${clusterId} limit 1)`;

@@ -31,6 +31,8 @@ export interface SweepHub {
   freshRevision(): Promise<{ epoch: number; revision: number }>;
   changedSince(mark: string): Promise<{ changed: (ChangedHead & { beyond: boolean })[]; mark: string }>;
   currentMark(): Promise<string>;
+  /** Asks once more for what follows placements of the region whose row of the outbox was lost. */
+  recallPlacements(): Promise<void>;
   /** Throws when the region is ahead of everything this hub has drawn. */
   checkNotAhead(): Promise<void>;
 }
@@ -80,6 +82,7 @@ export class Sweep {
       throw new Error(`the region's store has no identity (${found.outcome})`);
     this.#whole = found.identity.whole;
     const begunAt = since.mark ?? (await hub.currentMark());
+    await hub.recallPlacements();
     if (recovery) await this.#reannounce(begunAt, since.tail, signal);
     for (const kind of kindNames) await this.#compareKind(kind, signal);
     const reached = await this.#reannounce(begunAt, since.tail, signal);

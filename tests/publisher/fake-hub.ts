@@ -86,6 +86,8 @@ export class FakeHub implements SweepHub, PublisherPort {
     return String(this.runningXid ?? this.xid);
   }
 
+  async recallPlacements(): Promise<void> {}
+
   async changedSince(
     mark: string,
   ): Promise<{ changed: (ChangedHead & { beyond: boolean })[]; mark: string }> {

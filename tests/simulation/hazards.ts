@@ -31,6 +31,7 @@ export const publisherPlaces = [
     'drawRevisions',
     'freshRevision',
     'changedSince',
+    'recallPlacements',
     'currentMark',
     'highWater',
     'completeSweep',

@@ -131,6 +131,7 @@ export class SimulatedPublisher {
       range: (kind, after, limit) => at('range', () => hub.range(region.id, kind, after, limit)),
       drawRevisions: (refs) => at('drawRevisions', () => hub.drawRevisions(refs)),
       freshRevision: () => at('freshRevision', () => hub.freshRevision()),
+      recallPlacements: () => at('recallPlacements', () => hub.recallPlacements(region.id)),
       changedSince: (mark) => at('changedSince', () => hub.changedSince(mark)),
       currentMark: () => at('currentMark', () => hub.currentMark()),
     };

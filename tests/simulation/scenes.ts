@@ -154,7 +154,7 @@ const relayInterrupted: Scene = (on) => {
 };
 
 const firstSweepOfAll: Scene = (on) => {
-  const begun = on.freeze('currentMark', 'changedSince', 'completeSweep', 'highWater');
+  const begun = on.freeze('currentMark', 'recallPlacements', 'changedSince', 'completeSweep', 'highWater');
   return [on.lose('marks of sweeps'), begun, on.sweep, on.run, on.change(), on.resume, on.run];
 };
 

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { cascadeDeparture, cascadePlacement } from '../../../hub/db/cascade.ts';
+import { cascadeDeparture, cascadePlacement, recallPlacements } from '../../../hub/db/cascade.ts';
 import { Gate } from '../../support/gate.ts';
 import { seededRandom } from '../../support/samples.ts';
 import { begun, HubDatabase, type Session, someoneWaits } from './hub-database.ts';
@@ -131,6 +131,25 @@ describe('a placement', () => {
     await Promise.all([2, 3, 4].map((chunk) => cascade(hub.db, 'vci_1', { leaves: false, chunk })));
     await regions.drain();
     await inSync();
+  });
+});
+
+describe('a placement whose row of the outbox was lost', () => {
+  test('[law 1] is cascaded after all when a sweep of its region asks, and once', async () => {
+    await settledCluster();
+    await hub.place('vci_1', 'r2');
+    await recallPlacements(hub.db, 'r2');
+    expect(await hub.outbox(), 'its row is there').toHaveLength(1);
+    await hub.emptyOutbox();
+    await recallPlacements(hub.db, 'r1');
+    expect(await hub.outbox(), "another region's sweep").toEqual([]);
+    await recallPlacements(hub.db, 'r2');
+    await recallPlacements(hub.db, 'r2');
+    expect(await hub.outbox()).toMatchObject([{ key: 'vci_1', regions: ['r2'], cause: 'placement' }]);
+    await regions.drain();
+    expect(regions.live('r2')).toHaveLength(3);
+    await recallPlacements(hub.db, 'r2');
+    expect(await hub.outbox(), 'it is settled now').toEqual([]);
   });
 });
 

@@ -289,6 +289,18 @@ export class SimulatedHub {
     return String(this.database.xmin);
   }
 
+  recallPlacements(region: string): void {
+    this.database.transact((tx) => {
+      for (const row of tx.all('holdings')) {
+        if (row.region !== region || row.untilMs !== null || row.settled) continue;
+        const ref = { kind: 'cluster' as const, key: row.clusterId };
+        const pending = tx.all('outbox').some(({ cause, key }) => cause === 'placement' && key === ref.key);
+        if (!pending)
+          addToOutbox(this.capture(tx), { ...ref, regions: [region], cause: 'placement', tightens: false });
+      }
+    });
+  }
+
   changedSince(mark: string): { changed: (ChangedHead & { beyond: boolean })[]; mark: string } {
     const { xmin } = this.database;
     const changed = [...this.database.committed.heads.values()]
