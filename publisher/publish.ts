@@ -33,6 +33,8 @@ export interface PublishResult {
   outcomes: ReadonlyMap<string, ContextOutcome>;
   /** The feed number that announced it; undefined where nothing was announced. */
   feedNumber: number | undefined;
+  /** When the last put was answered, by the monotonic clock. */
+  putAtMs: number;
 }
 
 export interface PublishRequest {
@@ -69,9 +71,10 @@ export class Publisher {
     const outcomes = new Map<string, ContextOutcome>();
     const announcements: Announcement[] = [];
     const { failure } = await this.#putAll(request, outcomes, announcements);
+    const putAtMs = this.#options.clock.monotonic();
     const feedNumber = announcements.length > 0 ? await this.announce(announcements) : undefined;
     if (failure !== undefined) throw failure;
-    return { outcomes, feedNumber };
+    return { outcomes, feedNumber, putAtMs };
   }
 
   /** A tombstone over something the hub has no head of: over what is older, or the very version text `seen`. */

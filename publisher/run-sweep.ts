@@ -5,6 +5,7 @@ import { newId } from '../contexts/ids.ts';
 import type { Store } from '../contexts/store.ts';
 import { buildContexts, buildRange } from '../hub/db/builders/index.ts';
 import type { Db } from '../hub/db/client.ts';
+import { notifyProgress } from '../hub/db/fences.ts';
 import { drawRevisions, freshRevision } from '../hub/db/outbox.ts';
 import {
   beginSweep,
@@ -22,6 +23,9 @@ import type { SweepJob } from './jobs.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import type { Publisher } from './publish.ts';
 import { Sweep } from './sweep/sweep.ts';
+
+/** Contexts a sweep names as held back; with more of them it proves nothing of any fence. */
+const heldBackMax = 1000;
 
 /** One sweep of one region with its row in `sweeps`: begun, reported while it runs, completed or failed. */
 export async function runSweep(
@@ -66,7 +70,9 @@ export async function runSweep(
   const durationMs = () => Math.round(clock.monotonic() - startedAt);
   try {
     const reached = await sweep.run(signal);
-    await completeSweep(db, id, sweep.counts, reached);
+    const heldBack = sweep.heldBack.size <= heldBackMax ? [...sweep.heldBack] : null;
+    await completeSweep(db, id, sweep.counts, reached, { feed: await store.readFeedHead(), heldBack });
+    await notifyProgress(db);
     metrics.sweeps.inc({ region, status: 'completed' });
     log.info(
       { region, sweep: id, cause: job.cause, durationMs: durationMs(), counts: sweep.counts },

@@ -9,6 +9,7 @@ import type { Build } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
 import { type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
 import type { Publisher } from '../publish.ts';
+import { isInPlace } from '../receipts.ts';
 import { compare } from './drift.ts';
 import { mergeJoin } from './merge.ts';
 
@@ -63,6 +64,8 @@ const tailMax = 1000;
 export class Sweep {
   readonly #options: SweepOptions;
   readonly counts: SweepCounts = noCounts();
+  /** Contexts that it did not bring to what the hub derives, or was overtaken at: it proves nothing of them. */
+  readonly heldBack = new Set<string>();
   #whole = false;
 
   constructor(options: SweepOptions) {
@@ -101,7 +104,10 @@ export class Sweep {
       signal.throwIfAborted();
       this.counts.scanned += 1;
       const key = (build?.key ?? stored?.key)!;
-      if (build?.build.state === 'invalid') this.counts.quarantined += 1;
+      if (build?.build.state === 'invalid') {
+        this.counts.quarantined += 1;
+        this.heldBack.add(refText(build.build.ref));
+      }
       if (!compare(build?.build, stored).same) suspects.set(key, { kind, key });
       else if (
         !build &&
@@ -179,8 +185,9 @@ export class Sweep {
         replacing,
       });
       // `duplicate`: the refresh that a fresh revision sets off was there first. Either way it is mended now.
-      for (const outcome of outcomes.values()) {
-        if (outcome === 'written' || outcome === 'duplicate') this.counts.written += 1;
+      for (const [ref, outcome] of outcomes) {
+        if (isInPlace(outcome)) this.counts.written += 1;
+        else this.heldBack.add(ref);
       }
     }
     const strangers = repairs.filter((repair) => repair.build.state === 'unknown');
@@ -192,7 +199,8 @@ export class Sweep {
     const { hub, publisher, clock } = this.#options;
     const envelope = tombstone({ ...ref, ...(await hub.freshRevision()), builtAtMs: clock.now() });
     const outcome = await publisher.bury(envelope, seen);
-    if (outcome !== 'superseded') this.counts.written += 1; // else somebody made it known meanwhile
+    if (outcome !== 'superseded') this.counts.written += 1;
+    else this.heldBack.add(refText(ref)); // somebody made it known meanwhile
   }
 
   /**
@@ -235,10 +243,14 @@ export class Sweep {
       else if (stored?.state === 'context') announcements.push(toAnnouncement(stored.envelope));
       // The item may be lost, and a gateway hold what it was: its deletion is told all the same.
       else if (build.state === 'gone') announcements.push(toAnnouncement(build.envelope));
+      if (build.state === 'invalid') this.heldBack.add(refText(build.ref));
     }
     if (lacking.length > 0) {
       const { outcomes } = await publisher.publish({ refs: lacking });
-      for (const outcome of outcomes.values()) if (outcome === 'written') this.counts.written += 1;
+      for (const [ref, outcome] of outcomes) {
+        if (outcome === 'written') this.counts.written += 1;
+        if (!isInPlace(outcome)) this.heldBack.add(ref);
+      }
     }
     await this.#announce(announcements);
     this.counts.reannounced += lacking.length;

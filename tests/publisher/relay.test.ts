@@ -39,6 +39,7 @@ class World {
       cause: 'row',
       tightens: false,
       createdAtMs: 0,
+      fences: [],
       claimedUntil: 0,
       ...change,
     });
@@ -345,6 +346,7 @@ describe('jobs', () => {
   let ids = 0;
   const change = (key: string, more: Partial<Change> = {}): Change => ({
     id: ++ids,
+    fences: [],
     kind: 'agent-key',
     key,
     regions: ['r1'],
