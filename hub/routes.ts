@@ -16,8 +16,10 @@ import { listClusters } from './api/clusters/list.ts';
 import { updateCluster } from './api/clusters/update.ts';
 import { getContext } from './api/contexts/get.ts';
 import { refreshContext } from './api/contexts/refresh.ts';
+import { getFence } from './api/fences/get.ts';
 import { createRegion } from './api/regions/create.ts';
 import { deleteRegion } from './api/regions/delete.ts';
+import { listRegionGateways } from './api/regions/gateways.ts';
 import { getRegion } from './api/regions/get.ts';
 import { listRegions } from './api/regions/list.ts';
 import { updateRegion } from './api/regions/update.ts';
@@ -43,8 +45,9 @@ export const routes: readonly AnyRoute[] = [
     updateApplicationKey,
     deleteApplicationKey,
   ],
-  ...[createRegion, listRegions, getRegion, updateRegion, deleteRegion],
+  ...[createRegion, listRegions, getRegion, updateRegion, deleteRegion, listRegionGateways],
   ...[getContext, refreshContext],
   ...[createSweep, listSweeps, getSweep],
+  getFence,
   listAuditLog,
 ];

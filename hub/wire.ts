@@ -9,6 +9,7 @@ import { LoginLimits } from './auth/login-limits.ts';
 import type { HubConfig } from './config.ts';
 import { loggable } from './data/errors.ts';
 import { connect, type Database } from './db/client.ts';
+import { FenceWaits } from './fence-waits.ts';
 import { removeOldAnswers } from './http/idempotency.ts';
 import { createMetrics } from './metrics.ts';
 import { RegionStores, type StoreAddress } from './region-stores.ts';
@@ -61,6 +62,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
   const stores = new RegionStores({ open: openStore, log });
   const services: Services = {
     ...{ database, clock, random, log, stores, storeTimeoutMs },
+    waits: new FenceWaits({ database, clock, waitsMax: config.waitsMax, stopping: stop.signal }),
     environment: config.environment,
     metrics: createMetrics({ process: parts.metricsOfProcess ?? true }),
     keys: new KeyCache({ find: findKeyIn(database.db), clock, ttlMs: config.keyCacheMs }),

@@ -42,7 +42,10 @@ export const fences = pgTable(
     /** Somebody waits for it until then. */
     awaitedUntil: moment('awaited_until'),
   },
-  (t) => [index('fences_created').on(t.createdAt), index('fences_awaited').on(t.awaitedUntil).where(sql`awaited_until is not null`)],
+  (t) => [
+    index('fences_created').on(t.createdAt),
+    index('fences_awaited').on(t.awaitedUntil).where(sql`awaited_until is not null`),
+  ],
 );
 
 /** A region concerned by a fence. */

@@ -37,7 +37,10 @@ export async function recordGateways(
 ): Promise<number> {
   const isGone = (status: GatewayStatus) => status.expiresAtMs <= status.reportedAtMs;
   const here = statuses.filter((one) => !isGone(one) && one.expiresAtMs > nowMs - forgetAfterMs);
-  const rows = here.map((status) => ({ ...status, lifetimeMs: Math.round(status.expiresAtMs - status.reportedAtMs) }));
+  const rows = here.map((status) => ({
+    ...status,
+    lifetimeMs: Math.round(status.expiresAtMs - status.reportedAtMs),
+  }));
   const moment = (column: string) => sql.raw(`to_timestamp(g."${column}" / 1000.0)`);
   const changed = await db.execute(sql`
     insert into ${gateways} as held (region, id, build, started_at, reported_at, observed_at, lifetime_ms, watermark,
