@@ -294,7 +294,9 @@ describe('a cluster that moves', () => {
     };
     ports.cascade = async (placed) => told('cascade', placed.clusterId);
     ports.arrival = async (moved) => {
-      expect(moved).toEqual([{ clusterId: 'vci_1', regions: ['r2'], arrives: true, leaves: true }]);
+      expect(moved).toEqual([
+        { clusterId: 'vci_1', regions: ['r2'], arrives: true, leaves: true, fences: [] },
+      ]);
       told('arrival', 'vci_1');
     };
     ports.depart = async (placed) => told('depart', placed.clusterId);

@@ -2,7 +2,11 @@ import postgres from 'postgres';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../../hub/db/client.ts';
 import { checkMigrated, migrate, migrationState, SchemaError } from '../../../hub/db/migrate.ts';
+import journal from '../../../hub/db/migrations/meta/_journal.json' with { type: 'json' };
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+
+/** Every migration there is, in order. */
+const all = journal.entries.map((entry) => entry.tag);
 
 const opened: AsyncDisposable[] = [];
 let database: TestDatabase;
@@ -30,13 +34,13 @@ describe('a database', () => {
     const state = await migrationState(sql);
     expect(state.state).toBe('behind');
     await expect(check()).rejects.toThrow(
-      /lacks 2 migration\(s\) \(0000_tables, 0001_capture\): run `spokecast migrate` first/,
+      `lacks ${all.length} migration(s) (${all.join(', ')}): run \`spokecast migrate\` first`,
     );
     await expect(check()).rejects.toMatchObject({ code: 'SCHEMA_BEHIND', exitCode: 78 });
   });
 
   test('is current after migrating, and migrating again does nothing', async () => {
-    expect(await migrate(database.url)).toEqual(['0000_tables', '0001_capture']);
+    expect(await migrate(database.url)).toEqual(all);
     expect(await migrationState(sql)).toEqual({ state: 'current' });
     await check();
     expect(await migrate(database.url)).toEqual([]);
@@ -49,7 +53,7 @@ describe('a database', () => {
     await sql`create schema public`;
     await sql`truncate drizzle.__drizzle_migrations`;
     expect((await migrationState(sql)).state).toBe('behind');
-    expect(await migrate(database.url)).toHaveLength(2);
+    expect(await migrate(database.url)).toHaveLength(all.length);
   });
 
   test('that was migrated by a newer build is refused, and nothing is changed', async () => {
@@ -60,7 +64,7 @@ describe('a database', () => {
     await expect(migrate(database.url)).rejects.toThrow(SchemaError);
     await expect(check()).rejects.toMatchObject({ code: 'SCHEMA_NEWER', exitCode: 78 });
     expect(await tables()).toEqual(before);
-    expect(await sql`select 1 from drizzle.__drizzle_migrations`).toHaveLength(3);
+    expect(await sql`select 1 from drizzle.__drizzle_migrations`).toHaveLength(all.length + 1);
   });
 
   test('that is newer and lacks one of ours as well is refused too', async () => {
@@ -74,7 +78,7 @@ describe('a database', () => {
 
 test('two migrators at once: one migrates, the other waits and finds nothing to do', async () => {
   const applied = await Promise.all([migrate(database.url), migrate(database.url), migrate(database.url)]);
-  expect(applied.map((names) => names.length).sort()).toEqual([0, 0, 2]);
+  expect(applied.map((names) => names.length).sort()).toEqual([0, 0, all.length]);
   expect(await migrationState(sql)).toEqual({ state: 'current' });
 });
 
@@ -85,7 +89,7 @@ test('a migration that fails leaves the database as it was', async () => {
   expect(await tables()).toEqual(before);
   expect((await migrationState(sql)).state).toBe('behind');
   await sql`drop table outbox`;
-  expect(await migrate(database.url)).toHaveLength(2);
+  expect(await migrate(database.url)).toHaveLength(all.length);
 });
 
 test('a connection of ours that idles in a transaction is ended by the server', async () => {
