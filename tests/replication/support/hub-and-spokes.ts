@@ -53,12 +53,12 @@ export class HubAndSpokes implements AsyncDisposable {
   readonly spokes = new Map<string, Spoke>();
   readonly publishers: PublisherService[] = [];
   readonly #options: StartOptions;
-  readonly #databaseUrl: string;
+  readonly databaseUrl: string;
   readonly #disposables: AsyncDisposable[] = [];
 
   private constructor(options: StartOptions, databaseUrl: string) {
     this.#options = options;
-    this.#databaseUrl = databaseUrl;
+    this.databaseUrl = databaseUrl;
     this.sql = postgres(databaseUrl, { max: 20, onnotice: () => {} });
   }
 
@@ -94,7 +94,7 @@ export class HubAndSpokes implements AsyncDisposable {
   async addPublisher(environment: Record<string, string> = {}): Promise<PublisherService> {
     const config = readPublisherConfig(
       {
-        DATABASE_URL: this.#databaseUrl,
+        DATABASE_URL: this.databaseUrl,
         ...(this.#options.redisUrl ? { REDIS_URL: this.#options.redisUrl } : {}),
         SPOKECAST_ENV: 'test',
         ...this.#options.publisher,
@@ -184,11 +184,11 @@ export class HubAndSpokes implements AsyncDisposable {
   }
 
   /** Waits until the region's gateway answers so. */
-  async becomes(region: string, secret: string, status: number): Promise<void> {
+  async becomes(region: string, secret: string, status: number, gateway = 0): Promise<void> {
     let last = 0;
     await until(
       async () => {
-        last = await this.ask(region, secret);
+        last = await this.ask(region, secret, gateway);
         return last === status;
       },
       () => `${region} answers ${status} (it answers ${last})`,
@@ -214,7 +214,7 @@ export class HubAndSpokes implements AsyncDisposable {
   async refreshQueue(region: string): Promise<Queue & AsyncDisposable> {
     const queues = openQueues({
       redisUrl: this.#options.redisUrl,
-      databaseUrl: this.#databaseUrl,
+      databaseUrl: this.databaseUrl,
       connectionsMax: 4,
       onError: () => {},
     });
