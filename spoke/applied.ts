@@ -36,6 +36,7 @@ export class AppliedFeed implements FeedListener {
 
   announced(announcement: Announcement, number: number): void {
     const ref = refText(announcement);
+    if (!this.#cache.owes(ref)) this.#owed.delete(ref); // it was read since: what is owed begins anew
     this.#cache.announced(announcement);
     if (!this.#cache.owes(ref) || this.#owed.has(ref)) return;
     this.#owed.set(ref, number);
