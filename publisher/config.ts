@@ -120,7 +120,7 @@ export const publisherOptions = {
   collectAwaitedEveryMs: option({
     env: 'SPOKECAST_COLLECT_AWAITED_EVERY_MS',
     schema: value.integer(10, 60_000),
-    default: '100',
+    default: '50',
     doc: 'The same while somebody waits for a fence that concerns the region.',
   }),
   gatewayForgetMs: option({

@@ -125,6 +125,7 @@ export const plants: Readonly<Record<string, Plant>> = {
       changedSince: async (mark) => ({ ...(await hub.changedSince(mark)), changed: [] }),
     }),
   },
+  'a watermark tells what was read, and not what is in force': { reportsWhatIsRead: true },
   'a placement does not cascade': {
     relay: (ports) => ({ ...ports, cascade: async () => {} }),
   },
