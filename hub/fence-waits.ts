@@ -19,16 +19,24 @@ export class FenceWaits {
   readonly #clock: Clock;
   readonly #waitsMax: number;
   readonly #stopping: AbortSignal;
+  readonly #onCount: (waits: number) => void;
   #waits = 0;
   #listening: Promise<unknown> | undefined;
   /** Aborted, and replaced, whenever something may have come further. */
   #news = new AbortController();
 
-  constructor(options: { database: Database; clock: Clock; waitsMax: number; stopping: AbortSignal }) {
+  constructor(options: {
+    database: Database;
+    clock: Clock;
+    waitsMax: number;
+    stopping: AbortSignal;
+    onCount(waits: number): void;
+  }) {
     this.#database = options.database;
     this.#clock = options.clock;
     this.#waitsMax = options.waitsMax;
     this.#stopping = options.stopping;
+    this.#onCount = options.onCount;
   }
 
   get count(): number {
@@ -46,12 +54,17 @@ export class FenceWaits {
         headers: { 'retry-after': '1' },
       });
     }
-    this.#waits += 1;
+    this.#count(1);
     return {
       [Symbol.dispose]: () => {
-        this.#waits -= 1;
+        this.#count(-1);
       },
     };
+  }
+
+  #count(by: 1 | -1): void {
+    this.#waits += by;
+    this.#onCount(this.#waits);
   }
 
   /** How far the fence is when it is over, or after `timeoutMs`, or when the hub stops. Undefined: no such fence. */

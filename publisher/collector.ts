@@ -2,6 +2,7 @@ import type { Clock } from '../contexts/base/clock.ts';
 import { Loop } from '../contexts/base/loop.ts';
 import { jittered, type Random } from '../contexts/base/random.ts';
 import type { Store } from '../contexts/store.ts';
+import type { OpenFences } from '../hub/db/fences.ts';
 import type { Listing, RegionReport } from '../hub/db/gateways.ts';
 
 /**
@@ -25,8 +26,8 @@ export interface CollectorOptions {
 }
 
 export interface CollectorPorts {
-  /** Writes down what was listed, and which fences are seen everywhere by now. */
-  record(report: RegionReport, listing: Listing): Promise<void>;
+  /** Writes down what was listed, and which of those fences are seen everywhere by now. */
+  record(report: RegionReport, listing: Listing, fences: OpenFences): Promise<void>;
   /** Writes down how the region is, though its gateways could not be listed. */
   report(report: RegionReport): Promise<void>;
 }
@@ -35,6 +36,8 @@ export class Collector implements AsyncDisposable {
   readonly #options: CollectorOptions;
   readonly #loop: Loop;
   #awaited = false;
+  /** When all open fences are to be looked at again, by the monotonic clock. */
+  #allDueAt = 0;
 
   constructor(options: CollectorOptions) {
     const { region, clock, random, everyMs, awaitedEveryMs, onError } = options;
@@ -72,12 +75,15 @@ export class Collector implements AsyncDisposable {
   }
 
   async #turn(): Promise<void> {
-    const { region, store, clock, look, ports } = this.#options;
+    const { region, store, clock, everyMs, look, ports } = this.#options;
     if (look().state !== 'open') return ports.report({ region, ...look() });
     const begunAt = clock.monotonic();
     try {
       const statuses = await store.listGateways(0);
-      await ports.record({ region, ...look() }, { statuses, begunAgoMs: clock.monotonic() - begunAt });
+      const all = begunAt >= this.#allDueAt;
+      const listing = { statuses, begunAgoMs: clock.monotonic() - begunAt };
+      await ports.record({ region, ...look() }, listing, all ? 'all' : 'awaited');
+      if (all) this.#allDueAt = begunAt + everyMs * 0.8;
     } catch (error) {
       await ports.report({ region, ...look() });
       throw error;

@@ -118,10 +118,10 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
           everyMs: config.collectEveryMs,
           awaitedEveryMs: config.collectAwaitedEveryMs,
           report: (report) => reportRegion(db, report),
-          record: async (report, listing) => {
+          record: async (report, listing, fences) => {
             const forgetting = { nowMs: clock.now(), forgetAfterMs: config.gatewayForgetMs };
             const reported = await recordGateways(db, report, listing, forgetting);
-            if ((await noteSeen(db, row.id)) + reported > 0) await notifyProgress(db);
+            if ((await noteSeen(db, row.id, fences)) + reported > 0) await notifyProgress(db);
           },
         },
       }),

@@ -133,13 +133,19 @@ export async function readFence(db: Queryable, id: string): Promise<FenceProgres
   };
 }
 
-/** Notes for good which fences every gateway of the region has seen by now. Returns how many were not noted before. */
-export async function noteSeen(db: Queryable, region: string): Promise<number> {
-  // What somebody waits for comes first, then the newest: what has been open for hours will be so a little longer.
+/** Which of a region's open fences are looked at: those somebody waits for, or all. */
+export type OpenFences = 'awaited' | 'all';
+
+/**
+ * Notes for good which fences every gateway of the region has seen by now, the newest first: what has been open for
+ * hours will be so a little longer. Returns how many were not noted before.
+ */
+export async function noteSeen(db: Queryable, region: string, which: OpenFences): Promise<number> {
+  const concerned = which === 'awaited' ? sql`w.awaited_until > clock_timestamp()` : sql`true`;
   const open = sql`r.region = ${region} and r.seen_at is null and f.id in (
     select o.fence from ${fenceRegions} o join ${fences} w on w.id = o.fence
-    where o.region = ${region} and o.seen_at is null
-    order by w.awaited_until > clock_timestamp() desc nulls last, w.created_at desc limit 1000)`;
+    where o.region = ${region} and o.seen_at is null and ${concerned}
+    order by w.created_at desc limit 1000)`;
   const rows = await db.execute(sql`
     update ${fenceRegions} u set seen_at = clock_timestamp()
     from (${progress(open)}) p

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { noteSeen, notifyProgress } from '../../hub/db/fences.ts';
 import { recordGateways } from '../../hub/db/gateways.ts';
+import { trimLedger } from '../../hub/db/housekeeping.ts';
 import { claimChanges, completeChanges, type FencedJob } from '../../hub/db/outbox.ts';
 import { type Receipt, writeReceipt } from '../../hub/db/receipts.ts';
 import { beginSweep, completeSweep, currentMark, noCounts } from '../../hub/db/sweeps.ts';
@@ -179,8 +180,9 @@ describe('a fence', () => {
     await relay(receipts);
     for (const id of Object.values(receipts)) await writeReceipt(db(), receipt(id));
     await report([north, south], [{ id: 'gw_1', watermark: 7 }]);
-    expect(await noteSeen(db(), north)).toBeGreaterThan(0);
-    await noteSeen(db(), south);
+    expect(await noteSeen(db(), north, 'awaited'), 'nobody waits').toBe(0);
+    expect(await noteSeen(db(), north, 'all')).toBeGreaterThan(0);
+    await noteSeen(db(), south, 'all');
     await report(
       [north, south],
       [
@@ -238,6 +240,24 @@ describe('a fence', () => {
     await sql`update gateways set observed_at = now() - interval '20 minutes'`;
     await recordGateways(db(), { region: north, ...open }, { statuses: [], begunAgoMs: 0 }, forgetting());
     expect((await hub.owner.get(`/v1/regions/${north}/gateways`)).body.items).toEqual([]);
+  });
+
+  test('is kept for a day, with all that belongs to it', async () => {
+    await empty();
+    const { fence } = await newKey();
+    const receipts = twoJobs();
+    await relay(receipts);
+    for (const id of Object.values(receipts)) await writeReceipt(db(), receipt(id));
+    await trimLedger(db());
+    expect((await look(fence)).id).toBe(fence);
+    await sql`update fences set created_at = now() - interval '25 hours' where id = ${fence}`;
+    await sql`update receipts set created_at = now() - interval '26 hours' where id = any(${Object.values(receipts)})`;
+    await trimLedger(db());
+    expect((await hub.owner.get(`/v1/fences/${fence}`)).status).toBe(404);
+    const [left] = await sql`
+      select (select count(*) from fence_regions where fence = ${fence}) + (select count(*) from fence_jobs where fence = ${fence})
+        + (select count(*) from receipts where id = any(${Object.values(receipts)})) as rows`;
+    expect(Number(left!.rows)).toBe(0);
   });
 
   test('names what was held back, and is not stored by it', async () => {
