@@ -2,6 +2,6 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: ['./hub/db/schema.ts', './hub/db/guard-schema.ts'],
+  schema: ['./hub/db/schema.ts', './hub/db/guard-schema.ts', './hub/db/fence-tables.ts'],
   out: './hub/db/migrations',
 });

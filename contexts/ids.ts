@@ -13,6 +13,7 @@ export const idPrefixes = {
   applicationKey: 'apk',
   sweep: 'swp',
   auditEntry: 'aud',
+  fence: 'fen',
 } as const;
 
 export type IdOf = keyof typeof idPrefixes;

@@ -23,6 +23,9 @@ export const matrix = {
   // Tenants see where they can place clusters, not where the stores are.
   'regions.read': { platform: 'viewer', tenant: 'viewer' },
   'regions.write': { platform: 'owner', tenant: null },
+  // Who lives where is the platform's business.
+  'gateways.read': { platform: 'viewer', tenant: null },
+  'fences.read': { platform: 'viewer', tenant: 'viewer' },
   'contexts.read': { platform: 'viewer', tenant: 'viewer' },
   'contexts.refresh': { platform: 'admin', tenant: 'admin' },
   'sweeps.read': { platform: 'viewer', tenant: null },

@@ -48,11 +48,16 @@ export function createApp(
         throw new ProblemError('OVERLOADED', { headers: { 'retry-after': '1' } });
       services.metrics.requestsInFlight.set(++inFlight);
       try {
-        return await withDeadline(
+        const running = runRoute(route, c, state, services);
+        const { response, afterwards } = await withDeadline(
           services.clock,
           limits.requestTimeoutMs,
-          runRoute(route, c, state, services),
-        );
+          running,
+        ).catch((error: unknown) => {
+          void running.then(({ abandon }) => abandon?.()).catch(() => {});
+          throw error;
+        });
+        return afterwards ? await afterwards() : response;
       } finally {
         services.metrics.requestsInFlight.set(--inFlight);
       }

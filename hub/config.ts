@@ -51,6 +51,12 @@ export const hubOptions = {
     default: '256',
     doc: 'API requests answered at the same time at the most; more are refused with 503.',
   }),
+  waitsMax: option({
+    env: 'SPOKECAST_WAITS_MAX',
+    schema: value.integer(1, 10_000),
+    default: '100',
+    doc: 'Requests that wait for regions at the same time at the most; more are refused with 503 before they change anything.',
+  }),
   requestTimeoutMs: option({
     env: 'SPOKECAST_REQUEST_TIMEOUT_MS',
     schema: value.integer(100, 120_000),

@@ -5,6 +5,7 @@ export interface HubMetrics {
   registry: Registry;
   requests: Histogram<'method' | 'route' | 'status'>;
   requestsInFlight: Gauge;
+  waits: Gauge;
   logins: Counter<'outcome'>;
   databaseErrors: Counter<'fault'>;
   storeReads: Counter<'region' | 'outcome'>;
@@ -26,6 +27,11 @@ export function createMetrics(options: { process: boolean } = { process: true })
     requestsInFlight: new Gauge({
       name: 'spokecast_hub_requests_in_flight',
       help: 'Requests being answered.',
+      registers,
+    }),
+    waits: new Gauge({
+      name: 'spokecast_hub_waits',
+      help: 'Requests that wait for regions.',
       registers,
     }),
     logins: new Counter({

@@ -16,12 +16,14 @@ import { listClusters } from './api/clusters/list.ts';
 import { updateCluster } from './api/clusters/update.ts';
 import { getContext } from './api/contexts/get.ts';
 import { refreshContext } from './api/contexts/refresh.ts';
+import { getFence } from './api/fences/get.ts';
 import { getFreeze } from './api/freeze/get.ts';
 import { liftFreeze } from './api/freeze/lift.ts';
 import { setFreeze } from './api/freeze/set.ts';
 import { createRegion } from './api/regions/create.ts';
 import { deleteRegion } from './api/regions/delete.ts';
 import { freezeRegion } from './api/regions/freeze.ts';
+import { listRegionGateways } from './api/regions/gateways.ts';
 import { getRegion } from './api/regions/get.ts';
 import { listRegionHolds } from './api/regions/holds.ts';
 import { listRegions } from './api/regions/list.ts';
@@ -50,9 +52,10 @@ export const routes: readonly AnyRoute[] = [
     updateApplicationKey,
     deleteApplicationKey,
   ],
-  ...[createRegion, listRegions, getRegion, updateRegion, deleteRegion],
+  ...[createRegion, listRegions, getRegion, updateRegion, deleteRegion, listRegionGateways],
   ...[listRegionHolds, freezeRegion, unfreezeRegion, getFreeze, setFreeze, liftFreeze],
   ...[getContext, refreshContext],
   ...[createSweep, listSweeps, getSweep, approveSweep],
+  getFence,
   listAuditLog,
 ];

@@ -4,6 +4,7 @@ import type { Random } from '../contexts/base/random.ts';
 import type { KeyCache } from './auth/key-cache.ts';
 import type { LoginLimits } from './auth/login-limits.ts';
 import type { Database } from './db/client.ts';
+import type { FenceWaits } from './fence-waits.ts';
 import type { HubMetrics } from './metrics.ts';
 import type { RegionStores } from './region-stores.ts';
 
@@ -18,6 +19,7 @@ export interface Services {
   keys: KeyCache;
   logins: LoginLimits;
   stores: RegionStores;
+  waits: FenceWaits;
   /** Milliseconds a region's store is given to answer. */
   storeTimeoutMs: number;
   /** Proxies in front of the hub that append to `x-forwarded-for`. */

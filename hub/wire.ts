@@ -9,6 +9,7 @@ import { LoginLimits } from './auth/login-limits.ts';
 import type { HubConfig } from './config.ts';
 import { loggable } from './data/errors.ts';
 import { connect, type Database } from './db/client.ts';
+import { FenceWaits } from './fence-waits.ts';
 import { removeOldAnswers } from './http/idempotency.ts';
 import { createMetrics } from './metrics.ts';
 import { RegionStores, type StoreAddress } from './region-stores.ts';
@@ -59,10 +60,16 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
         ...{ clock, random },
       }));
   const stores = new RegionStores({ open: openStore, log });
+  const metrics = createMetrics({ process: parts.metricsOfProcess ?? true });
   const services: Services = {
     ...{ database, clock, random, log, stores, storeTimeoutMs },
+    waits: new FenceWaits({
+      ...{ database, clock, stopping: stop.signal },
+      waitsMax: config.waitsMax,
+      onCount: (waits) => metrics.waits.set(waits),
+    }),
     environment: config.environment,
-    metrics: createMetrics({ process: parts.metricsOfProcess ?? true }),
+    metrics,
     keys: new KeyCache({ find: findKeyIn(database.db), clock, ttlMs: config.keyCacheMs }),
     logins: new LoginLimits({ clock, windowMs: 60_000, failuresMax: config.failedLoginsMax }),
     proxyHops: config.proxyHops,

@@ -129,6 +129,24 @@ export const publisherOptions = {
     default: '3600000',
     doc: 'Milliseconds for which feed entries are kept. A gateway cut off from its store for longer revalidates all it holds.',
   }),
+  collectEveryMs: option({
+    env: 'SPOKECAST_COLLECT_EVERY_MS',
+    schema: value.integer(100, 600_000),
+    default: '5000',
+    doc: "Milliseconds between two readings of what a region's gateways report into its store.",
+  }),
+  collectAwaitedEveryMs: option({
+    env: 'SPOKECAST_COLLECT_AWAITED_EVERY_MS',
+    schema: value.integer(10, 60_000),
+    default: '50',
+    doc: 'The same while somebody waits for a fence that concerns the region.',
+  }),
+  gatewayForgetMs: option({
+    env: 'SPOKECAST_GATEWAY_FORGET_MS',
+    schema: value.integer(1000, 604_800_000),
+    default: '900000',
+    doc: 'Milliseconds for which a gateway that stopped reporting without a word counts as unknown, and fences wait for it. Then it is forgotten.',
+  }),
   databaseConnectionsMax: option({
     env: 'SPOKECAST_DATABASE_CONNECTIONS_MAX',
     schema: value.integer(2, 200),

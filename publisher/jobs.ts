@@ -6,6 +6,8 @@ export interface RefreshJob {
   tightens: boolean;
   /** When the oldest of the changes was committed, milliseconds since the Unix epoch, by the database's clock. */
   changedAtMs: number;
+  /** What its work is written down under, for the fences that wait for it; absent where none does. */
+  receipt?: string;
 }
 
 export interface SweepJob {

@@ -39,6 +39,8 @@ export interface PublishResult {
   outcomes: ReadonlyMap<string, ContextOutcome>;
   /** The feed number that announced it; undefined where nothing was announced. */
   feedNumber: number | undefined;
+  /** When the last put was answered, by the monotonic clock. */
+  putAtMs: number;
 }
 
 export interface PublishRequest {
@@ -78,13 +80,14 @@ export class Publisher {
     const outcomes = new Map<string, ContextOutcome>();
     if (this.#guard.stops('revokes')) {
       for (const ref of request.refs) this.#note(outcomes, ref, 'frozen');
-      return { outcomes, feedNumber: undefined };
+      return { outcomes, feedNumber: undefined, putAtMs: this.#options.clock.monotonic() };
     }
     const announcements: Announcement[] = [];
     const { failure } = await this.#putAll(request, outcomes, announcements);
+    const putAtMs = this.#options.clock.monotonic();
     const feedNumber = announcements.length > 0 ? await this.announce(announcements) : undefined;
     if (failure !== undefined) throw failure;
-    return { outcomes, feedNumber };
+    return { outcomes, feedNumber, putAtMs };
   }
 
   /** What of these a sweep must leave as it is, given what it found stored. @throws where that cannot be told now. */

@@ -7,14 +7,17 @@ import { type ContextRef, refText } from '../contexts/kinds/index.ts';
 import { limits } from '../contexts/limits.ts';
 import { checkOwner, type IdentityOwner, type Store, StoreError } from '../contexts/store.ts';
 import type { Build } from '../hub/db/builders/index.ts';
+import type { Receipt } from '../hub/db/receipts.ts';
 import { RegionAheadError } from './ahead.ts';
 import { Breaker } from './breaker.ts';
+import { Collector, type CollectorPorts } from './collector.ts';
 import type { GuardPort } from './guard.ts';
 import { guardedStore } from './guarded-store.ts';
 import { queueNames, type RefreshJob, refreshJobOptions, type SweepJob, toRefs } from './jobs.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import { Publisher, type PublisherPort } from './publish.ts';
 import type { JobQueue, JobWorker, Queues } from './queues.ts';
+import { publishForReceipt } from './receipts.ts';
 import { compare } from './sweep/drift.ts';
 
 /**
@@ -51,6 +54,8 @@ export interface RegionOptions {
   jobLockMs: number;
   snapshotAgeMaxMs: number;
   breakerFailuresMax: number;
+  collector: CollectorPorts & { everyMs: number; awaitedEveryMs: number };
+  writeReceipt(receipt: Receipt): Promise<void>;
 }
 
 export class Region implements AsyncDisposable {
@@ -73,6 +78,10 @@ export class Region implements AsyncDisposable {
   /** It was not open, and the sweep that is to find what changed meanwhile is not in its queue yet. */
   #owesSweep = true;
   #openSince = Number.POSITIVE_INFINITY;
+  /** Why it is not open. */
+  #reason: string | null = null;
+  /** Brings what the region's gateways report to the hub. */
+  readonly collector: Collector;
 
   constructor(options: RegionOptions) {
     const { owner, queues, clock, log, metrics } = options;
@@ -115,6 +124,14 @@ export class Region implements AsyncDisposable {
       concurrency: 1,
       lockMs,
     });
+    this.collector = new Collector({
+      ...{ region: this.id, store: this.#store, clock, random: options.random },
+      everyMs: options.collector.everyMs,
+      awaitedEveryMs: options.collector.awaitedEveryMs,
+      look: () => ({ state: this.#state, reason: this.#reason }),
+      ports: options.collector,
+      onError: (error) => log.warn({ err: error, region: this.id }, 'the gateways could not be listed'),
+    });
     this.#prober = new Loop({
       name: `probe ${this.id}`,
       clock,
@@ -142,6 +159,7 @@ export class Region implements AsyncDisposable {
   start(): void {
     this.#options.metrics.regionState(this.id, this.#state);
     this.#prober.start();
+    this.collector.start();
   }
 
   async enqueueRefresh(jobs: readonly RefreshJob[]): Promise<void> {
@@ -202,6 +220,7 @@ export class Region implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#prober.stop();
+    await this.collector[Symbol.asyncDispose]();
     const closing = [this.#refreshWorker, this.#sweepWorker, this.#refreshQueue, this.#sweepQueue].map(
       (part) => part.close(),
     );
@@ -212,7 +231,11 @@ export class Region implements AsyncDisposable {
   async #refresh(job: RefreshJob): Promise<void> {
     const { clock, metrics } = this.#options;
     try {
-      await this.#publisher.publish({ refs: toRefs(job) });
+      if (job.receipt === undefined) await this.#publisher.publish({ refs: toRefs(job) });
+      else {
+        const parts = { publisher: this.#publisher, store: this.#store, clock };
+        await this.#options.writeReceipt(await publishForReceipt(toRefs(job), job.receipt, parts));
+      }
       metrics.refreshSeconds.observe({ region: this.id }, Math.max(0, clock.now() - job.changedAtMs) / 1000);
     } catch (error) {
       if (error instanceof RegionAheadError) this.#enter('ahead', error);
@@ -291,6 +314,8 @@ export class Region implements AsyncDisposable {
     if (state === 'open') log.info(fields, 'the region is open');
     else log.error(fields, 'the region is not published to');
     this.#state = state;
+    this.#reason = cause?.message ?? null;
+    this.collector.wake();
     if (state === 'open') this.#openSince = this.#options.clock.monotonic();
     metrics.regionState(this.id, state);
     if (state === 'open') return;

@@ -3,7 +3,7 @@ import type { Clock } from '../contexts/base/clock.ts';
 import { backoffMs, Loop } from '../contexts/base/loop.ts';
 import { type ContextRef, refText } from '../contexts/kinds/index.ts';
 import { limits } from '../contexts/limits.ts';
-import type { Change, Takes } from '../hub/db/outbox.ts';
+import type { Change, FencedJob, Takes } from '../hub/db/outbox.ts';
 import type { RefreshJob } from './jobs.ts';
 
 /**
@@ -35,7 +35,8 @@ export interface RelayPorts {
   /** Regions each context is or was lately held in, by `refText`. */
   holders(refs: readonly ContextRef[]): Promise<ReadonlyMap<string, readonly string[]>>;
   enqueue(region: string, jobs: readonly RefreshJob[]): Promise<void>;
-  complete(claimant: string, ids: readonly number[]): Promise<void>;
+  /** `fenced`: the jobs that fences wait for, where any of these rows has one. */
+  complete(claimant: string, ids: readonly number[], fenced?: readonly FencedJob[]): Promise<void>;
   release(claimant: string, ids: readonly number[]): Promise<void>;
   renew(claim: { claimant: string; leaseMs: number }, ids: readonly number[]): Promise<void>;
 }
@@ -49,6 +50,8 @@ export interface PlacedCluster {
   arrives: boolean;
   /** It left a region. */
   leaves: boolean;
+  /** The fences that stand for these changes, and so for what the cascade does. */
+  fences: readonly string[];
 }
 
 export interface RelayOptions {
@@ -67,6 +70,7 @@ export interface RelayOptions {
 export class Relay implements AsyncDisposable {
   readonly #options: RelayOptions;
   readonly loop: Loop;
+  #receipts = 0;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -117,7 +121,7 @@ export class Relay implements AsyncDisposable {
     const { ports, onError } = this.#options;
     const left = new Set(claimed.map((change) => change.id));
     const holdOn = () => ports.renew(this.#options, [...left]);
-    const leaving: { placed: PlacedCluster; changes: readonly Change[]; jobs: number }[] = [];
+    const leaving: { placed: PlacedCluster; changes: readonly Change[]; jobs: Made }[] = [];
     // A cluster that is moved changes placements twice, and what follows it needs to be bumped but once.
     for (const [clusterId, changes] of Map.groupBy(claimed, (change) => change.key)) {
       try {
@@ -126,6 +130,7 @@ export class Relay implements AsyncDisposable {
           regions: await ports.holding(clusterId),
           arrives: changes.some((change) => !change.tightens),
           leaves: changes.some((change) => change.tightens),
+          fences: fencesOf(changes),
         };
         // In the queues before the rows of its keys are even written.
         const here = changes.map((change) => ({ ...change, regions: placed.regions, tightens: false }));
@@ -151,28 +156,48 @@ export class Relay implements AsyncDisposable {
     }
   }
 
-  /** Returns how many jobs it made. */
-  async #enqueue(changes: readonly Change[]): Promise<number> {
+  async #enqueue(changes: readonly Change[]): Promise<Made> {
     return this.#toQueues(toJobs(changes, await this.#options.ports.holders(changes)));
   }
 
-  async #toQueues(jobs: ReadonlyMap<string, RefreshJob[]>): Promise<number> {
-    let count = 0;
+  async #toQueues(jobs: ReadonlyMap<string, PlannedJob[]>): Promise<Made> {
+    const made: Made = { count: 0, fenced: [] };
     for (const [region, regionJobs] of jobs) {
-      await this.#options.ports.enqueue(region, regionJobs);
-      count += regionJobs.length;
+      const withReceipts = regionJobs.map(({ fences = [], ...job }): RefreshJob => {
+        if (fences.length === 0) return job;
+        const receipt = `${this.#options.claimant}.${++this.#receipts}`;
+        for (const fence of fences) made.fenced.push({ fence, region, receipt });
+        return { ...job, receipt };
+      });
+      await this.#options.ports.enqueue(region, withReceipts);
+      made.count += regionJobs.length;
     }
-    return count;
+    return made;
   }
 
-  async #complete(changes: readonly Change[], jobs: number): Promise<void> {
+  async #complete(changes: readonly Change[], made: Made): Promise<void> {
     const { ports, claimant, onRelayed } = this.#options;
-    await ports.complete(
-      claimant,
-      changes.map((change) => change.id),
-    );
-    onRelayed(changes.length, jobs);
+    const ids = changes.map((change) => change.id);
+    if (fencesOf(changes).length > 0) await ports.complete(claimant, ids, made.fenced);
+    else await ports.complete(claimant, ids);
+    onRelayed(changes.length, made.count);
   }
+}
+
+/** The jobs of a turn. */
+interface Made {
+  count: number;
+  fenced: FencedJob[];
+}
+
+/** A job before it has a receipt. */
+export interface PlannedJob extends Omit<RefreshJob, 'receipt'> {
+  /** The fences of the changes in it; absent where there are none. */
+  fences?: readonly string[];
+}
+
+function fencesOf(changes: readonly Change[]): string[] {
+  return [...new Set(changes.flatMap((change) => change.fences))];
 }
 
 /**
@@ -183,7 +208,7 @@ export class Relay implements AsyncDisposable {
 export function toJobs(
   changes: readonly Change[],
   holders: ReadonlyMap<string, readonly string[]>,
-): Map<string, RefreshJob[]> {
+): Map<string, PlannedJob[]> {
   const byRegion = new Map<string, Map<string, Change>>();
   for (const change of changes) {
     const text = refText(change);
@@ -192,19 +217,22 @@ export function toJobs(
       const ofRegion = byRegion.get(region) ?? new Map<string, Change>();
       byRegion.set(region, ofRegion);
       const earlier = ofRegion.get(text);
-      if (!earlier || (change.tightens && !earlier.tightens)) ofRegion.set(text, change);
+      const first = !earlier || (change.tightens && !earlier.tightens) ? change : earlier;
+      ofRegion.set(text, earlier ? { ...first, fences: fencesOf([earlier, change]) } : first);
     }
   }
-  const jobs = new Map<string, RefreshJob[]>();
+  const jobs = new Map<string, PlannedJob[]>();
   for (const [region, ofRegion] of byRegion) {
-    const regionJobs: RefreshJob[] = [];
+    const regionJobs: PlannedJob[] = [];
     for (const tightens of [true, false]) {
       const some = [...ofRegion.values()].filter((change) => change.tightens === tightens);
       for (const chunk of chunked(some, limits.batchMax)) {
+        const fences = fencesOf(chunk);
         regionJobs.push({
           refs: chunk.map(({ kind, key }) => [kind, key]),
           tightens,
           changedAtMs: Math.min(...chunk.map((change) => change.createdAtMs)),
+          ...(fences.length > 0 ? { fences } : {}),
         });
       }
     }

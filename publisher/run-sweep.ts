@@ -6,6 +6,7 @@ import type { Store } from '../contexts/store.ts';
 import { buildContexts, buildRange } from '../hub/db/builders/index.ts';
 import { recallPlacements } from '../hub/db/cascade.ts';
 import type { Db } from '../hub/db/client.ts';
+import { notifyProgress } from '../hub/db/fences.ts';
 import { concludeHolds } from '../hub/db/holds.ts';
 import { drawRevisions, freshRevision } from '../hub/db/outbox.ts';
 import {
@@ -27,6 +28,9 @@ import type { SweepJob } from './jobs.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import type { Publisher } from './publish.ts';
 import { Sweep } from './sweep/sweep.ts';
+
+/** Contexts a sweep names as held back; with more of them it proves nothing of any fence. */
+const heldBackMax = 1000;
 
 /** One sweep of one region with its row in `sweeps`: begun, reported while it runs, completed or failed. */
 export async function runSweep(
@@ -77,7 +81,9 @@ export async function runSweep(
     const reached = await sweep.run(signal);
     const judgedAll = sweep.counts.frozen === 0;
     await concludeHolds(db, { id, region, contexts: sweep.contexts, judgedAll });
-    await completeSweep(db, id, sweep.counts, reached);
+    const heldBack = sweep.heldBack.size <= heldBackMax ? [...sweep.heldBack] : null;
+    await completeSweep(db, id, sweep.counts, reached, { feed: await store.readFeedHead(), heldBack });
+    await notifyProgress(db);
     metrics.sweeps.inc({ region, status: 'completed' });
     log.info(
       { region, sweep: id, cause: job.cause, durationMs: durationMs(), counts: sweep.counts },

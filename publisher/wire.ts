@@ -7,6 +7,8 @@ import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { buildContexts, holdersOf } from '../hub/db/builders/index.ts';
 import { cascadeDeparture, cascadePlacement, lastKeys, regionsHolding } from '../hub/db/cascade.ts';
 import { connect, type Database } from '../hub/db/client.ts';
+import { awaitedRegions, awaitsChannel, noteSeen, notifyProgress, underFences } from '../hub/db/fences.ts';
+import { recordGateways, reportRegion } from '../hub/db/gateways.ts';
 import { trimLedger } from '../hub/db/housekeeping.ts';
 import {
   claimChanges,
@@ -16,6 +18,7 @@ import {
   renewChanges,
   type Takes,
 } from '../hub/db/outbox.ts';
+import { writeReceipt } from '../hub/db/receipts.ts';
 import { regions as regionsTable } from '../hub/db/schema.ts';
 import {
   failAbandonedSweeps,
@@ -120,6 +123,17 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         jobLockMs: config.jobLockMs,
         snapshotAgeMaxMs: 60_000,
         breakerFailuresMax: config.breakerFailures,
+        writeReceipt: (receipt) => writeReceipt(db, receipt),
+        collector: {
+          everyMs: config.collectEveryMs,
+          awaitedEveryMs: config.collectAwaitedEveryMs,
+          report: (report) => reportRegion(db, report),
+          record: async (report, listing, fences) => {
+            const forgetting = { nowMs: clock.now(), forgetAfterMs: config.gatewayForgetMs };
+            const reported = await recordGateways(db, report, listing, forgetting);
+            if ((await noteSeen(db, row.id, fences)) + reported > 0) await notifyProgress(db);
+          },
+        },
       }),
   });
 
@@ -134,8 +148,8 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       ports: {
         claim: (claim) => claimChanges(db, claim),
         holding: (clusterId) => regionsHolding(db, clusterId),
-        cascade: ({ clusterId, leaves }, onProgress) =>
-          cascadePlacement(db, clusterId, { leaves, chunk: 500, onProgress }),
+        cascade: ({ clusterId, leaves, fences }, onProgress) =>
+          cascadePlacement(underFences(db, fences), clusterId, { leaves, chunk: 500, onProgress }),
         arrival: (moved) =>
           awaitArrival(moved, {
             ...{ clock, timeoutMs: 400, pollMs: 20 },
@@ -143,10 +157,11 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
             holds: async (region, refs) => regions.get(region)?.holds(refs) ?? 'unknown',
           }),
         // What moves is not revoked: it waits its turn, behind what is.
-        depart: ({ clusterId, arrives }) => cascadeDeparture(db, clusterId, { tightens: !arrives }),
+        depart: ({ clusterId, arrives, fences }) =>
+          cascadeDeparture(underFences(db, fences), clusterId, { tightens: !arrives }),
         holders: (refs) => holdersOf(db, refs),
         enqueue: (region, jobs) => regions.enqueueRefresh(region, jobs),
-        complete: (claimant, ids) => completeChanges(db, claimant, ids),
+        complete: (claimant, ids, fenced) => completeChanges(db, claimant, ids, fenced),
         release: (claimant, ids) => releaseChanges(db, claimant, ids),
         renew: (claim, ids) => renewChanges(db, claim, ids),
       },
@@ -176,6 +191,18 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       }
     },
     onError: warn('requested sweeps could not be started'),
+  });
+
+  /** Where somebody waits for a fence, gateways are looked at often. */
+  const awaits = new Loop({
+    name: 'awaited fences',
+    clock,
+    everyMs: 1000,
+    turn: async () => {
+      const awaited = new Set(await awaitedRegions(db));
+      for (const region of regions.all()) region.collector.awaited = awaited.has(region.id);
+    },
+    onError: warn('could not look who is waited for'),
   });
 
   /** A scheduler that stopped is made again: one has been seen to, after its storage lost it. */
@@ -217,6 +244,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     regions.loop,
     guards.freezes.loop,
     requests,
+    awaits,
     watchdog,
     housekeeping,
   ];
@@ -278,9 +306,15 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         () => wakeRelays(),
         () => wakeRelays(),
       );
+      await database.sql.listen(
+        awaitsChannel,
+        () => awaits.wake(),
+        () => awaits.wake(),
+      );
       relay.start();
       placementRelay.start();
       requests.start();
+      awaits.start();
       watchdog.start();
       housekeeping.start();
     },
@@ -290,6 +324,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         placementRelay[Symbol.asyncDispose](),
         guards.freezes.loop.stop(),
         requests.stop(),
+        awaits.stop(),
         watchdog.stop(),
         housekeeping.stop(),
       ]);

@@ -70,7 +70,13 @@ export const gatewayOptions = {
     env: 'SPOKECAST_STATUS_EVERY_MS',
     schema: milliseconds(100, 600_000),
     default: '5000',
-    doc: 'Milliseconds between two reports of this gateway to the store.',
+    doc: 'Milliseconds between two reports of this gateway to the store while nothing changes.',
+  }),
+  statusSoonMs: option({
+    env: 'SPOKECAST_STATUS_SOON_MS',
+    schema: milliseconds(10, 600_000),
+    default: '200',
+    doc: 'Milliseconds between two reports at the least while changes arrive, each of which is reported. Every report is one small write.',
   }),
   cacheEntriesMax: option({
     env: 'SPOKECAST_CACHE_ENTRIES_MAX',

@@ -7,7 +7,8 @@ import { within } from './within.ts';
 
 /** What the tail tells its cache: what it needs of the loading cache. */
 export interface FeedListener {
-  announced(announcement: Announcement): unknown;
+  /** `number` is the entry's that announced it. */
+  announced(announcement: Announcement, number: number): unknown;
   suspectAll(): void;
   /** The feed's position is fixed: what is read from here on, of this incarnation of the table, can be trusted. */
   pin(incarnation: string): void;
@@ -224,7 +225,9 @@ export class FeedTail implements AsyncDisposable {
   #apply(entries: readonly FeedEntry[], upTo: number): void {
     for (const entry of entries) {
       if (entry.number > upTo) return;
-      for (const announcement of entry.announcements) this.#options.listener.announced(announcement);
+      for (const announcement of entry.announcements) {
+        this.#options.listener.announced(announcement, entry.number);
+      }
     }
   }
 

@@ -3,9 +3,9 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
-import type { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
 import { checkOwner, type Identity, type Store, StoreError } from '../contexts/store.ts';
+import { AppliedFeed } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
 import { type CacheSettings, defaultCacheSettings } from './cache/settings.ts';
@@ -16,7 +16,7 @@ import { createGatewayServer } from './http.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
-import { createStatusWriter } from './status.ts';
+import { StatusWriter } from './status.ts';
 
 export interface GatewayParts {
   config: GatewayConfig;
@@ -49,7 +49,7 @@ export class Gateway implements AsyncDisposable {
   readonly identified: Promise<Identity>;
   readonly #parts: GatewayParts;
   readonly #forwarder: Forwarder;
-  readonly #status: Loop;
+  readonly #status: StatusWriter;
   readonly #server: Server;
   #stopping: Promise<void> | undefined;
   #requests = 0;
@@ -94,12 +94,13 @@ export class Gateway implements AsyncDisposable {
         otherTable: (identity) => identity !== undefined && this.tail.recheck(),
       },
     });
+    const applied = new AppliedFeed(this.cache);
     const report = new Reporter(log, this.metrics);
     this.tail = new FeedTail({
       store,
       clock,
       random,
-      listener: this.cache,
+      listener: applied,
       pollMs: config.feedPollMs,
       readTimeoutMs: config.storeTimeoutMs,
       owns,
@@ -113,26 +114,20 @@ export class Gateway implements AsyncDisposable {
       onStep: (step) => report.stepped(step),
       onError: (error) => report.storeFailed('feed', error),
     });
-    this.#status = createStatusWriter({
-      store,
-      clock,
-      random,
+    this.#status = new StatusWriter({
+      ...{ store, clock, random, id: this.id, region: config.region, build },
       everyMs: config.statusEveryMs,
+      soonMs: config.statusSoonMs,
       timeoutMs: config.storeTimeoutMs,
-      id: this.id,
-      region: config.region,
-      build,
-      look: () => {
-        const { watermark, feedIncarnation = null } = this.tail;
-        if (watermark === undefined) return undefined;
-        const cachedContexts = this.cache.stats().entries;
-        return {
-          watermark,
-          feedIncarnation,
-          cachedContexts,
-          degraded: this.readiness().status === 'degraded',
-        };
+      position: () => {
+        const { watermark, feedIncarnation } = this.tail;
+        if (watermark === undefined || feedIncarnation === undefined) return undefined;
+        return applied.inForce({ incarnation: feedIncarnation, number: watermark });
       },
+      look: () => ({
+        cachedContexts: this.cache.stats().entries,
+        degraded: this.readiness().status === 'degraded',
+      }),
       onError: (error) => report.storeFailed('status', error),
     });
     this.authenticator = new Authenticator({ cache: this.cache, clock });
@@ -163,7 +158,7 @@ export class Gateway implements AsyncDisposable {
       forwardsUnderWay: () => this.#forwarder.underWay,
       loopAgesMs: () => ({
         'feed-tail': this.tail.ageMs,
-        'gateway-status': this.#status.ageMs(),
+        'gateway-status': this.#status.ageMs,
         'suspect-walk': this.cache.stats().walkAgeMs,
       }),
     });
@@ -204,7 +199,7 @@ export class Gateway implements AsyncDisposable {
   async #stop(): Promise<void> {
     await this.#closeServer();
     await this.tail.stop();
-    await this.#status.stop();
+    await this.#status.leave();
     await this.cache.stop();
     await this.#forwarder[Symbol.asyncDispose]();
     await this.#parts.store[Symbol.asyncDispose]();

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
-import type { ContextRef, KindName } from '../../contexts/kinds/index.ts';
+import { type ContextRef, type KindName, refText } from '../../contexts/kinds/index.ts';
 import { textArray } from './builders/builder.ts';
+import { holdersOf } from './builders/index.ts';
 import type { Queryable } from './client.ts';
 import { heads, outbox } from './schema.ts';
 
@@ -11,6 +12,15 @@ export interface Change extends ContextRef {
   cause: 'row' | 'placement' | 'dependent' | 'request' | 'repair';
   tightens: boolean;
   createdAtMs: number;
+  /** The fences that stand for it; none for most of what is changed by SQL. */
+  fences: readonly string[];
+}
+
+/** A refresh job was made for changes of a fence: the fence has not arrived before the job has its receipt. */
+export interface FencedJob {
+  fence: string;
+  region: string;
+  receipt: string;
 }
 
 /**
@@ -42,6 +52,7 @@ export async function claimChanges(
     cause: Change['cause'];
     tightens: boolean;
     created_at_ms: string;
+    fences: string[] | null;
   }>(sql`
     with free as materialized (
       select id from ${outbox}
@@ -53,20 +64,52 @@ export async function claimChanges(
     set claimed_by = ${claim.claimant}, claimed_until = clock_timestamp() + ${claim.leaseMs} * interval '1 millisecond'
     from free
     where o.id = free.id
-    returning o.id, o.kind, o.key, o.regions, o.cause, o.tightens,
+    returning o.id, o.kind, o.key, o.regions, o.cause, o.tightens, o.fences,
       floor(extract(epoch from o.created_at) * 1000) as created_at_ms`);
   return rows
-    .map(({ created_at_ms, ...row }) => ({ ...row, id: Number(row.id), createdAtMs: Number(created_at_ms) }))
+    .map(({ created_at_ms, ...row }) => ({
+      ...row,
+      id: Number(row.id),
+      createdAtMs: Number(created_at_ms),
+      fences: row.fences ?? [],
+    }))
     .sort((a, b) => Number(b.tightens) - Number(a.tightens) || a.id - b.id);
 }
 
-/** Removes rows whose jobs exist now. Rows whose lease another relay has taken over since are left to it. */
+/**
+ * Removes rows whose jobs exist now. Rows whose lease another relay has taken over since are left to it. Where
+ * some of them have fences, `fenced` are the jobs made for those: in the same statement the rows are counted as
+ * relayed and the jobs noted, so that no fence is ever taken for relayed without the jobs it waits for.
+ */
 export async function completeChanges(
   db: Queryable,
   claimant: string,
   ids: readonly number[],
+  fenced?: readonly FencedJob[],
 ): Promise<void> {
-  await db.execute(sql`delete from ${outbox} where id = any(${idArray(ids)}) and claimed_by = ${claimant}`);
+  const gone = sql`delete from ${outbox} where id = any(${idArray(ids)}) and claimed_by = ${claimant}`;
+  if (fenced === undefined) {
+    await db.execute(gone);
+    return;
+  }
+  const column = (name: keyof FencedJob) => textArray(fenced.map((job) => job[name]));
+  await db.execute(sql`
+    with gone as (${gone} returning fences),
+    relayed as materialized (
+      select fence, count(*)::integer as rows from gone cross join unnest(gone.fences) as fence group by fence),
+    locked as materialized (
+      select id from fences where id in (select fence from relayed) order by id for no key update),
+    counted as (
+      update fences f set rows_relayed = f.rows_relayed + relayed.rows, relayed_at = clock_timestamp()
+      from locked join relayed on relayed.fence = locked.id where f.id = locked.id),
+    made as materialized (
+      select j.fence, j.region, j.receipt
+      from unnest(${column('fence')}, ${column('region')}, ${column('receipt')}) as j (fence, region, receipt)
+      join locked on locked.id = j.fence),
+    concerned as (
+      insert into fence_regions (fence, region) select distinct fence, region from made order by 1, 2
+      on conflict do nothing)
+    insert into fence_jobs (fence, region, receipt) select fence, region, receipt from made on conflict do nothing`);
 }
 
 /** Holds on to rows for another `leaseMs`: what takes longer than a lease would be done again, side by side. */
@@ -102,10 +145,12 @@ export async function outboxBacklog(db: Queryable): Promise<OutboxBacklog> {
 export async function requestRefresh(db: Queryable, refs: readonly ContextRef[]): Promise<number> {
   const kinds = textArray(refs.map((ref) => ref.kind));
   const keys = textArray(refs.map((ref) => ref.key));
+  const holders = await holdersOf(db, refs);
+  const regions = textArray(refs.map((ref) => `{${(holders.get(refText(ref)) ?? []).join(',')}}`));
   const rows = await db.execute(sql`
     insert into ${outbox} (kind, key, regions, cause, tightens)
-    select h.kind, h.key, '{}', 'request', false
-    from unnest(${kinds}, ${keys}) as wanted (kind, key) join ${heads} h using (kind, key)
+    select h.kind, h.key, wanted.regions::text[], 'request', false
+    from unnest(${kinds}, ${keys}, ${regions}) as wanted (kind, key, regions) join ${heads} h using (kind, key)
     returning 1`);
   await notifyOutbox(db);
   return rows.length;

@@ -220,6 +220,10 @@ export const outbox = pgTable(
     /** A relay's lease: until then no other relay takes the row. */
     claimedBy: text('claimed_by'),
     claimedUntil: timestamp('claimed_until', { withTimezone: true }),
+    /** The fences that stand for this change: what the transaction that wrote the row had set (hub/db/fences.ts). */
+    fences: text('fences')
+      .array()
+      .default(sql`string_to_array(nullif(current_setting('spokecast.fences', true), ''), ',')`),
   },
   (t) => [index('outbox_order').on(t.tightens.desc(), t.id)],
 );
@@ -257,6 +261,11 @@ export const sweeps = pgTable(
     tail: jsonb('tail').$type<{ kind: string; key: string; revision: number }[]>(),
     /** What was held in the region when the sweep ended, as one hash: what an approval approves. Null for nothing. */
     plan: text('plan'),
+    /** Where the region's feed stood when it was complete: whoever has applied that has seen all it proves. */
+    feedIncarnation: text('feed_incarnation'),
+    feedNumber: bigint('feed_number', { mode: 'number' }),
+    /** Contexts it could not bring to what the hub derives; null where there were too many to name. */
+    heldBack: text('held_back').array(),
     error: text('error'),
     requestedAt: timestamp('requested_at', { withTimezone: true }).notNull().defaultNow(),
     startedAt: timestamp('started_at', { withTimezone: true }),
@@ -264,7 +273,11 @@ export const sweeps = pgTable(
     progressedAt: timestamp('progressed_at', { withTimezone: true }),
     finishedAt: timestamp('finished_at', { withTimezone: true }),
   },
-  (t) => [index('sweeps_region').on(t.region, t.id), index('sweeps_status').on(t.status)],
+  (t) => [
+    index('sweeps_region').on(t.region, t.id),
+    index('sweeps_finished').on(t.region, t.finishedAt),
+    index('sweeps_status').on(t.status),
+  ],
 );
 
 export const auditLog = pgTable(

@@ -1,5 +1,7 @@
 import { sql } from 'drizzle-orm';
 import type { KindName } from '../../contexts/kinds/index.ts';
+import type { FeedHead } from '../../contexts/store.ts';
+import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
 import { heads, type SweepCounts, sweeps } from './schema.ts';
 
@@ -66,15 +68,25 @@ export async function reportSweep(db: Queryable, id: string, counts: SweepCounts
     where id = ${id} and status = 'running'`);
 }
 
+/** What a complete sweep proves to fences: whoever has applied the feed up to there has seen all but `heldBack`. */
+export interface SweepProof {
+  feed: FeedHead;
+  /** By `refText`; null where there are too many to name. */
+  heldBack: readonly string[] | null;
+}
+
 export async function completeSweep(
   db: Queryable,
   id: string,
   counts: SweepCounts,
   reached: SweepMark,
+  proof?: SweepProof,
 ): Promise<void> {
+  const heldBack = proof?.heldBack ? textArray(proof.heldBack) : null;
   await db.execute(sql`
     update ${sweeps} set status = 'completed', finished_at = clock_timestamp(), progressed_at = clock_timestamp(),
-      error = null, counts = ${JSON.stringify(counts)}::jsonb, mark = ${reached.mark}::text::xid8, tail = ${JSON.stringify(reached.tail)}::jsonb
+      error = null, counts = ${JSON.stringify(counts)}::jsonb, mark = ${reached.mark}::text::xid8, tail = ${JSON.stringify(reached.tail)}::jsonb,
+      feed_incarnation = ${proof?.feed.incarnation ?? null}, feed_number = ${proof?.feed.number ?? null}, held_back = ${heldBack}
     where id = ${id}`);
 }
 

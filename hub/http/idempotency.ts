@@ -23,6 +23,8 @@ export interface KeptAnswer {
   status: number;
   body: unknown;
   etag: string | null;
+  /** The fence of the change; null where the answer was kept by a build that had none. */
+  fence: string | null;
 }
 
 /** Hours an answer is kept for. Sending the key again later makes a new request of it. */
@@ -58,16 +60,17 @@ export async function claimOrReplay(tx: Queryable, claim: IdempotencyClaim): Pro
   // Removed by the clean-up between the two statements: as good as never used, but this request must not guess.
   if (!kept) return fail('DATABASE_UNAVAILABLE', { headers: { 'retry-after': '1' } });
   if (kept.requestHash !== claim.requestHash) fail('IDEMPOTENCY_KEY_REUSED');
-  return { status: kept.status, ...(kept.body as { body: unknown; etag: string | null }) };
+  const { body, etag, fence = null } = kept.body as Omit<KeptAnswer, 'status'>;
+  return { status: kept.status, body, etag, fence };
 }
 
 /** Keeps the answer for those who ask again. */
 export async function keepAnswer(
   tx: Queryable,
   claim: IdempotencyClaim,
-  { status, body, etag }: KeptAnswer,
+  { status, ...answer }: KeptAnswer,
 ): Promise<void> {
-  await tx.update(idempotencyKeys).set({ status, body: { body, etag } }).where(isRow(claim));
+  await tx.update(idempotencyKeys).set({ status, body: answer }).where(isRow(claim));
 }
 
 /** Removes up to `limit` answers that were kept long enough. Returns how many. */

@@ -1,19 +1,41 @@
 import type { Context } from 'hono';
+import { newId } from '../../contexts/ids.ts';
 import { checkAccess } from '../access.ts';
 import { authenticate } from '../auth/authenticate.ts';
+import { loggable } from '../data/errors.ts';
 import { inTransaction } from '../data/transaction.ts';
+import { openFence } from '../db/fences.ts';
 import { markIntended } from '../db/intended.ts';
+import { isComplete } from '../fence-waits.ts';
 import type { Services } from '../services.ts';
 import { readJson } from './body.ts';
 import { etagOf } from './etag.ts';
-import { checkIdempotencyKey, claimOrReplay, keepAnswer, requestHash } from './idempotency.ts';
+import {
+  checkIdempotencyKey,
+  claimOrReplay,
+  type KeptAnswer,
+  keepAnswer,
+  requestHash,
+} from './idempotency.ts';
 import { fail } from './problems.ts';
 import type { RequestState } from './request.ts';
 import type { Answer, AnyRoute, Call } from './route.ts';
 import { type FieldError, queryObject, validate } from './validate.ts';
+import { splitWait, waitSchema, wantedWaitMs } from './waiting.ts';
 
-type Input = Pick<Call<unknown, unknown, unknown>, 'params' | 'query' | 'body'>;
+type Input = Pick<Call<unknown, unknown, unknown>, 'params' | 'query' | 'body'> & {
+  /** How long to wait for the regions; undefined where the caller does not. */
+  waitMs: number | undefined;
+};
 type AnyCall = Call<unknown, unknown, unknown>;
+
+/** An answer, and what is still to be waited for before it is given. */
+export interface Answered {
+  response: Response;
+  afterwards?: () => Promise<Response>;
+  /** Called instead of `afterwards` where nobody is left to answer. */
+  abandon?: () => void;
+}
 
 /**
  * What every request to a route goes through, in this order: who is it, may they, is it well-formed (all mistakes
@@ -24,18 +46,56 @@ export async function runRoute(
   c: Context,
   state: RequestState,
   services: Services,
-): Promise<Response> {
+): Promise<Answered> {
   const actor = await authenticate(c.req.header('authorization'), state.source, services);
   state.actorId = actor.id;
   checkAccess(actor, route.operation);
-  const input = await readInput(route, c);
+  const { waitMs, ...input } = await readInput(route, c);
   const base = { ...input, actor, requestId: state.requestId, ifMatch: c.req.header('if-match'), services };
 
   if (route.method === 'GET') {
     const answer = await route.handle({ ...base, db: services.database.db, afterCommit: () => {} });
-    return respond(route, answer);
+    const { afterwards, abandon } = answer;
+    return {
+      response: respond(route, answer),
+      ...(abandon ? { abandon } : {}),
+      ...(afterwards ? { afterwards: async () => respond(route, { body: await afterwards() }) } : {}),
+    };
   }
-  return runMutation(route, c, base, services);
+  if (waitMs === undefined) return { response: (await runMutation(route, c, base, services)).response };
+  const place = services.waits.reserve();
+  try {
+    const { response, fence } = await runMutation(route, c, base, services);
+    return {
+      response,
+      afterwards: () => propagated(response, fence, waitMs, place, services),
+      abandon: () => place[Symbol.dispose](),
+    };
+  } catch (error) {
+    place[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The answer once its change is everywhere, or after `waitMs`. The change is made: nothing turns this into a failure. */
+async function propagated(
+  response: Response,
+  fence: string | null,
+  waitMs: number,
+  place: Disposable,
+  { waits, log }: Services,
+): Promise<Response> {
+  using _place = place;
+  const progress =
+    fence === null
+      ? undefined
+      : await waits.until(fence, waitMs).catch((error) => {
+          log.warn({ error: loggable(error), fence }, 'a change could not be waited for');
+          return undefined;
+        });
+  const complete = progress !== undefined && isComplete(progress);
+  response.headers.set('spokecast-propagation', complete ? 'complete' : 'incomplete');
+  return response;
 }
 
 async function runMutation(
@@ -43,7 +103,7 @@ async function runMutation(
   c: Context,
   base: Omit<AnyCall, 'db' | 'afterCommit'>,
   services: Services,
-): Promise<Response> {
+): Promise<{ response: Response; fence: string | null }> {
   const key = route.method === 'POST' ? c.req.header('idempotency-key') : undefined;
   if (key !== undefined) checkIdempotencyKey(key);
   const claim = key !== undefined && {
@@ -52,20 +112,22 @@ async function runMutation(
     requestHash: requestHash(route.method, c.req.path, { query: base.query, body: base.body }),
   };
   let afterCommit: (() => void)[] = [];
-  const response = await inTransaction(services, async (tx) => {
+  const done = await inTransaction(services, async (tx) => {
     afterCommit = [];
     await markIntended(tx);
     const kept = claim ? await claimOrReplay(tx, claim) : 'claimed';
-    if (kept !== 'claimed') return replayed(kept.status, kept.body, kept.etag);
+    if (kept !== 'claimed') return { response: replayed(kept), fence: kept.fence };
+    const fence = newId('fence', services.clock, services.random);
+    await openFence(tx, { id: fence, tenantId: base.actor.tenantId });
     const answer = await route.handle({ ...base, db: tx, afterCommit: (action) => afterCommit.push(action) });
     if (claim) {
       const body = answer.replay ?? answer.body ?? null;
-      await keepAnswer(tx, claim, { status: route.answer.status, body, etag: etagOfAnswer(answer) });
+      await keepAnswer(tx, claim, { status: route.answer.status, body, etag: etagOfAnswer(answer), fence });
     }
-    return respond(route, answer);
+    return { response: respond(route, answer, fence), fence };
   });
   for (const action of afterCommit) action();
-  return response;
+  return done;
 }
 
 async function readInput(route: AnyRoute, c: Context): Promise<Input> {
@@ -73,7 +135,10 @@ async function readInput(route: AnyRoute, c: Context): Promise<Input> {
   const params = route.params ? validate(route.params, c.req.param(), '') : undefined;
   if (params && !params.valid) fail('NOT_FOUND');
 
-  const given = queryObject(new URL(c.req.url));
+  const all = queryObject(new URL(c.req.url));
+  const { wait: waiting, rest: given } = route.method === 'GET' ? { wait: {}, rest: all } : splitWait(all);
+  const wait = validate(waitSchema, waiting, '?');
+  if (!wait.valid) errors.push(...wait.errors);
   const query = route.query ? validate(route.query, given, '?') : undefined;
   if (query && !query.valid) errors.push(...query.errors);
   if (!query)
@@ -95,6 +160,7 @@ async function readInput(route: AnyRoute, c: Context): Promise<Input> {
     params: params?.valid ? params.value : {},
     query: query?.valid ? query.value : {},
     body: body?.valid ? body.value : undefined,
+    waitMs: wait.valid ? wantedWaitMs(wait.value) : undefined,
   };
 }
 
@@ -109,14 +175,23 @@ function etagOfAnswer(answer: Answer<unknown>): string | null {
   return answer.representation ? etagOf(answer.representation) : null;
 }
 
-function respond(route: AnyRoute, answer: Answer<unknown>): Response {
+function respond(route: AnyRoute, answer: Answer<unknown>, fence?: string): Response {
   const etag = etagOfAnswer(answer);
-  const headers: Record<string, string> = { 'cache-control': 'no-store', ...(etag ? { etag } : {}) };
+  const headers: Record<string, string> = {
+    'cache-control': 'no-store',
+    ...(etag ? { etag } : {}),
+    ...(fence ? { 'spokecast-fence': fence } : {}),
+  };
   if (route.answer.status === 204) return new Response(null, { status: 204, headers });
   return Response.json(answer.body, { status: route.answer.status, headers });
 }
 
-function replayed(status: number, body: unknown, etag: string | null): Response {
-  const headers = { 'cache-control': 'no-store', 'idempotency-replayed': 'true', ...(etag ? { etag } : {}) };
+function replayed({ status, body, etag, fence }: KeptAnswer): Response {
+  const headers = {
+    'cache-control': 'no-store',
+    'idempotency-replayed': 'true',
+    ...(etag ? { etag } : {}),
+    ...(fence ? { 'spokecast-fence': fence } : {}),
+  };
   return Response.json(body, { status, headers });
 }

@@ -59,6 +59,13 @@ export interface Answer<Content> {
   body?: Content;
   /** What the `ETag` is computed from, where it is not the whole body (a secret, a time of last use). */
   representation?: object;
+  /**
+   * For what takes longer than a request may: waits, and gives the body to answer with instead. Bounded by itself; it
+   * begins when all else is done and committed.
+   */
+  afterwards?: () => Promise<Content>;
+  /** Called instead of `afterwards` where the request was given up. */
+  abandon?: () => void;
   /** What an idempotent replay gives instead of `body`, where that must not be kept (a secret). */
   replay?: Content;
 }

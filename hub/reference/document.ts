@@ -4,6 +4,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import { matrix } from '../access.ts';
 import { type HubProblemCode, hubProblems } from '../http/problems.ts';
 import type { AnyRoute } from '../http/route.ts';
+import { waitQuery } from '../http/waiting.ts';
 
 /** An OpenAPI 3.1 document, as far as the pages about the API read it. */
 export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
@@ -36,6 +37,15 @@ const headers = {
     schema: { type: 'string' as const },
   },
   etag: { description: 'For `if-match`.', schema: { type: 'string' as const } },
+  fence: {
+    description: 'The id of this change, for `GET /v1/fences/{id}`: how far it has come.',
+    schema: { type: 'string' as const },
+  },
+  propagation: {
+    description:
+      'With `wait`: `complete` where every region has stored the change and every gateway has seen it, else `incomplete`.',
+    schema: { type: 'string' as const, enum: ['complete', 'incomplete'] },
+  },
   replayed: { description: '`true` where the answer is a replay.', schema: { type: 'string' as const } },
 };
 
@@ -47,7 +57,8 @@ const description = `The admin API of Spokecast's hub.
 - \`POST\` takes an \`Idempotency-Key\`: for 24 hours the same request gives the same answer again, marked with \`idempotency-replayed: true\`, and does nothing. A replay of a key's creation omits the secret and says \`secretOmitted\`.
 - \`PATCH\` changes the fields that are given. \`PUT\`, \`PATCH\` and \`DELETE\` honour \`If-Match\` with the \`ETag\` of a read.
 - Bodies are JSON of at most 64 KiB. Unknown fields and parameters are refused.
-- Every change is in the audit log.`;
+- Every change is in the audit log.
+- The answer to every change carries \`spokecast-fence\`: ask \`GET /v1/fences/{id}\` how far it has come, or add \`?wait=regions\` to have the answer held until it is everywhere.`;
 
 /** The document of these routes. */
 export function openApiDocument(routes: readonly AnyRoute[]): ApiDocument {
@@ -76,6 +87,9 @@ function toOpenApi(route: AnyRoute): RouteConfig {
   const { method, path, operationId, tag, summary, answer } = route;
   const answerHeaders = {
     'spokecast-request-id': headers.requestId,
+    ...(method === 'GET'
+      ? {}
+      : { 'spokecast-fence': headers.fence, 'spokecast-propagation': headers.propagation }),
     ...(answer.schema && path.includes('{id}') ? { etag: headers.etag } : {}),
     ...(method === 'POST'
       ? { ...(answer.status === 201 ? { etag: headers.etag } : {}), 'idempotency-replayed': headers.replayed }
@@ -91,7 +105,7 @@ function toOpenApi(route: AnyRoute): RouteConfig {
     security: [{ applicationKey: [] }],
     request: {
       ...(route.params ? { params: route.params } : {}),
-      ...(route.query ? { query: route.query } : {}),
+      ...(queryOf(route) ? { query: queryOf(route) } : {}),
       ...(headersOf(route) ? { headers: headersOf(route) } : {}),
       ...(route.body
         ? {
@@ -111,6 +125,12 @@ function toOpenApi(route: AnyRoute): RouteConfig {
       ...problemResponses(route),
     },
   } as RouteConfig;
+}
+
+/** What a route takes, and for mutations how long to wait. */
+function queryOf({ method, query }: AnyRoute): z.ZodObject | undefined {
+  if (method === 'GET') return query;
+  return query ? query.extend(waitQuery) : z.strictObject(waitQuery);
 }
 
 function headersOf(route: AnyRoute): z.ZodObject | undefined {

@@ -1,4 +1,5 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { systemClock } from '../../contexts/base/clock.ts';
 import {
   describeOptions,
   type Environment,
@@ -7,6 +8,7 @@ import {
   value,
 } from '../../contexts/base/options.ts';
 import manifest from '../../package.json' with { type: 'json' };
+import { hubAddress, hubClientOptions } from './hub-options.ts';
 import { knownVariables, serviceRoles } from './roles.ts';
 
 /** What the commands that work on the hub's database directly need. */
@@ -73,7 +75,44 @@ export function createProgram(environment: Environment, exit: (code: number) => 
       console.log(json ? JSON.stringify({ id, secret }) : secret);
     });
 
+  program
+    .command('wait')
+    .description('wait until a change is stored in every region it concerns and seen by every gateway there')
+    .argument('<fence>', "the id that the change's answer carried as `spokecast-fence`")
+    .option('--timeout <seconds>', 'give up after so long, with exit code 75', readSeconds, 60)
+    .option('--hub <url>', 'where the hub answers')
+    .option('--key-file <path>', 'a file that holds the application key')
+    .option('--json', 'print the fence as the hub tells it')
+    .addHelpText(
+      'after',
+      `\nExit codes: 0 seen everywhere, 75 not within the timeout, 66 no such fence, 77 key refused, 69 the hub does not answer.\n\nConfigured by environment variables:\n\n${describeOptions(hubClientOptions)}`,
+    )
+    .action(async (fence: string, { timeout, hub, keyFile, json = false }: WaitFlags) => {
+      const address = hubAddress(environment, { hub, keyFile });
+      const { waitForFence } = await import('./wait.ts');
+      const terminal = {
+        print: (line: string) => console.log(line),
+        say: (line: string) => console.error(line),
+      };
+      const wanted = { hub: address, fence, timeoutMs: timeout * 1000, json, clock: systemClock };
+      exit(await waitForFence({ ...wanted, ...terminal }));
+    });
+
   return program;
+}
+
+interface WaitFlags {
+  timeout: number;
+  hub?: string;
+  keyFile?: string;
+  json?: boolean;
+}
+
+function readSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds >= 0 && seconds <= 86_400))
+    throw new InvalidArgumentError('It must be from 0 to 86400 seconds.');
+  return seconds;
 }
 
 interface CreateFlags {

@@ -9,6 +9,7 @@ import { type Build, invalidReason } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
 import { type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
 import type { Publisher } from '../publish.ts';
+import { isInPlace } from '../receipts.ts';
 import { compare } from './drift.ts';
 import { mergeJoin } from './merge.ts';
 
@@ -67,6 +68,8 @@ export class Sweep {
   readonly counts: SweepCounts = noCounts();
   /** Live contexts of each kind, in the region or to be there: what the budget of losses is a share of. */
   readonly contexts = new Map<KindName, number>();
+  /** Contexts that it did not bring to what the hub derives, or was overtaken at: it proves nothing of them. */
+  readonly heldBack = new Set<string>();
   #whole = false;
 
   constructor(options: SweepOptions) {
@@ -112,6 +115,7 @@ export class Sweep {
       if (build || (stored?.state === 'context' && stored.envelope.bodyText !== null)) contexts += 1;
       if (build && invalidReason(build.build) !== undefined) {
         this.counts.quarantined += 1;
+        this.heldBack.add(refText(build.build.ref));
         invalid.push(build.build);
       }
       if (!compare(build?.build, stored).same) suspects.set(key, { kind, key });
@@ -175,7 +179,10 @@ export class Sweep {
         if (comparison.same) continue;
         const left = withheld.get(refText(build.ref));
         this.counts[left?.outcome ?? comparison.drift] += 1;
-        if (left) continue;
+        if (left) {
+          this.heldBack.add(refText(build.ref));
+          continue;
+        }
         repairs.push({ build, stored, needsFreshRevision: comparison.needsFreshRevision });
       }
       await this.#repair(repairs);
@@ -200,8 +207,9 @@ export class Sweep {
         replacing,
       });
       // `duplicate`: the refresh that a fresh revision sets off was there first. Either way it is mended now.
-      for (const outcome of outcomes.values()) {
-        if (outcome === 'written' || outcome === 'duplicate') this.counts.written += 1;
+      for (const [ref, outcome] of outcomes) {
+        if (isInPlace(outcome)) this.counts.written += 1;
+        else this.heldBack.add(ref);
       }
     }
     const strangers = repairs.filter((repair) => repair.build.state === 'unknown');
@@ -213,7 +221,8 @@ export class Sweep {
     const { hub, publisher, clock } = this.#options;
     const envelope = tombstone({ ...ref, ...(await hub.freshRevision()), builtAtMs: clock.now() });
     const outcome = await publisher.bury(envelope, seen);
-    if (outcome !== 'superseded') this.counts.written += 1; // else somebody made it known meanwhile
+    if (outcome !== 'superseded') this.counts.written += 1;
+    else this.heldBack.add(refText(ref)); // somebody made it known meanwhile
   }
 
   /**
@@ -257,12 +266,14 @@ export class Sweep {
       else if (stored?.state === 'context') announcements.push(toAnnouncement(stored.envelope));
       // The item may be lost, and a gateway hold what it was: its deletion is told all the same.
       else if (build.state === 'gone') announcements.push(toAnnouncement(build.envelope));
+      if (invalidReason(build) !== undefined) this.heldBack.add(refText(build.ref));
     }
     if (lacking.length > 0) {
       const { outcomes } = await publisher.publish({ refs: lacking });
-      for (const outcome of outcomes.values()) {
+      for (const [ref, outcome] of outcomes) {
         if (outcome === 'written') this.counts.written += 1;
         if (outcome !== 'held' && outcome !== 'frozen') this.counts.reannounced += 1;
+        if (!isInPlace(outcome)) this.heldBack.add(ref);
       }
     }
     await this.#announce(announcements);

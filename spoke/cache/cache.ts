@@ -376,6 +376,20 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     }
   }
 
+  /**
+   * Whether what is served for that key may be older than what was announced for it. An absence that something was
+   * announced for is not served: whoever asks waits for the read.
+   */
+  owes(ref: string): boolean {
+    const held = this.#entries.peek(ref);
+    return held !== undefined && (held.suspect || (held.floor !== undefined && !held.negative));
+  }
+
+  /** The keys held, by `refText`. */
+  *held(): Iterable<string> {
+    for (const [ref] of this.#entries.all()) yield ref;
+  }
+
   /** For the walk over suspects. */
   #revalidate(ref: string): Promise<boolean> | 'full' {
     const held = this.#entries.peek(ref);

@@ -40,7 +40,10 @@ beforeAll(async () => {
   const agentKey = (await make.agentKey(hub.owner, cluster)).id;
   const applicationKey = (await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).id;
   const sweep = (await hub.owner.post('/v1/sweeps', { region })).body.id;
-  theirs = { region, tenant, cluster, agentKey, applicationKey, sweep };
+  const ownKey = await make.applicationKey(hub.owner, { role: 'admin', tenantId: tenant });
+  const changed = await hub.as(ownKey.secret).patch(`/v1/clusters/${cluster}`, { settings: { a: 1 } });
+  const fence = changed.headers.get('spokecast-fence')!;
+  theirs = { region, tenant, cluster, agentKey, applicationKey, sweep, fence };
   ownTenant = await make.tenant(hub.owner, 'Own');
 });
 afterAll(async () => {
@@ -60,6 +63,8 @@ const paths = (): Record<string, string> => ({
   '/v1/application-keys/{id}': `/v1/application-keys/${theirs.applicationKey}`,
   '/v1/regions': '/v1/regions',
   '/v1/regions/{id}': `/v1/regions/${theirs.region}`,
+  '/v1/regions/{id}/gateways': `/v1/regions/${theirs.region}/gateways`,
+  '/v1/fences/{id}': `/v1/fences/${theirs.fence}`,
   '/v1/contexts/{kind}/{key}': `/v1/contexts/cluster/${theirs.cluster}`,
   '/v1/contexts/{kind}/{key}/refresh': `/v1/contexts/cluster/${theirs.cluster}/refresh`,
   '/v1/sweeps': '/v1/sweeps',
@@ -126,6 +131,8 @@ async function everything(): Promise<unknown> {
     'freezes',
     'audit_log',
     'idempotency_keys',
+    'fences',
+    'fence_regions',
   ];
   return [
     await keys,

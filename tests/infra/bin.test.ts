@@ -30,8 +30,30 @@ describe('spokecast', () => {
   test('--help lists the commands', async () => {
     const { exitCode, stdout } = await spokecast(['--help']);
     expect(exitCode).toBe(0);
-    for (const command of ['hub', 'publisher', 'gateway', 'migrate', 'application-keys'])
+    for (const command of ['hub', 'publisher', 'gateway', 'migrate', 'application-keys', 'wait'])
       expect(stdout).toContain(command);
+  });
+
+  test('wait says what it lacks, and that the hub does not answer, with exit codes of their own', async () => {
+    const fence = 'fen_01k9c0v8w1e4qafk3s7m2t6xhz';
+    const keyless = await spokecast(['wait', fence]);
+    expect([keyless.exitCode, keyless.stderr]).toEqual([
+      78,
+      expect.stringContaining('SPOKECAST_APPLICATION_KEY'),
+    ]);
+    const noFile = await spokecast(['wait', fence, '--key-file', '/nowhere/key']);
+    expect([noFile.exitCode, noFile.stderr]).toEqual([
+      78,
+      expect.stringContaining('/nowhere/key cannot be read'),
+    ]);
+    const env = { SPOKECAST_HUB_URL: 'http://127.0.0.1:1', SPOKECAST_APPLICATION_KEY: 'spa_not_told' };
+    const alone = await spokecast(['wait', fence, '--timeout', '0.6'], env);
+    expect([alone.exitCode, alone.stderr]).toEqual([
+      69,
+      expect.stringContaining('did not answer within 0.6 s'),
+    ]);
+    expect(alone.stderr).not.toContain('not_told');
+    expect((await spokecast(['wait', fence, '--timeout', 'x'], env)).stderr).toContain('0 to 86400 seconds');
   });
 
   test.each(['hub', 'publisher', 'gateway'])('%s --help lists its options', async (role) => {

@@ -4,8 +4,8 @@ import { awaitArrival } from '../../publisher/arrival.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 const moved = [
-  { clusterId: 'vci_1', regions: ['r1', 'r2'], arrives: true, leaves: true },
-  { clusterId: 'vci_2', regions: ['r2'], arrives: true, leaves: true },
+  { clusterId: 'vci_1', regions: ['r1', 'r2'], arrives: true, leaves: true, fences: [] },
+  { clusterId: 'vci_2', regions: ['r2'], arrives: true, leaves: true, fences: [] },
 ];
 
 /** Asks for an arrival; `answers` says what a region holds at a time. Resolves with when it was over, and who was asked. */

@@ -39,6 +39,7 @@ class World {
       cause: 'row',
       tightens: false,
       createdAtMs: 0,
+      fences: [],
       claimedUntil: 0,
       ...change,
     });
@@ -293,7 +294,9 @@ describe('a cluster that moves', () => {
     };
     ports.cascade = async (placed) => told('cascade', placed.clusterId);
     ports.arrival = async (moved) => {
-      expect(moved).toEqual([{ clusterId: 'vci_1', regions: ['r2'], arrives: true, leaves: true }]);
+      expect(moved).toEqual([
+        { clusterId: 'vci_1', regions: ['r2'], arrives: true, leaves: true, fences: [] },
+      ]);
       told('arrival', 'vci_1');
     };
     ports.depart = async (placed) => told('depart', placed.clusterId);
@@ -345,6 +348,7 @@ describe('jobs', () => {
   let ids = 0;
   const change = (key: string, more: Partial<Change> = {}): Change => ({
     id: ++ids,
+    fences: [],
     kind: 'agent-key',
     key,
     regions: ['r1'],

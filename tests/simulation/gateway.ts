@@ -3,6 +3,7 @@ import type { Random } from '../../contexts/base/random.ts';
 import { type ContextRef, refText } from '../../contexts/kinds/index.ts';
 import { decodeVersion, type VersionText } from '../../contexts/revision.ts';
 import { type Announcement, type ReadResult, type Store, StoreError } from '../../contexts/store.ts';
+import { AppliedFeed } from '../../spoke/applied.ts';
 import { Authenticator } from '../../spoke/authenticate.ts';
 import { LoadingCache } from '../../spoke/cache/cache.ts';
 import type { Lookup } from '../../spoke/cache/outcomes.ts';
@@ -32,6 +33,8 @@ export interface GatewayParts {
 export interface GatewayPlant {
   store?(store: Store): Store;
   listener?(listener: FeedListener, gateway: SimulatedGateway): FeedListener;
+  /** The gateway reports what it has read of the feed as if it were in force. */
+  reportsWhatIsRead?: boolean;
 }
 
 interface Given {
@@ -45,6 +48,7 @@ export class SimulatedGateway {
   #process: Process;
   #cache!: LoadingCache<PreparedContexts>;
   #tail!: FeedTail;
+  #applied!: AppliedFeed;
   #authenticator!: Authenticator;
   /** The newest answer for each context, also from before restarts: the store does not go back either. */
   #given = new Map<string, Given>();
@@ -122,7 +126,7 @@ export class SimulatedGateway {
         otherTable: (identity) => identity !== undefined && tail.recheck(),
       },
     });
-    const listener: FeedListener = {
+    const applied = new AppliedFeed({
       announced: (announcement) => {
         const outcome = cache.announced(announcement);
         this.#heard(announcement, outcome);
@@ -130,12 +134,14 @@ export class SimulatedGateway {
       },
       suspectAll: () => cache.suspectAll(),
       pin: (incarnation) => cache.pin(incarnation),
-    };
+      owes: (ref) => cache.owes(ref),
+      held: () => cache.held(),
+    });
     tail = new FeedTail({
       store,
       clock,
       random,
-      listener: plant.listener?.(listener, this) ?? listener,
+      listener: plant.listener?.(applied, this) ?? applied,
       pollMs,
       readTimeoutMs: defaultCacheSettings.readTimeoutMs,
       owns: () => true,
@@ -149,6 +155,7 @@ export class SimulatedGateway {
     });
     this.#cache = cache;
     this.#tail = tail;
+    this.#applied = applied;
     this.#authenticator = new Authenticator({ cache, clock });
     tail.start();
     return process;
@@ -198,6 +205,7 @@ export class SimulatedGateway {
     const process = this.#process;
     const found = this.#cache.get(ref.kind, ref.key);
     if (!(found instanceof Promise)) {
+      this.#checkInForce(ref, found);
       this.#check(ref, found);
       return found;
     }
@@ -229,6 +237,32 @@ export class SimulatedGateway {
     this.absent.delete(name);
     if (lookup.state === 'present') this.#note(name, lookup.version, false);
     if (lookup.state === 'absent') this.absent.add(name);
+  }
+
+  /** What it would report as its watermark: it must never answer from before what was announced up to there. */
+  #inForce(): number | undefined {
+    const { watermark, feedIncarnation } = this.#tail;
+    const { region, plant } = this.#parts;
+    if (watermark === undefined || feedIncarnation === undefined) return undefined;
+    if (feedIncarnation !== region.table.feedHead?.incarnation) return undefined;
+    if (plant.reportsWhatIsRead) return watermark;
+    return this.#applied.inForce({ incarnation: feedIncarnation, number: watermark }).number;
+  }
+
+  #checkInForce(ref: ContextRef, lookup: Lookup<object>): void {
+    const { region, hazards, onViolation } = this.#parts;
+    const name = refText(ref);
+    const number = this.#inForce();
+    if (number === undefined || lookup.state !== 'present' || region.lost.has(name)) return;
+    if (number < (this.#tail.watermark ?? 0)) hazards.met('feed: read and not in force');
+    for (const entry of region.table.feed.values()) {
+      if (entry.number > number) continue;
+      const newer = entry.announcements.find((one) => refText(one) === name && one.version > lookup.version);
+      if (newer === undefined) continue;
+      onViolation(
+        `fence: ${this.name} answers ${lookup.version} for ${name}, and reports ${number}, where ${newer.version} was announced`,
+      );
+    }
   }
 
   #fault(ref: ContextRef, name: string, lookup: Lookup<object>): string | undefined {

@@ -60,6 +60,7 @@ export const required: readonly string[] = [
   'feed: gap',
   'feed: new-incarnation',
   'feed: looking-again',
+  'feed: read and not in force',
   'announcement: known',
   'announcement: superseded',
   'announcement: tombstoned',

@@ -9,7 +9,7 @@ function deafTo(
   drops: (...args: Parameters<FeedListener['announced']>) => boolean,
 ): FeedListener {
   return {
-    announced: (announcement) => (drops(announcement) ? 'ignored' : listener.announced(announcement)),
+    announced: (...heard) => (drops(...heard) ? 'ignored' : listener.announced(...heard)),
     suspectAll: () => listener.suspectAll(),
     pin: (incarnation) => listener.pin(incarnation),
   };
@@ -102,7 +102,7 @@ export const plants: Readonly<Record<string, Plant>> = {
   },
   'a gap in the feed is passed': {
     listener: (listener) => ({
-      announced: (announcement) => listener.announced(announcement),
+      announced: (...heard) => listener.announced(...heard),
       suspectAll: () => {},
       pin: (incarnation) => listener.pin(incarnation),
     }),
@@ -125,6 +125,7 @@ export const plants: Readonly<Record<string, Plant>> = {
       changedSince: async (mark) => ({ ...(await hub.changedSince(mark)), changed: [] }),
     }),
   },
+  'a watermark tells what was read, and not what is in force': { reportsWhatIsRead: true },
   'a placement does not cascade': {
     relay: (ports) => ({ ...ports, cascade: async () => {} }),
   },

@@ -187,11 +187,11 @@ export class HubAndSpokes implements AsyncDisposable {
   }
 
   /** Waits until the region's gateway answers so. */
-  async becomes(region: string, secret: string, status: number): Promise<void> {
+  async becomes(region: string, secret: string, status: number, gateway = 0): Promise<void> {
     let last = 0;
     await until(
       async () => {
-        last = await this.ask(region, secret);
+        last = await this.ask(region, secret, gateway);
         return last === status;
       },
       () => `${region} answers ${status} (it answers ${last})`,

@@ -35,7 +35,8 @@ export function addToOutbox(
   row: Pick<Change, 'kind' | 'key' | 'regions' | 'cause' | 'tightens'>,
 ): void {
   const id = tx.nextOutboxId();
-  tx.write('outbox', String(id), { ...row, id, createdAtMs: nowMs, claimedBy: null, claimedUntilMs: 0 });
+  const unclaimed = { claimedBy: null, claimedUntilMs: 0 };
+  tx.write('outbox', String(id), { ...row, id, createdAtMs: nowMs, fences: [], ...unclaimed });
 }
 
 export function regionsOf(

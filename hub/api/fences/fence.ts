@@ -1,0 +1,86 @@
+import { z } from '@hono/zod-openapi';
+import { timestamp } from '../../../contexts/base/clock.ts';
+import type { FenceProgress, RegionProgress } from '../../db/fences.ts';
+import { isComplete } from '../../fence-waits.ts';
+import { idOf, moment, regionId } from '../../http/fields.ts';
+import { reasonOf } from './reason.ts';
+
+export const fenceParams = z.object({ id: idOf('fence') });
+
+const Laggard = z.strictObject({
+  id: z.string().openapi({ example: 'gw_6f1c0b2a9d3e4f5061728394' }),
+  state: z.enum(['behind', 'unknown']).openapi({
+    description: '`behind`: it reports, but not yet this. `unknown`: it has stopped reporting.',
+  }),
+  reportedAgoMs: z.int().min(0).openapi({ description: 'Since its latest report was found.' }),
+});
+
+const RegionOfFence = z.strictObject({
+  region: regionId,
+  state: z.enum(['pending', 'stored', 'seen', 'disabled']).openapi({
+    description:
+      '`stored`: the region holds the change, or what came after it. `seen`: every gateway goes by it. `disabled`: nothing is published to the region.',
+  }),
+  storedAt: moment.nullable(),
+  announcedAt: moment.nullable(),
+  seenAt: moment.nullable().openapi({ description: 'When the last gateway was known to have seen it.' }),
+  seenBy: z.int().min(0).openapi({ description: 'Gateways known to have seen it.' }),
+  gateways: z.int().min(0).openapi({
+    description:
+      'Gateways of the region. One that stopped reporting without a word counts until it is forgotten.',
+  }),
+  laggards: z.array(Laggard).openapi({ description: 'The gateways that have not.' }),
+  reason: z
+    .string()
+    .nullable()
+    .openapi({ description: 'Why it is not seen yet, in words; null when it is.' }),
+});
+
+export const Fence = z
+  .strictObject({
+    id: idOf('fence'),
+    complete: z
+      .boolean()
+      .openapi({ description: 'Every region concerned has stored it and every gateway there has seen it.' }),
+    committedAt: moment,
+    relayedAt: moment
+      .nullable()
+      .openapi({ description: 'When jobs were made for all it touched; null while they are not.' }),
+    regions: z.array(RegionOfFence).openapi({ description: 'None where the change concerns no region.' }),
+  })
+  .openapi('Fence');
+
+export function toFence(progress: FenceProgress): z.infer<typeof Fence> {
+  const { id, committedAtMs, relayedAtMs, regions } = progress;
+  return {
+    id,
+    complete: isComplete(progress),
+    committedAt: timestamp(committedAtMs),
+    relayedAt: relayedAtMs === null ? null : timestamp(relayedAtMs),
+    regions: regions.map((region) => toRegion(region, progress)),
+  };
+}
+
+function toRegion(region: RegionProgress, progress: FenceProgress): z.infer<typeof RegionOfFence> {
+  const at = (ms: number | null) => (ms === null ? null : timestamp(ms));
+  return {
+    region: region.region,
+    state: stateOf(region),
+    storedAt: at(region.storedAtMs),
+    announcedAt: at(region.announcedAtMs),
+    seenAt: at(region.seenAtMs),
+    seenBy: region.seenBy,
+    gateways: region.gateways,
+    laggards: region.laggards.map(({ id, state, reportAgeMs }) => ({
+      ...{ id, state },
+      reportedAgoMs: Math.max(0, Math.round(reportAgeMs)),
+    })),
+    reason: region.complete ? null : reasonOf(region, progress),
+  };
+}
+
+function stateOf(region: RegionProgress): 'pending' | 'stored' | 'seen' | 'disabled' {
+  if (region.complete) return 'seen';
+  if (region.regionStatus === 'disabled') return 'disabled';
+  return region.storedAtMs === null ? 'pending' : 'stored';
+}

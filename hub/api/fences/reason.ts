@@ -1,0 +1,46 @@
+import type { FenceProgress, RegionProgress } from '../../db/fences.ts';
+
+/** A region of which no publisher has told anything for so long is one that nobody publishes to. */
+const silenceMaxMs = 30_000;
+
+/** Why a fence is not seen in a region, and what will change that. The first cause is told: the others follow from it. */
+export function reasonOf(region: RegionProgress, fence: FenceProgress): string {
+  const stored = region.storedAtMs !== null;
+  return (
+    reasonOfRegion(region, stored) ?? (stored ? reasonOfGateways(region) : reasonOfPublishing(region, fence))
+  );
+}
+
+function reasonOfRegion({ regionStatus, report }: RegionProgress, stored: boolean): string | undefined {
+  if (regionStatus === 'disabled') return 'the region is disabled: nothing is published to it';
+  if (report === null) return 'no publisher has told of this region yet';
+  if (report.ageMs > silenceMaxMs)
+    return `no publisher has told of this region for ${seconds(report.ageMs)}: is one running?`;
+  if (report.state === 'open') return undefined;
+  const why = report.reason === null ? '' : `: ${report.reason}`;
+  if (stored) return `the region is ${report.state}, so its gateways cannot be looked at${why}`;
+  return `the region is ${report.state}, so nothing is published to it${why}`;
+}
+
+function reasonOfPublishing({ jobsOpen, heldBack }: RegionProgress, fence: FenceProgress): string {
+  if (heldBack !== null) return `held back: ${heldBack}; the last good state stays in place`;
+  const left = fence.rowsWritten - fence.rowsRelayed;
+  if (left > 0)
+    return `${left} of ${fence.rowsWritten} changes are not relayed yet; if they were lost, the next sweep makes up for it`;
+  return `${jobsOpen} of its refresh jobs are not done yet; if they were lost, the next sweep makes up for it`;
+}
+
+function reasonOfGateways({ laggards, listed }: RegionProgress): string {
+  const unknown = laggards.filter((one) => one.state === 'unknown');
+  const behind = laggards.filter((one) => one.state === 'behind');
+  const parts = [
+    ...unknown.map((one) => `${one.id} has not reported for ${seconds(one.reportAgeMs)}`),
+    ...behind.map((one) => `${one.id} has not reported this yet`),
+  ];
+  if (parts.length > 0) return parts.join('; ');
+  return listed ? 'it is being noted' : 'the gateways have not been looked at since it was announced';
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}

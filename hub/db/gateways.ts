@@ -1,0 +1,78 @@
+import { sql } from 'drizzle-orm';
+import type { GatewayStatus } from '../../contexts/store.ts';
+import { textArray } from './builders/builder.ts';
+import type { Queryable } from './client.ts';
+import { gateways, regionReports } from './fence-tables.ts';
+
+/** A region as a publisher sees it. */
+export interface RegionReport {
+  region: string;
+  state: string;
+  reason: string | null;
+}
+
+/** What was read from a region's store. */
+export interface Listing {
+  statuses: readonly GatewayStatus[];
+  /** Milliseconds since the reading was begun. */
+  begunAgoMs: number;
+}
+
+/** Writes down how a region is, where its gateways could not be listed. */
+export async function reportRegion(db: Queryable, report: RegionReport): Promise<void> {
+  await db.execute(writeReport(report, undefined));
+}
+
+/**
+ * Writes down what a region's gateways reported, and then that they were listed. A gateway counts as live from the
+ * moment its report was first seen, for as long as it said itself: no two clocks are compared.
+ * One that left says so, and is forgotten; one that only stopped reporting stays, for `forgetAfterMs`.
+ * Returns how many have reported anew.
+ */
+export async function recordGateways(
+  db: Queryable,
+  report: RegionReport,
+  { statuses, begunAgoMs }: Listing,
+  { nowMs, forgetAfterMs }: { nowMs: number; forgetAfterMs: number },
+): Promise<number> {
+  const isGone = (status: GatewayStatus) => status.expiresAtMs <= status.reportedAtMs;
+  const here = statuses.filter((one) => !isGone(one) && one.expiresAtMs > nowMs - forgetAfterMs);
+  const rows = here.map((status) => ({
+    ...status,
+    lifetimeMs: Math.round(status.expiresAtMs - status.reportedAtMs),
+  }));
+  const moment = (column: string) => sql.raw(`to_timestamp(g."${column}" / 1000.0)`);
+  const changed = await db.execute(sql`
+    insert into ${gateways} as held (region, id, build, started_at, reported_at, observed_at, lifetime_ms, watermark,
+      feed_incarnation, cached_contexts, degraded)
+    select ${report.region}, g.id, g.build, ${moment('startedAtMs')}, ${moment('reportedAtMs')}, clock_timestamp(),
+      g."lifetimeMs", g.watermark, g."feedIncarnation", g."cachedContexts", g.degraded
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as g (id text, build text, "startedAtMs" float8,
+      "reportedAtMs" float8, "lifetimeMs" integer, watermark bigint, "feedIncarnation" text, "cachedContexts" integer,
+      degraded boolean)
+    order by g.id
+    on conflict (region, id) do update set build = excluded.build, started_at = excluded.started_at,
+      reported_at = excluded.reported_at, observed_at = excluded.observed_at, lifetime_ms = excluded.lifetime_ms,
+      watermark = excluded.watermark, feed_incarnation = excluded.feed_incarnation,
+      cached_contexts = excluded.cached_contexts, degraded = excluded.degraded
+    where held.reported_at is distinct from excluded.reported_at
+    returning 1`);
+  const gone = textArray(statuses.filter(isGone).map((status) => status.id));
+  await db.execute(sql`
+    delete from ${gateways} where region = ${report.region} and (id = any(${gone})
+      or observed_at + (lifetime_ms + ${forgetAfterMs}) * interval '1 millisecond' < clock_timestamp())`);
+  await db.execute(writeReport(report, begunAgoMs));
+  return changed.length;
+}
+
+function writeReport({ region, state, reason }: RegionReport, listedAgoMs: number | undefined) {
+  const collectedAt =
+    listedAgoMs === undefined
+      ? sql`null::timestamptz`
+      : sql`clock_timestamp() - ${listedAgoMs} * interval '1 millisecond'`;
+  return sql`
+    insert into ${regionReports} as r (region, state, reason, reported_at, collected_at)
+    values (${region}, ${state}, ${reason}, clock_timestamp(), ${collectedAt})
+    on conflict (region) do update set state = excluded.state, reason = excluded.reason,
+      reported_at = excluded.reported_at, collected_at = greatest(r.collected_at, excluded.collected_at)`;
+}
