@@ -14,7 +14,7 @@ import { guardedStore } from './guarded-store.ts';
 import { queueNames, type RefreshJob, refreshJobOptions, type SweepJob, toRefs } from './jobs.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import { Publisher, type PublisherPort } from './publish.ts';
-import type { JobQueue, JobWorker, Queues } from './queues.ts';
+import { addJobs, type JobQueue, type JobWorker, type Queues } from './queues.ts';
 import { compare } from './sweep/drift.ts';
 
 /**
@@ -145,7 +145,8 @@ export class Region implements AsyncDisposable {
   }
 
   async enqueueRefresh(jobs: readonly RefreshJob[]): Promise<void> {
-    await this.#refreshQueue.addBulk(
+    await addJobs(
+      this.#refreshQueue,
       jobs.map((data) => ({ name: 'refresh', data, opts: refreshJobOptions(data.tightens) })),
     );
   }
