@@ -174,6 +174,7 @@ export class Region implements AsyncDisposable {
       : { deduplication: { id: data.cause, keepLastIfActive: true } };
     await this.#sweepQueue.add('sweep', data, {
       attempts,
+      lifo: data.cause === 'recovery', // before a scheduled one that waits: that begins with no revocation
       backoff: { type: 'exponential', delay: 1000 },
       ...once,
     });

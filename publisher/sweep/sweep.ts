@@ -7,10 +7,11 @@ import { decodeVersion, encodeVersion, schemaVersionMax, type VersionText } from
 import type { Announcement, Store, StoredItem, Stray } from '../../contexts/store.ts';
 import { type Build, invalidReason } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
-import { type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
+import { type Changed, type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
 import type { Publisher } from '../publish.ts';
 import { compare } from './drift.ts';
 import { mergeJoin } from './merge.ts';
+import { tightens } from './tightening.ts';
 
 /**
  * Compares everything a region should hold with everything it holds, and repairs the difference (law 3).
@@ -29,7 +30,7 @@ export interface SweepHub {
   /** Draws fresh revisions for those that have a head, and has all regions told. */
   drawRevisions(refs: readonly ContextRef[]): Promise<void>;
   freshRevision(): Promise<{ epoch: number; revision: number }>;
-  changedSince(mark: string): Promise<{ changed: (ChangedHead & { beyond: boolean })[]; mark: string }>;
+  changedSince(mark: string): Promise<Changed>;
   currentMark(): Promise<string>;
   /** Throws when the region is ahead of everything this hub has drawn. */
   checkNotAhead(): Promise<void>;
@@ -42,7 +43,7 @@ export interface SweepOptions {
   clock: Clock;
   /** Where the last complete sweep got to. */
   since: SweepMark;
-  /** The region was unreachable: what changed meanwhile goes first, before everything is compared. */
+  /** The region was unreachable: what changed meanwhile goes first, what tightens before all else (*Behind*). */
   recovery: boolean;
   /** Rows a hub query gives at a time. */
   pageRows: number;
@@ -80,9 +81,12 @@ export class Sweep {
       throw new Error(`the region's store has no identity (${found.outcome})`);
     this.#whole = found.identity.whole;
     const begunAt = since.mark ?? (await hub.currentMark());
-    if (recovery) await this.#reannounce(begunAt, since.tail, signal);
+    if (recovery) {
+      await this.#reannounce(begunAt, since.tail, 'what-tightens', signal);
+      await this.#reannounce(begunAt, since.tail, 'all', signal);
+    }
     for (const kind of kindNames) await this.#compareKind(kind, signal);
-    const reached = await this.#reannounce(begunAt, since.tail, signal);
+    const reached = await this.#reannounce(begunAt, since.tail, 'all', signal);
     await this.#expire();
     // What a freeze kept out of the table is missing there: its absence must deny nobody.
     if (!this.#whole && this.counts.frozen === 0) await store.setWhole(found.identity.incarnation, true);
@@ -142,14 +146,19 @@ export class Sweep {
     await onProgress(this.counts);
   }
 
+  /** Each page is asked for while the one before it is compared: two of them are in memory. */
   async *#hubRange(kind: KindName): AsyncGenerator<{ key: string; build: Build }> {
     const { hub, pageRows } = this.#options;
-    let after = '';
-    for (;;) {
-      const page = await hub.range(kind, after, pageRows);
+    const ask = (after: string) => {
+      const page = hub.range(kind, after, pageRows);
+      page.catch(() => {}); // it is awaited later, or never where the sweep stops before
+      return page;
+    };
+    let next: Promise<readonly Build[]> | undefined = ask('');
+    while (next) {
+      const page: readonly Build[] = await next;
+      next = page.length < pageRows ? undefined : ask(page.at(-1)!.ref.key);
       for (const build of page) yield { key: build.ref.key, build };
-      if (page.length < pageRows) return;
-      after = page.at(-1)!.ref.key;
     }
   }
 
@@ -227,22 +236,29 @@ export class Sweep {
    * Announces what changed since `mark`, but for `tail`, and publishes what turns out not to be there. Puts nothing
    * for contexts the region never held.
    */
-  async #reannounce(mark: string, tail: readonly ChangedHead[], signal: AbortSignal): Promise<SweepMark> {
+  async #reannounce(
+    mark: string,
+    tail: readonly ChangedHead[],
+    what: 'what-tightens' | 'all',
+    signal: AbortSignal,
+  ): Promise<SweepMark> {
     const { hub } = this.#options;
-    const { changed, mark: reached } = await hub.changedSince(mark);
-    const done = new Set(tail.map((head) => `${head.kind}/${head.key}@${head.revision}`));
-    const fresh = changed.filter((head) => !done.has(`${head.kind}/${head.key}@${head.revision}`));
-    for (const heads of chunked(fresh, limits.batchMax)) {
-      signal.throwIfAborted();
-      await this.#reannounceBatch(heads);
+    const { pages, mark: reached } = await hub.changedSince(mark);
+    const done = new Set(tail.map(headText));
+    const beyond: ChangedHead[] = [];
+    for await (const changed of pages) {
+      const fresh = changed.filter((head) => !done.has(headText(head)));
+      for (const heads of chunked(fresh, limits.batchMax)) {
+        signal.throwIfAborted();
+        await this.#reannounceBatch(heads, what);
+      }
+      for (const { kind, key, revision, beyond: isBeyond } of changed)
+        if (isBeyond && beyond.length <= tailMax) beyond.push({ kind, key, revision });
     }
-    const beyond = changed
-      .filter((head) => head.beyond)
-      .map(({ kind, key, revision }) => ({ kind, key, revision }));
     return { mark: reached, tail: beyond.length <= tailMax ? beyond : [] };
   }
 
-  async #reannounceBatch(refs: readonly ContextRef[]): Promise<void> {
+  async #reannounceBatch(refs: readonly ContextRef[], what: 'what-tightens' | 'all'): Promise<void> {
     const { store, hub, publisher } = this.#options;
     publisher.checkNotFrozen();
     const { items } = await store.read(refs);
@@ -250,6 +266,7 @@ export class Sweep {
     const lacking: ContextRef[] = [];
     for (const build of await hub.build(refs)) {
       const stored = items.get(refText(build.ref));
+      if (what === 'what-tightens' && !tightens(build, stored)) continue;
       if (!compare(build, stored).same) lacking.push(build.ref);
       else if (stored?.state === 'context') announcements.push(toAnnouncement(stored.envelope));
       // The item may be lost, and a gateway hold what it was: its deletion is told all the same.
@@ -299,6 +316,10 @@ function seenVersion(stored: StoredItem, drawn: VersionText | undefined): string
   if (stored.state === 'corrupt') return stored.seen;
   const { version } = stored.envelope;
   return drawn !== undefined && version > drawn ? version : undefined;
+}
+
+function headText({ kind, key, revision }: ChangedHead): string {
+  return `${kind}/${key}@${revision}`;
 }
 
 function toAnnouncement({ kind, key, version, bodyText }: Envelope): Announcement {

@@ -131,7 +131,10 @@ export class SimulatedPublisher {
       range: (kind, after, limit) => at('range', () => hub.range(region.id, kind, after, limit)),
       drawRevisions: (refs) => at('drawRevisions', () => hub.drawRevisions(refs)),
       freshRevision: () => at('freshRevision', () => hub.freshRevision()),
-      changedSince: (mark) => at('changedSince', () => hub.changedSince(mark)),
+      changedSince: async (mark) => {
+        const { changed, mark: reached } = await at('changedSince', () => hub.changedSince(mark));
+        return { mark: reached, pages: onePage(changed) };
+      },
       currentMark: () => at('currentMark', () => hub.currentMark()),
     };
     const sweep = new Sweep({
@@ -249,6 +252,10 @@ export class SimulatedPublisher {
     this.#parts.onEvent(`${this.#process.name}: ${what} fails: ${reason}`);
     if (!isExpected(error)) this.#parts.onViolation(`unexpected: ${what} fails: ${reason}`);
   }
+}
+
+async function* onePage<Page>(page: Page): AsyncGenerator<Page> {
+  yield page;
 }
 
 /** Errors that faults cause. Anything else is a bug, and ends the run. */

@@ -18,11 +18,17 @@ export function shapeOf(contexts: number): Fixture {
 }
 
 /**
- * Fills the hub with tenants, clusters and keys, all of them placed in `regions`, by four statements that go through
+ * Fills the hub with tenants, clusters and keys, every cluster placed in all `regions`, or one after another in each
+ * (and the keys as well, if there are as many clusters as regions), by four statements that go through
  * the capture like any other. Then forgets the outbox and calls the placements settled: what it would set off is not
  * what is measured, and no publisher runs yet.
  */
-export async function fillHub(sql: postgres.Sql, shape: Fixture, regions: readonly string[]): Promise<void> {
+export async function fillHub(
+  sql: postgres.Sql,
+  shape: Fixture,
+  regions: readonly string[],
+  placed: 'in-all' | 'one-each' = 'in-all',
+): Promise<void> {
   const id = (prefix: string, number: string) =>
     sql.unsafe(`'${prefix}_' || lpad((${number})::text, 26, '0')`);
   const { tenants, clusters, keys } = shape;
@@ -33,8 +39,11 @@ export async function fillHub(sql: postgres.Sql, shape: Fixture, regions: readon
       insert into clusters (id, tenant_id, name, upstream_url)
       select ${id('vci', 'n')}, ${id('ten', `1 + (n - 1) % ${tenants}`)}, 'cluster ' || n, 'http://127.0.0.1:9/'
       from generate_series(1, ${clusters}::int) n`;
-    for (const region of regions)
-      await tx`insert into placements (cluster_id, region) select id, ${region} from clusters`;
+    for (const [at, region] of regions.entries())
+      await tx`
+        insert into placements (cluster_id, region)
+        select id, ${region} from (select id, row_number() over (order by id) as n from clusters) numbered
+        where ${placed === 'in-all'} or (n - 1) % ${regions.length} = ${at}`;
     await tx`
       insert into agent_keys (id, cluster_id, name, verifier)
       select ${id('aki', 'n')}, ${id('vci', `1 + (n - 1) % ${clusters}`)}, 'key ' || n,

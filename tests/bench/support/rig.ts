@@ -31,6 +31,7 @@ export interface RigProcess {
 }
 
 const storeMain = fileURLToPath(new URL('./store-main.ts', import.meta.url));
+const tellingPublisherMain = fileURLToPath(new URL('./publisher-main.ts', import.meta.url));
 const environment = 'bench';
 const inOrder = { readyWithinMs: 60_000, stopSignal: 'SIGTERM', stopWithinMs: 10_000 } as const;
 
@@ -116,16 +117,18 @@ export class Rig implements AsyncDisposable {
 
   /** A publisher, `spokecast publisher`, with these options beside those that say where everything is. */
   async startPublisher(options: Record<string, string> = {}): Promise<RigProcess> {
-    return this.#spokecast('publisher', {
-      DATABASE_URL: this.databaseUrl,
-      ...(this.#redisUrl ? { REDIS_URL: this.#redisUrl } : {}),
-      ...options,
-    });
+    return this.#start('publisher', spokecast('publisher'), { ...this.#publisherEnvironment(), ...options });
+  }
+
+  /** The same, with stores in its memory where a region asks for them: see publisher-main.ts. */
+  async startTellingPublisher(options: Record<string, string> = {}): Promise<RigProcess> {
+    const program = { command: process.execPath, args: [tellingPublisherMain] };
+    return this.#start('publisher', program, { ...this.#publisherEnvironment(), ...options });
   }
 
   /** A gateway of that store's region, ready to answer. */
   async startGateway(store: RigStore, options: Record<string, string> = {}): Promise<RigProcess> {
-    return this.#spokecast('gateway', {
+    return this.#start('gateway', spokecast('gateway'), {
       SPOKECAST_REGION: store.region,
       SPOKECAST_STORE_ENDPOINT: store.endpoint,
       SPOKECAST_STORE_TABLE: store.table,
@@ -150,7 +153,11 @@ export class Rig implements AsyncDisposable {
     await rm(this.#directory, { recursive: true, force: true, maxRetries: 10 });
   }
 
-  async #spokecast(role: 'publisher' | 'gateway', options: Record<string, string>): Promise<RigProcess> {
+  async #start(
+    role: 'publisher' | 'gateway',
+    program: { command: string; args: readonly string[] },
+    options: Record<string, string>,
+  ): Promise<RigProcess> {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const name = `${role}-${port}`;
@@ -162,12 +169,16 @@ export class Rig implements AsyncDisposable {
     };
     await this.#supervisor.start({
       name,
-      ...spokecast(role),
+      ...program,
       env,
       ready: () => answersOk(`${url}/readyz`),
       ...inOrder,
     });
     return { url, pid: this.#supervisor.pidOf(name)! };
+  }
+
+  #publisherEnvironment(): Record<string, string> {
+    return { DATABASE_URL: this.databaseUrl, ...(this.#redisUrl ? { REDIS_URL: this.#redisUrl } : {}) };
   }
 
   #environment(): Record<string, string> {
