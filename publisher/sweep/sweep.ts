@@ -1,4 +1,4 @@
-import { chunked } from '../../contexts/base/bounded.ts';
+import { chunked, settleBounded } from '../../contexts/base/bounded.ts';
 import type { Clock } from '../../contexts/base/clock.ts';
 import { type Envelope, tombstone } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, kindNames, refText } from '../../contexts/kinds/index.ts';
@@ -56,6 +56,8 @@ export interface SweepOptions {
 
 /** Differences settled together: one wait for all of them. */
 const settleBatch = 1000;
+/** While one batch is read, built and announced, another is put: a region is seeded at the pace of its puts. */
+const batchesAtOnce = 3;
 /** Items no reference can name that one sweep removes; with more of them, a person should look first. */
 const straysMax = 100;
 /** Announced beyond the mark and remembered by name; with more than that, the next sweep announces them again. */
@@ -165,27 +167,32 @@ export class Sweep {
   /** The store first, then the hub: what the hub says then is not older than what the store had. */
   async #settle(suspects: readonly ContextRef[]): Promise<void> {
     if (suspects.length === 0) return;
-    const { store, hub, publisher, clock, settleMs } = this.#options;
+    const { clock, settleMs } = this.#options;
     if (this.#whole) await clock.sleep(settleMs);
-    for (const refs of chunked(suspects, limits.batchMax)) {
-      publisher.checkNotFrozen();
-      const { items } = await store.read(refs);
-      const builds = await hub.build(refs);
-      const differing = builds.filter((build) => !compare(build, items.get(refText(build.ref))).same);
-      // Before a fresh revision is drawn: what is held must not be bumped, and told to all regions, by every sweep.
-      const withheld = await publisher.judge(differing, items);
-      const repairs: Repair[] = [];
-      for (const build of differing) {
-        const stored = items.get(refText(build.ref));
-        const comparison = compare(build, stored);
-        if (comparison.same) continue;
-        const left = withheld.get(refText(build.ref));
-        this.counts[left?.outcome ?? comparison.drift] += 1;
-        if (left) continue;
-        repairs.push({ build, stored, needsFreshRevision: comparison.needsFreshRevision });
-      }
-      await this.#repair(repairs);
+    const batches = chunked(suspects, limits.batchMax); // of one kind: none of them waits for another
+    const results = await settleBounded(batches, batchesAtOnce, (refs) => this.#settleBatch(refs));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  async #settleBatch(refs: readonly ContextRef[]): Promise<void> {
+    const { store, hub, publisher } = this.#options;
+    publisher.checkNotFrozen();
+    const { items } = await store.read(refs);
+    const builds = await hub.build(refs);
+    const differing = builds.filter((build) => !compare(build, items.get(refText(build.ref))).same);
+    // Before a fresh revision is drawn: what is held must not be bumped, and told to all regions, by every sweep.
+    const withheld = await publisher.judge(differing, items);
+    const repairs: Repair[] = [];
+    for (const build of differing) {
+      const stored = items.get(refText(build.ref));
+      const comparison = compare(build, stored);
+      if (comparison.same) continue;
+      const left = withheld.get(refText(build.ref));
+      this.counts[left?.outcome ?? comparison.drift] += 1;
+      if (left) continue;
+      repairs.push({ build, stored, needsFreshRevision: comparison.needsFreshRevision });
     }
+    await this.#repair(repairs);
   }
 
   async #repair(repairs: readonly Repair[]): Promise<void> {

@@ -61,6 +61,7 @@ async function measure(contexts: number, options: ReplicationOptions): Promise<n
   await drifted(rig, store, held);
   await seeding(rig, hub, store, Math.min(contexts, options.seedMax));
   await throughput(rig, store, Math.min(options.burst, shapeOf(contexts).keys));
+  await suspension(rig, store);
   await latencies(rig, store, key, options.changes);
   return peak;
 }
@@ -204,6 +205,29 @@ async function throughput(rig: Rig, store: RigStore, burst: number): Promise<voi
     `on demand, a burst of ${count(burst)}`,
     `${Math.round((burst / ms) * 1000).toLocaleString('en')} changes/s to stored`,
   );
+}
+
+/** The first tenant, with half of all keys, is suspended: one context is put, and every key feels it. */
+async function suspension(rig: Rig, store: RigStore): Promise<void> {
+  const [tenant] = await rig.sql`
+    select t.id, count(*)::int as keys from tenants t join clusters c on c.tenant_id = t.id
+    join agent_keys k on k.cluster_id = c.id group by t.id order by 2 desc limit 1`;
+  await outboxIdle(rig.sql);
+  const puts = (await store.counts()).PutItem ?? 0;
+  await using handle = rig.open(store);
+  const ms = await duration(async () => {
+    await rig.sql`update tenants set status = 'suspended' where id = ${tenant!.id}`;
+    await until(
+      async () =>
+        (await handle.read([{ kind: 'tenant', key: tenant!.id }])).items.get(`tenant/${tenant!.id}`),
+      (item) => item?.state === 'context' && item.envelope.bodyText?.includes('suspended') === true,
+    );
+  });
+  await outboxIdle(rig.sql);
+  equal('puts of a context and a feed entry', ((await store.counts()).PutItem ?? 0) - puts, 2);
+  line(`a tenant with ${count(tenant!.keys)} keys suspended`, `1 context put, ${ms.toFixed(0)} ms to stored`);
+  await rig.sql`update tenants set status = 'active' where id = ${tenant!.id}`;
+  await outboxIdle(rig.sql);
 }
 
 async function latencies(
