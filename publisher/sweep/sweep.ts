@@ -249,7 +249,7 @@ export class Sweep {
     what: 'what-tightens' | 'all',
     signal: AbortSignal,
   ): Promise<SweepMark> {
-    const { hub } = this.#options;
+    const { hub, onProgress } = this.#options;
     const { pages, mark: reached } = await hub.changedSince(mark);
     const done = new Set(tail.map(headText));
     const beyond: ChangedHead[] = [];
@@ -261,6 +261,7 @@ export class Sweep {
       }
       for (const { kind, key, revision, beyond: isBeyond } of changed)
         if (isBeyond && beyond.length <= tailMax) beyond.push({ kind, key, revision });
+      await onProgress(this.counts); // a million of them take minutes, and a sweep that is silent counts as abandoned
     }
     return { mark: reached, tail: beyond.length <= tailMax ? beyond : [] };
   }

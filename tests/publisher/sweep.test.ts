@@ -472,6 +472,20 @@ describe('a recovery of a region with a backlog', () => {
       expect(announced.indexOf(refText(ref!)), refText(ref!)).toBeGreaterThan(lastRevocation);
   });
 
+  test('says that it goes on after every page of what changed, before it compares anything', async () => {
+    const region = await inSync();
+    for (const key of keys(8)) region.hub.set(key, keyBody('disabled'));
+    let pages = 0;
+    region.hub.onAsk = (what) => {
+      if (what === 'range') region.hub.onAsk = undefined;
+    };
+    const onProgress = async () => {
+      if (region.hub.onAsk) pages += 1;
+    };
+    await region.sweep({ recovery: true, onProgress });
+    expect(pages, 'four pages of two, each gone over twice').toBe(8);
+  });
+
   test('[law 4] says again at once that access was taken, where it was put and never announced', async () => {
     const region = await inSync();
     const [wider, deleted] = keys(8);

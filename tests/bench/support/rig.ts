@@ -69,7 +69,7 @@ export class Rig implements AsyncDisposable {
       logDirectory: join(directory, 'logs'),
       restart: false,
       onEvent: (event) => {
-        if (event.event === 'died')
+        if (event.event === 'died' && event.how !== 'exited with code 0')
           console.error(`${event.role} died: ${event.how}\n${event.lines.join('\n')}`);
       },
     });
