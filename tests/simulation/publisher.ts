@@ -46,6 +46,7 @@ export class SimulatedPublisher {
   #relays!: Record<Takes, Relay>;
   readonly #turning = new Set<Takes>();
   #lives = 0;
+  #sweeps = 0;
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
@@ -143,7 +144,7 @@ export class SimulatedPublisher {
       publisher: this.#publisher(region, process),
       clock,
       since: hub.lastMark(region.id),
-      recovery: false,
+      recovery: ++this.#sweeps % 2 === 0, // as after an outage, whether or not there was one
       pageRows: 2,
       settleMs: timing.settleMs,
       tombstoneRetentionMs: timing.tombstoneRetentionMs,

@@ -40,7 +40,7 @@ export async function fillHub(
     await tx`insert into tenants (id, name) select ${id('ten', 'n')}, 'tenant ' || n from generate_series(1, ${tenants}::int) n`;
     await tx`
       insert into clusters (id, tenant_id, name, upstream_url)
-      select ${id('vci', 'n')}, case when n % 2 = 0 then ${id('ten', '1')} else ${id('ten', `1 + n % ${tenants}`)} end, 'cluster ' || n, 'http://127.0.0.1:9/'
+      select ${id('vci', 'n')}, case when n % 2 = 0 then ${id('ten', '1')} else ${id('ten', `1 + (n - 1) / 2 % ${tenants}`)} end, 'cluster ' || n, 'http://127.0.0.1:9/'
       from generate_series(1, ${clusters}::int) n`;
     for (const [at, region] of regions.entries())
       await tx`
