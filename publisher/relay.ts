@@ -1,4 +1,4 @@
-import { chunked } from '../contexts/base/bounded.ts';
+import { chunked, settleBounded } from '../contexts/base/bounded.ts';
 import type { Clock } from '../contexts/base/clock.ts';
 import { backoffMs, Loop } from '../contexts/base/loop.ts';
 import { type ContextRef, refText } from '../contexts/kinds/index.ts';
@@ -63,6 +63,8 @@ export interface RelayOptions {
   onRelayed(rows: number, jobs: number): void;
   onError(error: unknown): void;
 }
+
+const queuesAtOnce = 8;
 
 export class Relay implements AsyncDisposable {
   readonly #options: RelayOptions;
@@ -156,13 +158,14 @@ export class Relay implements AsyncDisposable {
     return this.#toQueues(toJobs(changes, await this.#options.ports.holders(changes)));
   }
 
+  /** Side by side: the last of many regions does not wait for all others' queues. Rejects when all are done. */
   async #toQueues(jobs: ReadonlyMap<string, RefreshJob[]>): Promise<number> {
-    let count = 0;
-    for (const [region, regionJobs] of jobs) {
-      await this.#options.ports.enqueue(region, regionJobs);
-      count += regionJobs.length;
-    }
-    return count;
+    const { ports } = this.#options;
+    const results = await settleBounded([...jobs], queuesAtOnce, ([region, regionJobs]) =>
+      ports.enqueue(region, regionJobs),
+    );
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    return [...jobs.values()].reduce((sum, regionJobs) => sum + regionJobs.length, 0);
   }
 
   async #complete(changes: readonly Change[], jobs: number): Promise<void> {
