@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import type { KindName } from '../../contexts/kinds/index.ts';
+import { type KindName, kindNames } from '../../contexts/kinds/index.ts';
 import type { Queryable } from './client.ts';
 import { heads, type SweepCounts, sweeps } from './schema.ts';
 
@@ -132,18 +132,24 @@ async function* changedPages(
   db: Queryable,
   { since, xmin, xmax }: { since: string; xmin: string; xmax: string },
 ): AsyncGenerator<(ChangedHead & { beyond: boolean })[]> {
-  for (const deleted of [true, false]) {
-    let [kind, key] = ['', ''];
+  // Removed in reverse and published in order, as everywhere. Kind by kind, because Postgres walks the index for a
+  // range of one, and sorts what is left of all for every page of several.
+  const parts = [
+    ...kindNames.toReversed().map((kind) => ({ kind, deleted: true })),
+    ...kindNames.map((kind) => ({ kind, deleted: false })),
+  ];
+  for (const { kind, deleted } of parts) {
+    let after = '';
     for (;;) {
       // From xmax on are numbers of another database, whose dump was loaded here, and what the next look is for.
-      const rows = await db.execute<{ kind: KindName; key: string; revision: string; beyond: boolean }>(sql`
-        select kind, key, revision::text as revision, changed_xid >= ${xmin}::text::xid8 as beyond from ${heads}
-        where deleted = ${deleted} and (kind, key) > (${kind}, ${key})
+      const rows = await db.execute<{ key: string; revision: string; beyond: boolean }>(sql`
+        select key, revision::text as revision, changed_xid >= ${xmin}::text::xid8 as beyond from ${heads}
+        where kind = ${kind} and deleted = ${deleted} and key > ${after}
           and changed_xid >= ${since}::text::xid8 and changed_xid < ${xmax}::text::xid8
-        order by kind, key limit ${changedPageRows}`);
-      if (rows.length > 0) yield rows.map((row) => ({ ...row, revision: Number(row.revision) }));
+        order by key limit ${changedPageRows}`);
+      if (rows.length > 0) yield rows.map((row) => ({ ...row, kind, revision: Number(row.revision) }));
       if (rows.length < changedPageRows) break;
-      ({ kind, key } = rows.at(-1)!);
+      after = rows.at(-1)!.key;
     }
   }
 }
