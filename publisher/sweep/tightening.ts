@@ -12,9 +12,9 @@ export function tightens(build: Build, stored: StoredItem | undefined): boolean 
   if (stored === undefined) return false; // nobody has what is not there
   if (build.state === 'gone') return true;
   if (build.state !== 'live') return false;
+  if (build.denies) return true;
   const wanted = open(build.envelope);
   if (wanted.outcome !== 'live') return false;
-  if (wanted.body.status !== 'active') return true;
   if (build.envelope.kind !== 'agent-key' || stored.state !== 'context') return false;
   const held = open(stored.envelope as Envelope<'agent-key'>);
   return held.outcome === 'live' && narrows(held.body, wanted.body as Body<'agent-key'>);

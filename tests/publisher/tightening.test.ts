@@ -25,11 +25,15 @@ const build = (ref: ContextRef, body: object): Build => ({
   ref,
   state: 'live',
   envelope: live(ref, 2, body),
+  denies: 'status' in body && body.status !== 'active',
+  intended: false,
 });
 const gone = (ref: ContextRef): Build => ({
   ref,
   state: 'gone',
   envelope: tombstone({ ...ref, ...at, revision: 2 }),
+  deleted: true,
+  intended: false,
 });
 
 const wide = { ...keyBody(), permissions: ['read', 'write'], expiresAtMs: 2000 };
