@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import { assert } from './base/assert.ts';
 import { isContextKey } from './keys.ts';
 import { type Body, type ContextRef, isKindName, type KindName, kinds } from './kinds/index.ts';
@@ -78,7 +78,19 @@ function assemble(
   const { kind, key, epoch, revision, builtAtMs } = input;
   assert(isContextKey(key), `${JSON.stringify(key)} cannot be the key of a context`);
   const version = encodeVersion({ epoch, revision, schemaVersion });
-  return { kind, key, version, hash: contentHash(kind, key, version, bodyText), bodyText, builtAtMs };
+  let hash: string | undefined;
+  return {
+    kind,
+    key,
+    version,
+    // Only when asked: a sweep that finds the same version and body in the store asks for none.
+    get hash() {
+      hash ??= contentHash(kind, key, version, bodyText);
+      return hash;
+    },
+    bodyText,
+    builtAtMs,
+  };
 }
 
 /**
@@ -88,19 +100,19 @@ function assemble(
 export function decodeEnvelope(
   fields: StoredFields,
 ): { outcome: 'decoded'; envelope: Envelope } | { outcome: 'corrupt'; reason: string } {
-  const { kind, key, version, hash, bodyText, builtAtMs } = fields;
+  const { kind, key, version, bodyText, builtAtMs } = fields;
   const corrupt = (reason: string) => ({ outcome: 'corrupt', reason }) as const;
   if (typeof kind !== 'string' || !isKindName(kind)) return corrupt('kind: not one this build knows');
   if (typeof key !== 'string' || !isContextKey(key)) return corrupt('key: not well-formed');
   if (decodeVersion(version) === undefined) return corrupt('version: not well-formed');
   if (bodyText !== null && typeof bodyText !== 'string') return corrupt('body: neither text nor absent');
-  if (hash !== contentHash(kind, key, version as VersionText, bodyText))
+  if (fields.hash !== contentHash(kind, key, version as VersionText, bodyText))
     return corrupt('hash: does not match the content');
   const envelope: Envelope = {
     kind,
     key,
     version: version as VersionText,
-    hash: hash as string,
+    hash: fields.hash as string,
     bodyText,
     builtAtMs: typeof builtAtMs === 'number' ? builtAtMs : 0,
   };
@@ -134,10 +146,8 @@ export function contentHash(
   version: VersionText,
   bodyText: string | null,
 ): string {
-  const hash = createHash('sha256');
-  hash.update(`${kind}\0${key}\0${version}\0${bodyText === null ? 'tombstone' : 'live'}\0`);
-  if (bodyText !== null) hash.update(bodyText);
-  return hash.digest('base64url');
+  const state = bodyText === null ? 'tombstone' : 'live';
+  return digest('sha256', `${kind}\0${key}\0${version}\0${state}\0${bodyText ?? ''}`, 'base64url');
 }
 
 /**
@@ -145,9 +155,15 @@ export function contentHash(
  * those that are whole numbers, which JavaScript always puts first and in their own order.
  */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_name, member: unknown) => {
-    if (member === null || typeof member !== 'object' || Array.isArray(member)) return member;
-    const entries = Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1));
-    return Object.fromEntries(entries);
-  });
+  return JSON.stringify(inOrder(value));
+}
+
+/** A copy with the names of every object in order. What is not a plain object or array is printed as it prints. */
+function inOrder(value: unknown): unknown {
+  if (value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map(inOrder);
+  const ordered: Record<string, unknown> = Object.create(null); // so that even `__proto__` is a name like any other
+  for (const name of Object.keys(value).sort())
+    ordered[name] = inOrder((value as Record<string, unknown>)[name]);
+  return ordered;
 }

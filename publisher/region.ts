@@ -16,7 +16,7 @@ import { guardedStore } from './guarded-store.ts';
 import { queueNames, type RefreshJob, refreshJobOptions, type SweepJob, toRefs } from './jobs.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import { Publisher, type PublisherPort } from './publish.ts';
-import type { JobQueue, JobWorker, Queues } from './queues.ts';
+import { addJobs, type JobQueue, type JobWorker, type Queues } from './queues.ts';
 import { publishForReceipt } from './receipts.ts';
 import { compare } from './sweep/drift.ts';
 
@@ -163,7 +163,8 @@ export class Region implements AsyncDisposable {
   }
 
   async enqueueRefresh(jobs: readonly RefreshJob[]): Promise<void> {
-    await this.#refreshQueue.addBulk(
+    await addJobs(
+      this.#refreshQueue,
       jobs.map((data) => ({ name: 'refresh', data, opts: refreshJobOptions(data.tightens) })),
     );
   }
@@ -191,6 +192,7 @@ export class Region implements AsyncDisposable {
       : { deduplication: { id: data.cause, keepLastIfActive: true } };
     await this.#sweepQueue.add('sweep', data, {
       attempts,
+      lifo: data.cause === 'recovery', // before a scheduled one that waits: that begins with no revocation
       backoff: { type: 'exponential', delay: 1000 },
       ...once,
     });

@@ -1,4 +1,4 @@
-import { chunked } from '../contexts/base/bounded.ts';
+import { chunked, settleBounded } from '../contexts/base/bounded.ts';
 import type { Clock } from '../contexts/base/clock.ts';
 import { backoffMs, Loop } from '../contexts/base/loop.ts';
 import { type ContextRef, refText } from '../contexts/kinds/index.ts';
@@ -66,6 +66,8 @@ export interface RelayOptions {
   onRelayed(rows: number, jobs: number): void;
   onError(error: unknown): void;
 }
+
+const queuesAtOnce = 8;
 
 export class Relay implements AsyncDisposable {
   readonly #options: RelayOptions;
@@ -160,18 +162,24 @@ export class Relay implements AsyncDisposable {
     return this.#toQueues(toJobs(changes, await this.#options.ports.holders(changes)));
   }
 
+  /** Side by side: the last of many regions does not wait for all others' queues. Rejects when all are done. */
   async #toQueues(jobs: ReadonlyMap<string, PlannedJob[]>): Promise<Made> {
+    const { claimant, ports } = this.#options;
     const made: Made = { count: 0, fenced: [] };
-    for (const [region, regionJobs] of jobs) {
+    const ready = [...jobs].map(([region, regionJobs]): [string, RefreshJob[]] => {
+      made.count += regionJobs.length;
       const withReceipts = regionJobs.map(({ fences = [], ...job }): RefreshJob => {
         if (fences.length === 0) return job;
-        const receipt = `${this.#options.claimant}.${++this.#receipts}`;
+        const receipt = `${claimant}.${++this.#receipts}`;
         for (const fence of fences) made.fenced.push({ fence, region, receipt });
         return { ...job, receipt };
       });
-      await this.#options.ports.enqueue(region, withReceipts);
-      made.count += regionJobs.length;
-    }
+      return [region, withReceipts];
+    });
+    const results = await settleBounded(ready, queuesAtOnce, ([region, regionJobs]) =>
+      ports.enqueue(region, regionJobs),
+    );
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
     return made;
   }
 

@@ -70,7 +70,7 @@ export async function runSweep(
     },
     since: await lastMark(db, region),
     recovery: job.cause === 'recovery',
-    pageRows: 1000,
+    pageRows: 2000,
     settleMs: config.settleMs,
     tombstoneRetentionMs: config.tombstoneRetentionMs,
     feedRetentionMs: config.feedRetentionMs,

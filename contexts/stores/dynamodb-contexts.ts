@@ -27,7 +27,7 @@ const contextsPerCall = limits.batchMax - 1;
 /** How often a read starts over because the table's identity changed under it. */
 const readAttemptsMax = 3;
 /** Items of all partitions together that a scan asks for at a time; it holds at most two such pages. */
-const scanPageItems = 1_000;
+const scanPageItems = 2_000;
 
 /** Contexts in the table: point reads, the conditional put, the ordered scan, and the end of a tombstone. */
 export class ContextItems {
@@ -155,10 +155,12 @@ export class ContextItems {
         ...(upTo === undefined ? {} : { upTo }),
       });
     });
-    for await (const item of mergedByKey(partitions)) {
-      const decoded = decodeContext(kind, item, shards);
-      if (decoded) yield decoded;
-      else onStray?.({ partition: itemKey(item).pk, key: itemKey(item).sk });
+    for await (const run of mergedByKey(partitions)) {
+      for (const item of run) {
+        const decoded = decodeContext(kind, item, shards);
+        if (decoded) yield decoded;
+        else onStray?.({ partition: itemKey(item).pk, key: itemKey(item).sk });
+      }
     }
   }
 

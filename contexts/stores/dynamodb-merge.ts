@@ -3,23 +3,36 @@ import type { Item, Key } from './dynamodb-table.ts';
 type ReadPage = (startAt: Key | undefined) => Promise<{ items: Item[]; next: Key | undefined }>;
 
 /**
- * The items of several partitions, each in the order of `sk`, as one sequence in that order.
+ * The items of several partitions, each in the order of `sk`, as one sequence in that order, in runs: as many as
+ * can be told without another page, so that nobody awaits each item.
  *
  * Each partition holds the page being handed out and the one after it, asked for ahead; a caller that stops
  * early leaves at most one answer a partition unread.
  */
-export async function* mergedByKey(partitions: readonly ReadPage[]): AsyncGenerator<Item> {
+export async function* mergedByKey(partitions: readonly ReadPage[]): AsyncGenerator<Item[]> {
   const streams = partitions.map((readPage) => new PageStream(readPage));
   await Promise.all(streams.map((stream) => stream.fill()));
   while (true) {
-    let first: PageStream | undefined;
-    for (const stream of streams) {
-      if (stream.key !== undefined && (first?.key === undefined || stream.key < first.key)) first = stream;
-    }
+    const run: Item[] = [];
+    let first = lowest(streams);
     if (!first) return;
-    yield first.take();
-    if (first.key === undefined) await first.fill();
+    while (first?.key !== undefined) {
+      run.push(first.take());
+      if (first.key === undefined) break; // what its next page begins with may come before all others
+      first = lowest(streams);
+    }
+    yield run;
+    await first?.fill();
   }
+}
+
+/** The stream whose next item comes first; undefined where all are at their end. */
+function lowest(streams: readonly PageStream[]): PageStream | undefined {
+  let first: PageStream | undefined;
+  for (const stream of streams) {
+    if (stream.key !== undefined && (first?.key === undefined || stream.key < first.key)) first = stream;
+  }
+  return first;
 }
 
 /**
@@ -27,6 +40,7 @@ export async function* mergedByKey(partitions: readonly ReadPage[]): AsyncGenera
  * next page, and where it still is after that, the partition is at its end.
  */
 class PageStream {
+  key: string | undefined;
   readonly #readPage: ReadPage;
   #page: Item[] = [];
   #position = 0;
@@ -37,12 +51,10 @@ class PageStream {
     this.#ahead = this.#ask(undefined);
   }
 
-  get key(): string | undefined {
-    return this.#page[this.#position]?.sk?.S;
-  }
-
   take(): Item {
-    return this.#page[this.#position++] as Item;
+    const item = this.#page[this.#position++] as Item;
+    this.key = this.#page[this.#position]?.sk?.S;
+    return item;
   }
 
   async fill(): Promise<void> {
@@ -50,6 +62,7 @@ class PageStream {
       const { items, next } = await this.#ahead;
       this.#page = items;
       this.#position = 0;
+      this.key = items[0]?.sk?.S;
       this.#ahead = next && this.#ask(next);
     }
   }

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import type { KindName } from '../../contexts/kinds/index.ts';
+import { type KindName, kindNames } from '../../contexts/kinds/index.ts';
 import type { FeedHead } from '../../contexts/store.ts';
 import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
@@ -119,30 +119,51 @@ export async function currentMark(db: Queryable): Promise<string> {
   return row!.mark;
 }
 
+/** Heads that moved, a page at a time, and the mark that the look at them stands for. */
+export interface Changed {
+  mark: string;
+  /** Deletions first. `beyond`: in a transaction not below `mark`, so that the next look finds it again. */
+  pages: AsyncIterable<readonly (ChangedHead & { beyond: boolean })[]>;
+}
+
 /**
- * Heads that moved in transactions not below `mark`, deletions first, with the mark this very snapshot stands for.
- * In memory at once: as many as changed between two sweeps.
+ * Heads that moved in transactions not below `mark`. The new mark is of the moment of the call; the pages are read as
+ * the caller goes on, each in a snapshot of its own. A head that moves again meanwhile may be in none of them: it
+ * moved in a transaction that is not below the new mark, and the next look finds it.
  */
-export async function changedSince(
+export async function changedSince(db: Queryable, mark: string): Promise<Changed> {
+  const [row] = await db.execute<{ xmin: string; xmax: string }>(sql`
+    select pg_snapshot_xmin(pg_current_snapshot())::text as xmin, pg_snapshot_xmax(pg_current_snapshot())::text as xmax`);
+  const { xmin, xmax } = row!;
+  return { mark: xmin, pages: changedPages(db, { since: mark, xmin, xmax }) };
+}
+
+const changedPageRows = 1000;
+
+async function* changedPages(
   db: Queryable,
-  mark: string,
-): Promise<{ changed: (ChangedHead & { beyond: boolean })[]; mark: string }> {
-  const rows = await db.execute<{
-    kind: KindName;
-    key: string;
-    revision: string;
-    beyond: boolean;
-    mark: string;
-  }>(sql`
-    select h.kind, h.key, h.revision::text as revision, h.changed_xid >= s.xmin as beyond, s.xmin::text as mark
-    from (select pg_snapshot_xmin(pg_current_snapshot()) as xmin, pg_snapshot_xmax(pg_current_snapshot()) as xmax) s
-    left join ${heads} h on h.changed_xid >= ${mark}::text::xid8
-      and h.changed_xid < s.xmax -- beyond it are numbers of another database, whose dump was loaded here
-    order by h.deleted desc, h.kind, h.key`);
-  const changed = rows
-    .filter((row) => row.key !== null)
-    .map(({ kind, key, revision, beyond }) => ({ kind, key, revision: Number(revision), beyond }));
-  return { changed, mark: rows[0]!.mark };
+  { since, xmin, xmax }: { since: string; xmin: string; xmax: string },
+): AsyncGenerator<(ChangedHead & { beyond: boolean })[]> {
+  // Removed in reverse and published in order, as everywhere. Kind by kind, because Postgres walks the index for a
+  // range of one, and sorts what is left of all for every page of several.
+  const parts = [
+    ...kindNames.toReversed().map((kind) => ({ kind, deleted: true })),
+    ...kindNames.map((kind) => ({ kind, deleted: false })),
+  ];
+  for (const { kind, deleted } of parts) {
+    let after = '';
+    for (;;) {
+      // From xmax on are numbers of another database, whose dump was loaded here, and what the next look is for.
+      const rows = await db.execute<{ key: string; revision: string; beyond: boolean }>(sql`
+        select key, revision::text as revision, changed_xid >= ${xmin}::text::xid8 as beyond from ${heads}
+        where kind = ${kind} and deleted = ${deleted} and key > ${after}
+          and changed_xid >= ${since}::text::xid8 and changed_xid < ${xmax}::text::xid8
+        order by key limit ${changedPageRows}`);
+      if (rows.length > 0) yield rows.map((row) => ({ ...row, kind, revision: Number(row.revision) }));
+      if (rows.length < changedPageRows) break;
+      after = rows.at(-1)!.key;
+    }
+  }
 }
 
 /** The highest version this hub ever drew, to compare with what a region remembers. */

@@ -1,4 +1,4 @@
-import { chunked } from '../../contexts/base/bounded.ts';
+import { chunked, settleBounded } from '../../contexts/base/bounded.ts';
 import type { Clock } from '../../contexts/base/clock.ts';
 import { type Envelope, tombstone } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, kindNames, refText } from '../../contexts/kinds/index.ts';
@@ -7,11 +7,12 @@ import { decodeVersion, encodeVersion, schemaVersionMax, type VersionText } from
 import type { Announcement, Store, StoredItem, Stray } from '../../contexts/store.ts';
 import { type Build, invalidReason } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
-import { type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
+import { type Changed, type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
 import type { Publisher } from '../publish.ts';
 import { isInPlace } from '../receipts.ts';
 import { compare } from './drift.ts';
 import { mergeJoin } from './merge.ts';
+import { tightens } from './tightening.ts';
 
 /**
  * Compares everything a region should hold with everything it holds, and repairs the difference (law 3).
@@ -30,7 +31,7 @@ export interface SweepHub {
   /** Draws fresh revisions for those that have a head, and has all regions told. */
   drawRevisions(refs: readonly ContextRef[]): Promise<void>;
   freshRevision(): Promise<{ epoch: number; revision: number }>;
-  changedSince(mark: string): Promise<{ changed: (ChangedHead & { beyond: boolean })[]; mark: string }>;
+  changedSince(mark: string): Promise<Changed>;
   currentMark(): Promise<string>;
   /** Asks once more for what follows placements of the region whose row of the outbox was lost. */
   recallPlacements(): Promise<void>;
@@ -45,7 +46,7 @@ export interface SweepOptions {
   clock: Clock;
   /** Where the last complete sweep got to. */
   since: SweepMark;
-  /** The region was unreachable: what changed meanwhile goes first, before everything is compared. */
+  /** The region was unreachable: what changed meanwhile goes first, what tightens before all else (*Behind*). */
   recovery: boolean;
   /** Rows a hub query gives at a time. */
   pageRows: number;
@@ -58,6 +59,8 @@ export interface SweepOptions {
 
 /** Differences settled together: one wait for all of them. */
 const settleBatch = 1000;
+/** While one batch is read, built and announced, another is put: a region is seeded at the pace of its puts. */
+const batchesAtOnce = 3;
 /** Items no reference can name that one sweep removes; with more of them, a person should look first. */
 const straysMax = 100;
 /** Announced beyond the mark and remembered by name; with more than that, the next sweep announces them again. */
@@ -86,9 +89,12 @@ export class Sweep {
     this.#whole = found.identity.whole;
     const begunAt = since.mark ?? (await hub.currentMark());
     await hub.recallPlacements();
-    if (recovery) await this.#reannounce(begunAt, since.tail, signal);
+    if (recovery) {
+      await this.#reannounce(begunAt, since.tail, 'what-tightens', signal);
+      await this.#reannounce(begunAt, since.tail, 'all', signal);
+    }
     for (const kind of kindNames) await this.#compareKind(kind, signal);
-    const reached = await this.#reannounce(begunAt, since.tail, signal);
+    const reached = await this.#reannounce(begunAt, since.tail, 'all', signal);
     await this.#expire();
     // What a freeze kept out of the table is missing there: its absence must deny nobody.
     if (!this.#whole && this.counts.frozen === 0) await store.setWhole(found.identity.incarnation, true);
@@ -149,44 +155,51 @@ export class Sweep {
     await onProgress(this.counts);
   }
 
+  /** Each page is asked for while the one before it is compared: two of them are in memory. */
   async *#hubRange(kind: KindName): AsyncGenerator<{ key: string; build: Build }> {
     const { hub, pageRows } = this.#options;
-    let after = '';
-    for (;;) {
-      const page = await hub.range(kind, after, pageRows);
+    const ask = (after: string) => {
+      const page = hub.range(kind, after, pageRows);
+      page.catch(() => {}); // it is awaited later, or never where the sweep stops before
+      return page;
+    };
+    let next: Promise<readonly Build[]> | undefined = ask('');
+    while (next) {
+      const page: readonly Build[] = await next;
+      next = page.length < pageRows ? undefined : ask(page.at(-1)!.ref.key);
       for (const build of page) yield { key: build.ref.key, build };
-      if (page.length < pageRows) return;
-      after = page.at(-1)!.ref.key;
     }
   }
 
   /** The store first, then the hub: what the hub says then is not older than what the store had. */
   async #settle(suspects: readonly ContextRef[]): Promise<void> {
     if (suspects.length === 0) return;
-    const { store, hub, publisher, clock, settleMs } = this.#options;
+    const { clock, settleMs } = this.#options;
     if (this.#whole) await clock.sleep(settleMs);
-    for (const refs of chunked(suspects, limits.batchMax)) {
-      publisher.checkNotFrozen();
-      const { items } = await store.read(refs);
-      const builds = await hub.build(refs);
-      const differing = builds.filter((build) => !compare(build, items.get(refText(build.ref))).same);
-      // Before a fresh revision is drawn: what is held must not be bumped, and told to all regions, by every sweep.
-      const withheld = await publisher.judge(differing, items);
-      const repairs: Repair[] = [];
-      for (const build of differing) {
-        const stored = items.get(refText(build.ref));
-        const comparison = compare(build, stored);
-        if (comparison.same) continue;
-        const left = withheld.get(refText(build.ref));
-        this.counts[left?.outcome ?? comparison.drift] += 1;
-        if (left) {
-          this.heldBack.add(refText(build.ref));
-          continue;
-        }
-        repairs.push({ build, stored, needsFreshRevision: comparison.needsFreshRevision });
-      }
-      await this.#repair(repairs);
+    const batches = chunked(suspects, limits.batchMax); // of one kind: none of them waits for another
+    const results = await settleBounded(batches, batchesAtOnce, (refs) => this.#settleBatch(refs));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  async #settleBatch(refs: readonly ContextRef[]): Promise<void> {
+    const { store, hub, publisher } = this.#options;
+    publisher.checkNotFrozen();
+    const { items } = await store.read(refs);
+    const builds = await hub.build(refs);
+    const differing = builds.filter((build) => !compare(build, items.get(refText(build.ref))).same);
+    // Before a fresh revision is drawn: what is held must not be bumped, and told to all regions, by every sweep.
+    const withheld = await publisher.judge(differing, items);
+    const repairs: Repair[] = [];
+    for (const build of differing) {
+      const stored = items.get(refText(build.ref));
+      const comparison = compare(build, stored);
+      if (comparison.same) continue;
+      const left = withheld.get(refText(build.ref));
+      this.counts[left?.outcome ?? comparison.drift] += 1;
+      if (left) this.heldBack.add(refText(build.ref));
+      else repairs.push({ build, stored, needsFreshRevision: comparison.needsFreshRevision });
     }
+    await this.#repair(repairs);
   }
 
   async #repair(repairs: readonly Repair[]): Promise<void> {
@@ -239,22 +252,30 @@ export class Sweep {
    * Announces what changed since `mark`, but for `tail`, and publishes what turns out not to be there. Puts nothing
    * for contexts the region never held.
    */
-  async #reannounce(mark: string, tail: readonly ChangedHead[], signal: AbortSignal): Promise<SweepMark> {
-    const { hub } = this.#options;
-    const { changed, mark: reached } = await hub.changedSince(mark);
-    const done = new Set(tail.map((head) => `${head.kind}/${head.key}@${head.revision}`));
-    const fresh = changed.filter((head) => !done.has(`${head.kind}/${head.key}@${head.revision}`));
-    for (const heads of chunked(fresh, limits.batchMax)) {
-      signal.throwIfAborted();
-      await this.#reannounceBatch(heads);
+  async #reannounce(
+    mark: string,
+    tail: readonly ChangedHead[],
+    what: 'what-tightens' | 'all',
+    signal: AbortSignal,
+  ): Promise<SweepMark> {
+    const { hub, onProgress } = this.#options;
+    const { pages, mark: reached } = await hub.changedSince(mark);
+    const done = new Set(tail.map(headText));
+    const beyond: ChangedHead[] = [];
+    for await (const changed of pages) {
+      const fresh = changed.filter((head) => !done.has(headText(head)));
+      for (const heads of chunked(fresh, limits.batchMax)) {
+        signal.throwIfAborted();
+        await this.#reannounceBatch(heads, what);
+      }
+      for (const { kind, key, revision, beyond: isBeyond } of changed)
+        if (isBeyond && beyond.length <= tailMax) beyond.push({ kind, key, revision });
+      await onProgress(this.counts); // a million of them take minutes, and a sweep that is silent counts as abandoned
     }
-    const beyond = changed
-      .filter((head) => head.beyond)
-      .map(({ kind, key, revision }) => ({ kind, key, revision }));
     return { mark: reached, tail: beyond.length <= tailMax ? beyond : [] };
   }
 
-  async #reannounceBatch(refs: readonly ContextRef[]): Promise<void> {
+  async #reannounceBatch(refs: readonly ContextRef[], what: 'what-tightens' | 'all'): Promise<void> {
     const { store, hub, publisher } = this.#options;
     publisher.checkNotFrozen();
     const { items } = await store.read(refs);
@@ -262,6 +283,7 @@ export class Sweep {
     const lacking: ContextRef[] = [];
     for (const build of await hub.build(refs)) {
       const stored = items.get(refText(build.ref));
+      if (what === 'what-tightens' && !tightens(build, stored)) continue;
       if (!compare(build, stored).same) lacking.push(build.ref);
       else if (stored?.state === 'context') announcements.push(toAnnouncement(stored.envelope));
       // The item may be lost, and a gateway hold what it was: its deletion is told all the same.
@@ -313,6 +335,10 @@ function seenVersion(stored: StoredItem, drawn: VersionText | undefined): string
   if (stored.state === 'corrupt') return stored.seen;
   const { version } = stored.envelope;
   return drawn !== undefined && version > drawn ? version : undefined;
+}
+
+function headText({ kind, key, revision }: ChangedHead): string {
+  return `${kind}/${key}@${revision}`;
 }
 
 function toAnnouncement({ kind, key, version, bodyText }: Envelope): Announcement {

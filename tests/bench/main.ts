@@ -1,7 +1,23 @@
+import { parseArgs } from 'node:util';
+import { printMachine } from './support/printing.ts';
+import type { Backend } from './support/rig.ts';
+
 /**
  * `npm run bench -- [name ...]`: prints figures, each beside a peer or a raw loop measured in the same run. Ratios
- * are what to compare; absolute numbers are of the machine. Nothing here passes or fails.
+ * are what to compare; absolute numbers are of the machine. Nothing here passes or fails but what is checked of the
+ * results: a bench that did not do what it says throws.
  */
+const flags = {
+  contexts: { type: 'string', default: '10000,100000' },
+  regions: { type: 'string', default: '3' },
+  backend: { type: 'string', default: 'postgres' },
+  changes: { type: 'string' },
+  rounds: { type: 'string' },
+  help: { type: 'boolean', default: false },
+} as const;
+
+const { values, positionals: names } = parseArgs({ options: flags, allowPositionals: true });
+
 const benches: Record<string, { what: string; run: () => Promise<void> }> = {
   cache: {
     what: 'what a hit of the loading cache costs, and a herd at a cold key, beside the caches of others',
@@ -12,14 +28,37 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
     run: async () => (await import('./gateway.ts')).gateway({ rounds: 5, seconds: 5 }),
   },
   propagation: {
-    what: 'commit to gateway over 1,000 changes on a whole local wheel, beside a bare notify-put-poll loop',
-    run: async () => (await import('./propagation.ts')).propagation({ changes: 1000 }),
+    what: 'commit to gateway on a whole local wheel, beside a bare notify-put-poll loop. --changes 1000',
+    run: async () =>
+      (await import('./propagation.ts')).propagation({ changes: integer('changes', values.changes, 1000) }),
+  },
+  replication: {
+    what: 'sweeps, seeding, throughput and latency at each size. --contexts 10000,100000 --changes 300 --rounds 3 --backend postgres|redis',
+    run: async () =>
+      (await import('./replication.ts')).replication({
+        contexts: integers('contexts', values.contexts),
+        backend: backend(),
+        seedMax: 20_000,
+        burst: 5000,
+        changes: integer('changes', values.changes, 300),
+        rounds: integer('rounds', values.rounds, 3),
+      }),
+  },
+  bulkheads: {
+    what: 'what a region in trouble costs the others. --regions 3,50 --changes 2000 --rounds 2 --backend postgres|redis',
+    run: async () =>
+      (await import('./bulkheads.ts')).bulkheads({
+        regions: integers('regions', values.regions),
+        backend: backend(),
+        changes: integer('changes', values.changes, 2000),
+        changesPerSecond: 100,
+        rounds: integer('rounds', values.rounds, 2),
+      }),
   },
 };
 
-const names = process.argv.slice(2);
 const unknown = names.filter((name) => !(name in benches));
-if (unknown.length > 0 || names.includes('--help')) {
+if (unknown.length > 0 || values.help) {
   console.log(
     `npm run bench -- [name ...]\n${Object.entries(benches)
       .map(([name, { what }]) => `  ${name}: ${what}`)
@@ -27,7 +66,24 @@ if (unknown.length > 0 || names.includes('--help')) {
   );
   process.exit(unknown.length > 0 ? 64 : 0);
 }
+printMachine();
 for (const name of names.length > 0 ? names : Object.keys(benches)) {
   console.log(`\n# ${name}: ${benches[name]!.what}`);
   await benches[name]!.run();
+}
+
+function backend(): Backend {
+  if (values.backend === 'postgres' || values.backend === 'redis') return values.backend;
+  throw new Error(`--backend is postgres or redis, not ${values.backend}`);
+}
+
+function integers(name: string, text: string): number[] {
+  return text.split(',').map((part) => integer(name, part, 0));
+}
+
+function integer(name: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number > 0) return number;
+  throw new Error(`--${name} takes whole numbers above 0, not ${text}`);
 }

@@ -4,7 +4,7 @@ import { seal, tombstone } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, refText } from '../../contexts/kinds/index.ts';
 import type { Store } from '../../contexts/store.ts';
 import type { Build } from '../../hub/db/builders/index.ts';
-import type { ChangedHead } from '../../hub/db/sweeps.ts';
+import type { Changed, ChangedHead } from '../../hub/db/sweeps.ts';
 import { checkNotAhead } from '../../publisher/ahead.ts';
 import type { PublisherPort } from '../../publisher/publish.ts';
 import type { SweepHub } from '../../publisher/sweep/sweep.ts';
@@ -88,14 +88,12 @@ export class FakeHub implements SweepHub, PublisherPort {
 
   async recallPlacements(): Promise<void> {}
 
-  async changedSince(
-    mark: string,
-  ): Promise<{ changed: (ChangedHead & { beyond: boolean })[]; mark: string }> {
+  async changedSince(mark: string): Promise<Changed> {
     const reached = this.runningXid ?? this.xid;
     const changed = [...this.heads.values()]
       .filter((head) => head.xid >= Number(mark))
       .map(({ kind, key, revision, xid }) => ({ kind, key, revision, beyond: xid >= reached }));
-    return { changed, mark: String(reached) };
+    return { pages: inPages(changed), mark: String(reached) };
   }
 
   checkNotAhead(): Promise<void> {
@@ -114,6 +112,11 @@ export class FakeHub implements SweepHub, PublisherPort {
       return { ref, state: 'live', envelope: sealed.envelope, denies: denying, intended };
     return { ref, state: 'invalid', revision, reason: sealed.reason };
   }
+}
+
+/** By twos, so that what belongs together is cut apart. */
+async function* inPages(changed: readonly (ChangedHead & { beyond: boolean })[]) {
+  for (let at = 0; at < changed.length; at += 2) yield changed.slice(at, at + 2);
 }
 
 export const tenantOf = (key: string): ContextRef => ({ kind: 'tenant', key });

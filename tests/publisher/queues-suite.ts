@@ -1,7 +1,7 @@
 import type { Job } from 'bullmq';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type RefreshJob, refreshJobOptions } from '../../publisher/jobs.ts';
-import type { JobQueue, JobWorker, Queues } from '../../publisher/queues.ts';
+import { addJobs, type JobQueue, type JobWorker, type Queues } from '../../publisher/queues.ts';
 import { Gate } from '../support/gate.ts';
 import { freePort } from '../support/process.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
@@ -68,7 +68,10 @@ export function describeQueues(name: string, backend: () => QueueBackend): void 
     changedAtMs: 0,
   });
   const add = (queue: JobQueue<RefreshJob>, jobs: readonly RefreshJob[]) =>
-    queue.addBulk(jobs.map((data) => ({ name: 'refresh', data, opts: refreshJobOptions(data.tightens) })));
+    addJobs(
+      queue,
+      jobs.map((data) => ({ name: 'refresh', data, opts: refreshJobOptions(data.tightens) })),
+    );
   const keyOf = (job: Job<RefreshJob>) => job.data.refs[0]![1];
 
   describe(name, () => {
@@ -87,6 +90,19 @@ export function describeQueues(name: string, backend: () => QueueBackend): void 
         const counts = await queue.getJobCounts();
         expect(Object.values(counts).every((count) => count === 0)).toBe(true);
       }, patience);
+    });
+
+    test.each([1, 3, 20])('%i jobs added at once are all made, and taken in their order', async (count) => {
+      const queues = await publisher();
+      const of = queueName();
+      const keys = Array.from({ length: count }, (_, n) => `k${n}`);
+      await add(
+        queueOf<RefreshJob>(queues, of),
+        keys.map((key) => refresh(key)),
+      );
+      const done: string[] = [];
+      run<RefreshJob>(queues, of, async (job) => done.push(keyOf(job)));
+      await vi.waitFor(() => expect(done).toEqual(keys), patience);
     });
 
     test('several publishers share the work: each job is done once', async () => {

@@ -442,6 +442,62 @@ describe('a recovery', () => {
   });
 });
 
+describe('a recovery of a region with a backlog', () => {
+  test('[law 4] puts and announces every revocation before anything else of what changed meanwhile', async () => {
+    const region = await inSync();
+    const { hub } = region;
+    const [wider, deleted, other, disabled, another, narrowed] = keys(8);
+    const fresh = [keyOf('aki_900'), keyOf('aki_901')];
+    hub.set(wider!, { ...keyBody(), permissions: ['more'] });
+    hub.remove(deleted!);
+    hub.set(other!, { ...keyBody(), permissions: ['more'] });
+    for (const key of fresh) hub.set(key, keyBody());
+    hub.set(disabled!, keyBody('disabled'));
+    hub.set(another!, { ...keyBody(), permissions: ['more'] });
+    hub.set(narrowed!, { ...keyBody(), expiresAtMs: 1 });
+    hub.set(c1, clusterBody('https://other.example'));
+    hub.set(t1, { ...tenantBody(), status: 'suspended' });
+    region.notes.length = 0;
+    await region.sweep({ recovery: true });
+    const tightening = [deleted, disabled, narrowed, t1].map((ref) => `written ${refText(ref!)}`);
+    const written = region.notes.filter((note) => note.startsWith('written'));
+    expect(new Set(written.slice(0, 4))).toEqual(new Set(tightening));
+    expect(written).toHaveLength(10);
+    const announced = region.feed().flat();
+    const lastRevocation = Math.max(
+      ...[`-${refText(deleted!)}`, refText(disabled!), refText(t1)].map((name) => announced.indexOf(name)),
+    );
+    expect(lastRevocation).toBeGreaterThanOrEqual(0);
+    for (const ref of [wider, other, another, c1, ...fresh])
+      expect(announced.indexOf(refText(ref!)), refText(ref!)).toBeGreaterThan(lastRevocation);
+  });
+
+  test('says that it goes on after every page of what changed, before it compares anything', async () => {
+    const region = await inSync();
+    for (const key of keys(8)) region.hub.set(key, keyBody('disabled'));
+    let pages = 0;
+    region.hub.onAsk = (what) => {
+      if (what === 'range') region.hub.onAsk = undefined;
+    };
+    const onProgress = async () => {
+      if (region.hub.onAsk) pages += 1;
+    };
+    await region.sweep({ recovery: true, onProgress });
+    expect(pages, 'four pages of two, each gone over twice').toBe(8);
+  });
+
+  test('[law 4] says again at once that access was taken, where it was put and never announced', async () => {
+    const region = await inSync();
+    const [wider, deleted] = keys(8);
+    region.hub.set(wider!, { ...keyBody(), permissions: ['more'] });
+    region.hub.remove(deleted!);
+    await region.publish(deleted!);
+    region.clearFeed(); // as if the publisher had died between the two
+    await region.sweep({ recovery: true });
+    expect(region.feed()[0]).toEqual([`-${refText(deleted!)}`]);
+  });
+});
+
 describe('a sweep that fails in the middle', () => {
   test.each(['put', 'announce', 'read', 'expire', 'raiseHighWater', 'setWhole'] as const)(
     '[law 3] at %s: the next one finishes the work',

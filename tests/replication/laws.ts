@@ -166,6 +166,43 @@ export function describeReplication(backend: string, options: () => Promise<Star
       await wheel.sql`delete from tenants where id = ${tenantId}`;
     }, 60_000);
 
+    test('[law 4] a region that comes back is given its revocations before the backlog', async () => {
+      const { clusterId } = await wheel.newCluster([west, east]);
+      const keys: Key[] = [];
+      for (let i = 0; i < 130; i++) keys.push(await wheel.newKey(clusterId));
+      await wheel.idle();
+      const { proxy } = wheel.spoke(west);
+      const state = () => wheel.publishers[0]!.regions.get(west)!.state;
+      const outage = proxy.drop();
+      const [first, ...others] = keys;
+      await wheel.sql`update agent_keys set permissions = '{first}' where id = ${first!.id}`;
+      await until(async () => state() === 'behind', 'the region is behind');
+      const revoked = others.filter((_, at) => at % 10 === 0).map(({ id }) => id);
+      const widened = others.map(({ id }) => id).filter((id) => !revoked.includes(id));
+      for (const id of widened)
+        await wheel.sql`update agent_keys set permissions = '{more}' where id = ${id}`;
+      await wheel.sql`update agent_keys set status = 'disabled' where id = any(${revoked.slice(0, 6)})`;
+      await wheel.sql`delete from agent_keys where id = any(${revoked.slice(6)})`;
+      await until(
+        async () => (await wheel.sql`select from outbox`).length === 0,
+        'the relay has seen that the region takes no jobs',
+      );
+      expect(state()).toBe('behind');
+      proxy.reset();
+      outage.end();
+      await until(async () => state() === 'open', 'the region is open again', 20_000);
+      await wheel.idle();
+      const put = proxy.requests
+        .filter((request) => request.operation === 'PutItem')
+        .map((request) => request.json().Item.sk.S as string);
+      const lastRevoked = Math.max(...revoked.map((id) => put.indexOf(id)));
+      const firstWidened = Math.min(...widened.map((id) => put.indexOf(id)));
+      expect(revoked.every((id) => put.includes(id))).toBe(true);
+      expect(widened.every((id) => put.includes(id))).toBe(true);
+      expect(firstWidened).toBeGreaterThan(lastRevoked);
+      await expectConverged();
+    }, 60_000);
+
     test('[law 3] one sweep mends whatever was lost or edited and counts it exactly; the next finds and writes nothing', async () => {
       await wheel.idle();
       const { proxy, raw, store } = wheel.spoke(west);

@@ -122,7 +122,7 @@ export const plants: Readonly<Record<string, Plant>> = {
   'a sweep re-announces nothing': {
     sweepHub: (hub) => ({
       ...hub,
-      changedSince: async (mark) => ({ ...(await hub.changedSince(mark)), changed: [] }),
+      changedSince: async (mark) => ({ ...(await hub.changedSince(mark)), pages: (async function* () {})() }),
     }),
   },
   'a watermark tells what was read, and not what is in force': { reportsWhatIsRead: true },

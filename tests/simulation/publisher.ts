@@ -46,6 +46,7 @@ export class SimulatedPublisher {
   #relays!: Record<Takes, Relay>;
   readonly #turning = new Set<Takes>();
   #lives = 0;
+  #sweeps = 0;
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
@@ -132,7 +133,10 @@ export class SimulatedPublisher {
       drawRevisions: (refs) => at('drawRevisions', () => hub.drawRevisions(refs)),
       freshRevision: () => at('freshRevision', () => hub.freshRevision()),
       recallPlacements: () => at('recallPlacements', () => hub.recallPlacements(region.id)),
-      changedSince: (mark) => at('changedSince', () => hub.changedSince(mark)),
+      changedSince: async (mark) => {
+        const { changed, mark: reached } = await at('changedSince', () => hub.changedSince(mark));
+        return { mark: reached, pages: onePage(changed) };
+      },
       currentMark: () => at('currentMark', () => hub.currentMark()),
     };
     const sweep = new Sweep({
@@ -141,7 +145,7 @@ export class SimulatedPublisher {
       publisher: this.#publisher(region, process),
       clock,
       since: hub.lastMark(region.id),
-      recovery: false,
+      recovery: ++this.#sweeps % 2 === 0, // as after an outage, whether or not there was one
       pageRows: 2,
       settleMs: timing.settleMs,
       tombstoneRetentionMs: timing.tombstoneRetentionMs,
@@ -250,6 +254,10 @@ export class SimulatedPublisher {
     this.#parts.onEvent(`${this.#process.name}: ${what} fails: ${reason}`);
     if (!isExpected(error)) this.#parts.onViolation(`unexpected: ${what} fails: ${reason}`);
   }
+}
+
+async function* onePage<Page>(page: Page): AsyncGenerator<Page> {
+  yield page;
 }
 
 /** Errors that faults cause. Anything else is a bug, and ends the run. */

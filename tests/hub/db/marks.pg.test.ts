@@ -59,9 +59,14 @@ async function markOfNow(): Promise<string> {
   return currentMark(hub.db);
 }
 
+async function lookSince(mark: string) {
+  const { mark: reached, pages } = await changedSince(hub.db, mark);
+  return { mark: reached, changed: (await Array.fromAsync(pages)).flat() };
+}
+
 describe('what changed since a mark', () => {
   const names = async (mark: string) =>
-    (await changedSince(hub.db, mark)).changed.map(({ key, beyond }) => (beyond ? `${key} beyond` : key));
+    (await lookSince(mark)).changed.map(({ key, beyond }) => (beyond ? `${key} beyond` : key));
 
   test('[law 3] is what was committed since, deletions first, and nothing from before', async () => {
     await hub.tenant('ten_before');
@@ -81,9 +86,9 @@ describe('what changed since a mark', () => {
     await long`insert into tenants (id, name) values ('ten_long', 'l')`;
     const mark = await currentMark(hub.db);
     await hub.tenant('ten_quick');
-    const first = await changedSince(hub.db, mark);
+    const first = await lookSince(mark);
     expect(first.changed.map(({ key, beyond }) => [key, beyond])).toEqual([['ten_quick', true]]);
-    const second = await changedSince(hub.db, first.mark);
+    const second = await lookSince(first.mark);
     expect(second.changed, 'beyond the mark it is told again').toEqual(first.changed);
     await long`commit`;
     long.release();
@@ -124,6 +129,27 @@ describe('what changed since a mark', () => {
     await hub.sql`update tenants set name = 'again'`;
     await markOfNow();
     expect(await names(mark)).toEqual(['ten_dumped']);
+  });
+
+  test('[law 8] comes in pages, deletions first, each head once, also while others go on changing', async () => {
+    await hub.sql`insert into tenants (id, name) select 'ten_' || n, n::text from generate_series(1, 2300) n`;
+    await hub.sql`delete from tenants where id like 'ten_9%'`;
+    await markOfNow();
+    const { mark, pages } = await changedSince(hub.db, '3');
+    const found: string[] = [];
+    const sizes: number[] = [];
+    for await (const page of pages) {
+      sizes.push(page.length);
+      found.push(...page.map(({ key }) => key));
+      await hub.sql`update tenants set name = 'changed ' || name where id = 'ten_2299'`;
+    }
+    expect(Math.max(...sizes)).toBe(1000);
+    expect(sizes).toHaveLength(4);
+    expect(found.slice(0, 111).every((key) => key.startsWith('ten_9'))).toBe(true);
+    expect(new Set(found).size).toBe(found.length);
+    await markOfNow();
+    expect(found.length, 'the one that moved meanwhile is left to the next look').toBe(2299);
+    expect(await names(mark)).toEqual(['ten_2299']);
   });
 
   test('numbers beyond 32 bits are compared as numbers', async () => {
