@@ -27,6 +27,9 @@ import { listRegionHolds } from './api/regions/holds.ts';
 import { listRegions } from './api/regions/list.ts';
 import { unfreezeRegion } from './api/regions/unfreeze.ts';
 import { updateRegion } from './api/regions/update.ts';
+import { createSeeding } from './api/seedings/create.ts';
+import { getSeeding } from './api/seedings/get.ts';
+import { listSeedings } from './api/seedings/list.ts';
 import { approveSweep } from './api/sweeps/approve.ts';
 import { createSweep } from './api/sweeps/create.ts';
 import { getSweep } from './api/sweeps/get.ts';
@@ -54,5 +57,6 @@ export const routes: readonly AnyRoute[] = [
   ...[listRegionHolds, freezeRegion, unfreezeRegion, getFreeze, setFreeze, liftFreeze],
   ...[getContext, refreshContext],
   ...[createSweep, listSweeps, getSweep, approveSweep],
+  ...[createSeeding, listSeedings, getSeeding],
   listAuditLog,
 ];

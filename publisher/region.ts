@@ -44,7 +44,15 @@ export interface RegionOptions {
   hub(store: Store): PublisherPort;
   guard: GuardPort;
   /** Runs one sweep to its end; the row that asked for it is `sweepId`, or none. */
-  sweep(job: SweepJob, region: { store: Store; publisher: Publisher; signal: AbortSignal }): Promise<void>;
+  sweep(
+    job: SweepJob,
+    region: { store: Store; publisher: Publisher; hub: PublisherPort; signal: AbortSignal },
+  ): Promise<void>;
+  /**
+   * The region's table is not verified to hold everything: it is to be seeded, unless it is being seeded already.
+   * @param fresh the table's incarnation, where nothing was published to it yet.
+   */
+  requestSeeding(fresh: string | undefined): Promise<void>;
   sweepEveryMs: number;
   putConcurrency: number;
   refreshConcurrency: number;
@@ -73,6 +81,8 @@ export class Region implements AsyncDisposable {
   /** It was not open, and the sweep that is to find what changed meanwhile is not in its queue yet. */
   #owesSweep = true;
   #openSince = Number.POSITIVE_INFINITY;
+  /** Why it is not open. */
+  #trouble: string | undefined;
 
   constructor(options: RegionOptions) {
     const { owner, queues, clock, log, metrics } = options;
@@ -129,6 +139,11 @@ export class Region implements AsyncDisposable {
     return this.#state;
   }
 
+  /** Why it is not open, in words for people; undefined while it is, or where it was not tried yet. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
   /** Whether jobs are to be made for it: what changes while it is not open is found by the sweep when it is again. */
   get accepts(): boolean {
     return this.#state === 'open' || this.#state === 'opening';
@@ -142,6 +157,11 @@ export class Region implements AsyncDisposable {
   start(): void {
     this.#options.metrics.regionState(this.id, this.#state);
     this.#prober.start();
+  }
+
+  /** Looks at the store and at the hub's run at once, unless a look has just failed. */
+  probe(): void {
+    this.#prober.wake();
   }
 
   async enqueueRefresh(jobs: readonly RefreshJob[]): Promise<void> {
@@ -168,8 +188,9 @@ export class Region implements AsyncDisposable {
     const attempts = data.cause === 'recovery' ? 5 : 1;
     // One that waits does for all who ask, but one at work may be past what a later one is asked for. Nothing is kept
     // of a failed one with a row of its own: it would swallow the next of that name.
-    const once = data.sweepId
-      ? { jobId: data.sweepId, removeOnFail: true }
+    const row = data.seedingId ?? data.sweepId;
+    const once = row
+      ? { jobId: row, removeOnFail: true }
       : { deduplication: { id: data.cause, keepLastIfActive: true } };
     await this.#sweepQueue.add('sweep', data, {
       attempts,
@@ -194,9 +215,15 @@ export class Region implements AsyncDisposable {
     return Object.values(counts).reduce((sum, count) => sum + count, 0);
   }
 
-  /** The region is no more: its repeating sweep must not outlive it. */
+  /** The region is disabled: its repeating sweep must not outlive it. */
   async unschedule(): Promise<void> {
     await this.#sweepQueue.removeJobScheduler('sweep');
+  }
+
+  /** The region is no more: nothing of its queues must wait for another of that name. */
+  async clearQueues(): Promise<void> {
+    await this.unschedule();
+    for (const queue of [this.#refreshQueue, this.#sweepQueue]) await queue.obliterate({ force: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -222,9 +249,13 @@ export class Region implements AsyncDisposable {
 
   async #sweep(job: SweepJob): Promise<void> {
     try {
+      if (job.seedingId)
+        await this.#probe(); // which makes the table where it was lost
+      else if (job.sweepId === undefined && (await this.#isBeingSeeded())) return;
       await this.#options.sweep(job, {
         store: this.#store,
         publisher: this.#publisher,
+        hub: this.#hub,
         signal: this.#stop.signal,
       });
     } catch (error) {
@@ -233,24 +264,41 @@ export class Region implements AsyncDisposable {
     }
   }
 
+  /** A schedule begins with a sweep at once: a table that is not whole is left to its seeding, which ends with one. */
+  async #isBeingSeeded(): Promise<boolean> {
+    const found = await this.#store.readIdentity();
+    return found.outcome === 'identity' && !found.identity.whole;
+  }
+
   /** Past the breaker on purpose: this is how it learns that the store is back. */
   async #probe(): Promise<void> {
     const { store, owner, random } = this.#options;
     const found = await store.readIdentity();
+    let fresh: string | undefined;
     if (found.outcome === 'identity') checkOwner(found.identity, owner);
     else {
       const newIncarnation = Buffer.from(random.bytes(12)).toString('hex');
-      await store.initialise(owner, { shards: limits.shardsDefault, newIncarnation });
-      this.#options.log.info({ region: this.id }, 'the region has a new, empty table; a sweep will fill it');
+      const made = await store.initialise(owner, { shards: limits.shardsDefault, newIncarnation });
+      if (made.incarnation === newIncarnation) fresh = newIncarnation;
+      this.#options.log.info({ region: this.id }, 'the region has a new, empty table; it is to be seeded');
     }
-    if (this.#state === 'open' && found.outcome === 'identity' && !this.#owesSweep) return;
-    this.#owesSweep = true;
-    await this.#options.hub(store).checkNotAhead();
-    this.#breaker.close();
-    await this.#resume();
-    this.#enter('open');
-    await this.enqueueSweep({ cause: 'recovery' });
-    this.#owesSweep = false;
+    const isWhole = found.outcome === 'identity' && found.identity.whole;
+    // Made before by one who could not say so: nothing was ever published to it.
+    if (found.outcome === 'identity' && !isWhole && found.identity.highWater === null)
+      fresh = found.identity.incarnation;
+    const hub = this.#options.hub(store);
+    await hub.checkRun(); // while it is open too: a hub may be restored under a publisher that has nothing to publish
+    const isOpen = this.#state === 'open' && found.outcome === 'identity' && !this.#owesSweep;
+    if (!isOpen) {
+      this.#owesSweep = isWhole; // one that is not whole is seeded, which ends with a sweep
+      await hub.checkNotAhead();
+      this.#breaker.close();
+      await this.#resume();
+      this.#enter('open');
+      if (this.#owesSweep) await this.enqueueSweep({ cause: 'recovery' });
+      this.#owesSweep = false;
+    }
+    if (!isWhole) await this.#options.requestSeeding(fresh); // when it is open: a seeding is only then begun
   }
 
   async #resume(): Promise<void> {
@@ -291,6 +339,7 @@ export class Region implements AsyncDisposable {
     if (state === 'open') log.info(fields, 'the region is open');
     else log.error(fields, 'the region is not published to');
     this.#state = state;
+    this.#trouble = state === 'open' ? undefined : (cause?.message ?? this.#trouble);
     if (state === 'open') this.#openSince = this.#options.clock.monotonic();
     metrics.regionState(this.id, state);
     if (state === 'open') return;

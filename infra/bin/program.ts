@@ -7,6 +7,8 @@ import {
   value,
 } from '../../contexts/base/options.ts';
 import manifest from '../../package.json' with { type: 'json' };
+import { addPromoteEpoch } from './promote-epoch.ts';
+import { addRegion } from './region.ts';
 import { knownVariables, serviceRoles } from './roles.ts';
 
 /** What the commands that work on the hub's database directly need. */
@@ -27,11 +29,12 @@ export function createProgram(environment: Environment, exit: (code: number) => 
     .helpCommand(false);
 
   for (const role of serviceRoles) {
-    program
+    const command = program
       .command(role.name)
       .description(role.summary)
       .addHelpText('after', `\nConfigured by environment variables:\n\n${describeOptions(role.options)}`)
       .action(async () => exit(await role.main(environment, knownVariables)));
+    if (role.name === 'hub') addPromoteEpoch(command, environment);
   }
 
   program
@@ -73,6 +76,7 @@ export function createProgram(environment: Environment, exit: (code: number) => 
       console.log(json ? JSON.stringify({ id, secret }) : secret);
     });
 
+  addRegion(program, environment);
   return program;
 }
 

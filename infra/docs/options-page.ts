@@ -1,4 +1,5 @@
-import type { Option } from '../../contexts/base/options.ts';
+import type { Option, OptionTable } from '../../contexts/base/options.ts';
+import { hubClientOptions } from '../bin/hub-options.ts';
 import { type ServiceRole, serviceRoles } from '../bin/roles.ts';
 
 /** docs/reference/options.md: every option of every role, from the tables that parse them. */
@@ -13,6 +14,11 @@ export function optionsPage(): string {
     "prints that role's table.",
     '',
     ...serviceRoles.flatMap(chapter),
+    '## Commands that ask a hub',
+    '',
+    '`spokecast region`. Each but the key itself is a flag too; see `--help`.',
+    '',
+    ...table(hubClientOptions),
   ].join('\n');
 }
 
@@ -22,11 +28,15 @@ function chapter(role: ServiceRole): string[] {
     '',
     `${role.summary[0]!.toUpperCase()}${role.summary.slice(1)}.`,
     '',
+    ...table(role.options),
+  ];
+}
+
+function table(options: OptionTable): string[] {
+  return [
     '| variable | default | what it does |',
     '|---|---|---|',
-    ...Object.values(role.options).map(
-      (entry) => `| \`${entry.env}\` | ${rule(entry)} | ${cell(entry.doc)} |`,
-    ),
+    ...Object.values(options).map((entry) => `| \`${entry.env}\` | ${rule(entry)} | ${cell(entry.doc)} |`),
     '',
   ];
 }

@@ -1,5 +1,6 @@
 import { chunked } from '../../contexts/base/bounded.ts';
 import type { Clock } from '../../contexts/base/clock.ts';
+import { mergeJoin } from '../../contexts/base/merge-join.ts';
 import { type Envelope, tombstone } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, kindNames, refText } from '../../contexts/kinds/index.ts';
 import { limits } from '../../contexts/limits.ts';
@@ -9,8 +10,7 @@ import { type Build, invalidReason } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
 import { type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
 import type { Publisher } from '../publish.ts';
-import { compare } from './drift.ts';
-import { mergeJoin } from './merge.ts';
+import { compare, wouldLoosen } from './drift.ts';
 
 /**
  * Compares everything a region should hold with everything it holds, and repairs the difference (law 3).
@@ -29,6 +29,10 @@ export interface SweepHub {
   /** Draws fresh revisions for those that have a head, and has all regions told. */
   drawRevisions(refs: readonly ContextRef[]): Promise<void>;
   freshRevision(): Promise<{ epoch: number; revision: number }>;
+  /** The epoch, and the highest revision drawn so far. */
+  highWater(): Promise<{ epoch: number; revision: number }>;
+  /** Has everything that is drawn from now on outrank that revision, unless it is too high for that. */
+  outrankRevision(revision: number): Promise<'outranked' | 'too-high'>;
   changedSince(mark: string): Promise<{ changed: (ChangedHead & { beyond: boolean })[]; mark: string }>;
   currentMark(): Promise<string>;
   /** Throws when the region is ahead of everything this hub has drawn. */
@@ -51,6 +55,8 @@ export interface SweepOptions {
   tombstoneRetentionMs: number;
   feedRetentionMs: number;
   onProgress(counts: SweepCounts): Promise<void>;
+  /** A difference is left as it is, because mending it might let in somebody who was revoked. */
+  onHeldAhead(ref: ContextRef, version: VersionText): void;
 }
 
 /** Differences settled together: one wait for all of them. */
@@ -156,7 +162,7 @@ export class Sweep {
   /** The store first, then the hub: what the hub says then is not older than what the store had. */
   async #settle(suspects: readonly ContextRef[]): Promise<void> {
     if (suspects.length === 0) return;
-    const { store, hub, publisher, clock, settleMs } = this.#options;
+    const { store, hub, publisher, clock, settleMs, onHeldAhead } = this.#options;
     if (this.#whole) await clock.sleep(settleMs);
     for (const refs of chunked(suspects, limits.batchMax)) {
       publisher.checkNotFrozen();
@@ -173,6 +179,10 @@ export class Sweep {
         const left = withheld.get(refText(build.ref));
         this.counts[left?.outcome ?? comparison.drift] += 1;
         if (left) continue;
+        if (comparison.drift === 'ahead' && wouldLoosen(build, stored, clock.now())) {
+          if (stored?.state === 'context') onHeldAhead(build.ref, stored.envelope.version);
+          continue;
+        }
         repairs.push({ build, stored, needsFreshRevision: comparison.needsFreshRevision });
       }
       await this.#repair(repairs);
@@ -184,6 +194,7 @@ export class Sweep {
     const { hub, publisher } = this.#options;
     const known = repairs.filter((repair) => repair.build.state !== 'unknown');
     const outranked = known.filter((repair) => repair.needsFreshRevision).map((repair) => repair.build.ref);
+    await this.#outrank(repairs);
     if (outranked.length > 0) await hub.drawRevisions(outranked);
     const drawn = repairs.some((repair) => repair.needsFreshRevision) ? await this.#drawn() : undefined;
     const replacing = new Map<string, string>();
@@ -203,6 +214,20 @@ export class Sweep {
     }
     const strangers = repairs.filter((repair) => repair.build.state === 'unknown');
     for (const { build } of strangers) await this.#bury(build.ref, replacing.get(refText(build.ref)));
+  }
+
+  /** Revisions that were never drawn are passed by, so that gateways that have read them believe the repair. */
+  async #outrank(repairs: readonly Repair[]): Promise<void> {
+    const { hub } = this.#options;
+    if (!repairs.some(({ needsFreshRevision }) => needsFreshRevision)) return;
+    const { epoch, revision } = await hub.highWater();
+    const above = repairs
+      .map(({ stored }) => (stored?.state === 'context' ? decodeVersion(stored.envelope.version) : undefined))
+      .filter((version) => version?.epoch === epoch && version.revision > revision)
+      .map((version) => version!.revision)
+      .sort((a, b) => a - b);
+    if (above.length > 0) await hub.checkNotAhead(); // it was not this hub itself, before it was restored
+    for (const one of above) if ((await hub.outrankRevision(one)) === 'too-high') return;
   }
 
   /** A tombstone over something the hub never heard of: only over the very thing that was seen. */

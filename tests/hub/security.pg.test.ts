@@ -40,7 +40,8 @@ beforeAll(async () => {
   const agentKey = (await make.agentKey(hub.owner, cluster)).id;
   const applicationKey = (await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).id;
   const sweep = (await hub.owner.post('/v1/sweeps', { region })).body.id;
-  theirs = { region, tenant, cluster, agentKey, applicationKey, sweep };
+  const seeding = (await hub.owner.post('/v1/seedings', { region })).body.id;
+  theirs = { region, tenant, cluster, agentKey, applicationKey, sweep, seeding };
   ownTenant = await make.tenant(hub.owner, 'Own');
 });
 afterAll(async () => {
@@ -68,6 +69,8 @@ const paths = (): Record<string, string> => ({
   '/v1/regions/{id}/holds': `/v1/regions/${theirs.region}/holds`,
   '/v1/regions/{id}/freeze': `/v1/regions/${theirs.region}/freeze`,
   '/v1/freeze': '/v1/freeze',
+  '/v1/seedings': '/v1/seedings',
+  '/v1/seedings/{id}': `/v1/seedings/${theirs.seeding}`,
   '/v1/audit-log': '/v1/audit-log',
 });
 
@@ -89,6 +92,7 @@ const bodies = (): Record<string, object> => ({
   'POST /v1/regions': { id: 'intruder', store: { table: 'intruder' } },
   'PATCH /v1/regions/{id}': { status: 'disabled' },
   'POST /v1/sweeps': { region: theirs.region },
+  'POST /v1/seedings': { region: theirs.region },
 });
 
 interface Attempt {
@@ -124,6 +128,7 @@ async function everything(): Promise<unknown> {
     'sweeps',
     'holds',
     'freezes',
+    'seedings',
     'audit_log',
     'idempotency_keys',
   ];

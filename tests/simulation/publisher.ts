@@ -131,6 +131,8 @@ export class SimulatedPublisher {
       range: (kind, after, limit) => at('range', () => hub.range(region.id, kind, after, limit)),
       drawRevisions: (refs) => at('drawRevisions', () => hub.drawRevisions(refs)),
       freshRevision: () => at('freshRevision', () => hub.freshRevision()),
+      highWater: () => at('highWater', () => hub.highWater()),
+      outrankRevision: (revision) => at('outrankRevision', () => hub.outrankRevision(revision)),
       changedSince: (mark) => at('changedSince', () => hub.changedSince(mark)),
       currentMark: () => at('currentMark', () => hub.currentMark()),
     };
@@ -146,6 +148,8 @@ export class SimulatedPublisher {
       tombstoneRetentionMs: timing.tombstoneRetentionMs,
       feedRetentionMs: timing.feedRetentionMs,
       onProgress: async () => {},
+      onHeldAhead: (ref) =>
+        onEvent(`${process.name} holds ${refText(ref)} in ${region.id}: it is ahead and denies`),
     });
     try {
       const reached = await sweep.run(abandoned.signal);
@@ -191,6 +195,7 @@ export class SimulatedPublisher {
     const port: PublisherPort = {
       build: (refs) => at('build', () => hub.build(region.id, refs)),
       checkNotAhead: () => checkNotAhead(region.id, store, () => at('highWater', () => hub.highWater())),
+      checkRun: async () => {}, // the simulated hub's database has one run
     };
     return plant.builds?.(port) ?? port;
   }
