@@ -12,6 +12,7 @@ export const idPrefixes = {
   agentKey: 'aki',
   applicationKey: 'apk',
   sweep: 'swp',
+  seeding: 'sdg',
   auditEntry: 'aud',
   fence: 'fen',
 } as const;

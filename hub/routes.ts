@@ -29,6 +29,9 @@ import { listRegionHolds } from './api/regions/holds.ts';
 import { listRegions } from './api/regions/list.ts';
 import { unfreezeRegion } from './api/regions/unfreeze.ts';
 import { updateRegion } from './api/regions/update.ts';
+import { createSeeding } from './api/seedings/create.ts';
+import { getSeeding } from './api/seedings/get.ts';
+import { listSeedings } from './api/seedings/list.ts';
 import { approveSweep } from './api/sweeps/approve.ts';
 import { createSweep } from './api/sweeps/create.ts';
 import { getSweep } from './api/sweeps/get.ts';
@@ -56,6 +59,7 @@ export const routes: readonly AnyRoute[] = [
   ...[listRegionHolds, freezeRegion, unfreezeRegion, getFreeze, setFreeze, liftFreeze],
   ...[getContext, refreshContext],
   ...[createSweep, listSweeps, getSweep, approveSweep],
+  ...[createSeeding, listSeedings, getSeeding],
   getFence,
   listAuditLog,
 ];

@@ -75,6 +75,12 @@ export const publisherOptions = {
     default: '16',
     doc: 'Puts of one job in flight at once.',
   }),
+  seedConcurrency: option({
+    env: 'SPOKECAST_SEED_CONCURRENCY',
+    schema: value.integer(1, 512),
+    default: '64',
+    doc: 'Puts in flight at once while a new table of a region is filled.',
+  }),
   storeTimeoutMs: option({
     env: 'SPOKECAST_STORE_TIMEOUT_MS',
     schema: value.integer(50, 60_000),

@@ -8,7 +8,8 @@ export interface PublisherHealth {
   /** Why it cannot do its work; empty when it can. A region in trouble is not a reason: the others go on. */
   reasons: string[];
   queueBackend: 'redis' | 'postgres';
-  regions: { id: string; state: RegionState; frozen: FreezeMode | null }[];
+  /** `trouble`: why a region is not open, and what to do. */
+  regions: { id: string; state: RegionState; trouble: string | undefined; frozen: FreezeMode | null }[];
 }
 
 /** Health and metrics; nothing here changes anything. */

@@ -1,4 +1,5 @@
 import type { ContextRef, KindName } from '../contexts/kinds/index.ts';
+import type { SweepCause } from '../hub/db/sweeps.ts';
 
 /** Names every job carries; never a body, so that a job says the same whenever it runs. */
 export interface RefreshJob {
@@ -13,7 +14,9 @@ export interface RefreshJob {
 export interface SweepJob {
   /** The row in `sweeps` that asked for it; absent where the scheduler did. */
   sweepId?: string;
-  cause: 'scheduled' | 'requested' | 'recovery';
+  /** The row in `seedings` to work on: filling and sweeping exclude each other, so they share a queue. */
+  seedingId?: string;
+  cause: SweepCause;
 }
 
 /** Queues end in environment and region, as tables do, so that two environments never share one by accident. */

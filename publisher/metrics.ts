@@ -85,6 +85,12 @@ export function publisherMetrics() {
       labelNames: ['region', 'drift'],
       registers,
     }),
+    heldAhead: new Counter({
+      name: 'spokecast_held_ahead_total',
+      help: 'Tombstones and denials of versions the hub never gave, found by sweeps and left in place for a person.',
+      labelNames: ['region', 'kind'],
+      registers,
+    }),
     regionState(region: string, current: RegionState): void {
       for (const one of regionStates) state.set({ region, state: one }, one === current ? 1 : 0);
     },

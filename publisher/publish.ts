@@ -53,6 +53,8 @@ export interface PublisherPort {
   build(refs: readonly ContextRef[]): Promise<readonly Build[]>;
   /** Throws when the region's high-water mark is beyond anything this hub ever drew. */
   checkNotAhead(): Promise<void>;
+  /** Throws when the region was not published to in this run of the hub's database and remembers what that lacks. */
+  checkRun(): Promise<void>;
 }
 
 export interface PublishOptions {
@@ -108,6 +110,7 @@ export class Publisher {
   /** A tombstone over something the hub has no head of: over what is older, or the very version text `seen`. */
   async bury(envelope: Envelope, seen: string | undefined): Promise<PutOutcome> {
     if (this.#guard.stops('other')) throw new RegionFrozenError();
+    await this.#options.hub.checkRun();
     await this.#raise([envelope]);
     const outcome = await this.#options.store.put(
       envelope,
@@ -153,7 +156,7 @@ export class Publisher {
     outcomes: Map<string, ContextOutcome>,
   ): Promise<Built> {
     const builtAtMs = this.#options.clock.monotonic();
-    const builds = await this.#options.hub.build(refs);
+    const [builds] = await Promise.all([this.#options.hub.build(refs), this.#options.hub.checkRun()]);
     const { withheld, unjudged, failure } = await this.#guard.judge(builds, undefined, replacing);
     const live: Envelope[] = [];
     const gone: Envelope[] = [];

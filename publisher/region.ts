@@ -47,7 +47,15 @@ export interface RegionOptions {
   hub(store: Store): PublisherPort;
   guard: GuardPort;
   /** Runs one sweep to its end; the row that asked for it is `sweepId`, or none. */
-  sweep(job: SweepJob, region: { store: Store; publisher: Publisher; signal: AbortSignal }): Promise<void>;
+  sweep(
+    job: SweepJob,
+    region: { store: Store; publisher: Publisher; hub: PublisherPort; signal: AbortSignal },
+  ): Promise<void>;
+  /**
+   * The region's table is not verified to hold everything: it is to be seeded, unless it is being seeded already.
+   * @param fresh the table's incarnation, where nothing was published to it yet.
+   */
+  requestSeeding(fresh: string | undefined): Promise<void>;
   sweepEveryMs: number;
   putConcurrency: number;
   refreshConcurrency: number;
@@ -79,7 +87,7 @@ export class Region implements AsyncDisposable {
   #owesSweep = true;
   #openSince = Number.POSITIVE_INFINITY;
   /** Why it is not open. */
-  #reason: string | null = null;
+  #trouble: string | undefined;
   /** Brings what the region's gateways report to the hub. */
   readonly collector: Collector;
 
@@ -128,7 +136,7 @@ export class Region implements AsyncDisposable {
       ...{ region: this.id, store: this.#store, clock, random: options.random },
       everyMs: options.collector.everyMs,
       awaitedEveryMs: options.collector.awaitedEveryMs,
-      look: () => ({ state: this.#state, reason: this.#reason }),
+      look: () => ({ state: this.#state, reason: this.#trouble ?? null }),
       ports: options.collector,
       onError: (error) => log.warn({ err: error, region: this.id }, 'the gateways could not be listed'),
     });
@@ -146,6 +154,11 @@ export class Region implements AsyncDisposable {
     return this.#state;
   }
 
+  /** Why it is not open, in words for people; undefined while it is, or where it was not tried yet. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
   /** Whether jobs are to be made for it: what changes while it is not open is found by the sweep when it is again. */
   get accepts(): boolean {
     return this.#state === 'open' || this.#state === 'opening';
@@ -160,6 +173,11 @@ export class Region implements AsyncDisposable {
     this.#options.metrics.regionState(this.id, this.#state);
     this.#prober.start();
     this.collector.start();
+  }
+
+  /** Looks at the store and at the hub's run at once, unless a look has just failed. */
+  probe(): void {
+    this.#prober.wake();
   }
 
   async enqueueRefresh(jobs: readonly RefreshJob[]): Promise<void> {
@@ -187,8 +205,9 @@ export class Region implements AsyncDisposable {
     const attempts = data.cause === 'recovery' ? 5 : 1;
     // One that waits does for all who ask, but one at work may be past what a later one is asked for. Nothing is kept
     // of a failed one with a row of its own: it would swallow the next of that name.
-    const once = data.sweepId
-      ? { jobId: data.sweepId, removeOnFail: true }
+    const row = data.seedingId ?? data.sweepId;
+    const once = row
+      ? { jobId: row, removeOnFail: true }
       : { deduplication: { id: data.cause, keepLastIfActive: true } };
     await this.#sweepQueue.add('sweep', data, {
       attempts,
@@ -214,9 +233,15 @@ export class Region implements AsyncDisposable {
     return Object.values(counts).reduce((sum, count) => sum + count, 0);
   }
 
-  /** The region is no more: its repeating sweep must not outlive it. */
+  /** The region is disabled: its repeating sweep must not outlive it. */
   async unschedule(): Promise<void> {
     await this.#sweepQueue.removeJobScheduler('sweep');
+  }
+
+  /** The region is no more: nothing of its queues must wait for another of that name. */
+  async clearQueues(): Promise<void> {
+    await this.unschedule();
+    for (const queue of [this.#refreshQueue, this.#sweepQueue]) await queue.obliterate({ force: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -247,9 +272,13 @@ export class Region implements AsyncDisposable {
 
   async #sweep(job: SweepJob): Promise<void> {
     try {
+      if (job.seedingId)
+        await this.#probe(); // which makes the table where it was lost
+      else if (job.sweepId === undefined && (await this.#isBeingSeeded())) return;
       await this.#options.sweep(job, {
         store: this.#store,
         publisher: this.#publisher,
+        hub: this.#hub,
         signal: this.#stop.signal,
       });
     } catch (error) {
@@ -258,24 +287,41 @@ export class Region implements AsyncDisposable {
     }
   }
 
+  /** A schedule begins with a sweep at once: a table that is not whole is left to its seeding, which ends with one. */
+  async #isBeingSeeded(): Promise<boolean> {
+    const found = await this.#store.readIdentity();
+    return found.outcome === 'identity' && !found.identity.whole;
+  }
+
   /** Past the breaker on purpose: this is how it learns that the store is back. */
   async #probe(): Promise<void> {
     const { store, owner, random } = this.#options;
     const found = await store.readIdentity();
+    let fresh: string | undefined;
     if (found.outcome === 'identity') checkOwner(found.identity, owner);
     else {
       const newIncarnation = Buffer.from(random.bytes(12)).toString('hex');
-      await store.initialise(owner, { shards: limits.shardsDefault, newIncarnation });
-      this.#options.log.info({ region: this.id }, 'the region has a new, empty table; a sweep will fill it');
+      const made = await store.initialise(owner, { shards: limits.shardsDefault, newIncarnation });
+      if (made.incarnation === newIncarnation) fresh = newIncarnation;
+      this.#options.log.info({ region: this.id }, 'the region has a new, empty table; it is to be seeded');
     }
-    if (this.#state === 'open' && found.outcome === 'identity' && !this.#owesSweep) return;
-    this.#owesSweep = true;
-    await this.#options.hub(store).checkNotAhead();
-    this.#breaker.close();
-    await this.#resume();
-    this.#enter('open');
-    await this.enqueueSweep({ cause: 'recovery' });
-    this.#owesSweep = false;
+    const isWhole = found.outcome === 'identity' && found.identity.whole;
+    // Made before by one who could not say so: nothing was ever published to it.
+    if (found.outcome === 'identity' && !isWhole && found.identity.highWater === null)
+      fresh = found.identity.incarnation;
+    const hub = this.#options.hub(store);
+    await hub.checkRun(); // while it is open too: a hub may be restored under a publisher that has nothing to publish
+    const isOpen = this.#state === 'open' && found.outcome === 'identity' && !this.#owesSweep;
+    if (!isOpen) {
+      this.#owesSweep = isWhole; // one that is not whole is seeded, which ends with a sweep
+      await hub.checkNotAhead();
+      this.#breaker.close();
+      await this.#resume();
+      this.#enter('open');
+      if (this.#owesSweep) await this.enqueueSweep({ cause: 'recovery' });
+      this.#owesSweep = false;
+    }
+    if (!isWhole) await this.#options.requestSeeding(fresh); // when it is open: a seeding is only then begun
   }
 
   async #resume(): Promise<void> {
@@ -316,7 +362,7 @@ export class Region implements AsyncDisposable {
     if (state === 'open') log.info(fields, 'the region is open');
     else log.error(fields, 'the region is not published to');
     this.#state = state;
-    this.#reason = cause?.message ?? null;
+    this.#trouble = state === 'open' ? undefined : (cause?.message ?? this.#trouble);
     this.collector.wake();
     if (state === 'open') this.#openSince = this.#options.clock.monotonic();
     metrics.regionState(this.id, state);

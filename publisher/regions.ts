@@ -9,7 +9,7 @@ export interface RegionRow {
   storeEndpoint: string | null;
   storeAwsRegion: string | null;
   storeTable: string;
-  status: 'active' | 'draining' | 'disabled';
+  status: 'seeding' | 'active' | 'draining' | 'disabled';
 }
 
 export interface RegionsOptions {
@@ -49,6 +49,7 @@ export class Regions implements AsyncDisposable {
 
   wake(): void {
     this.loop.wake();
+    for (const region of this.all()) region.probe();
   }
 
   all(): Region[] {
@@ -71,13 +72,17 @@ export class Regions implements AsyncDisposable {
   }
 
   async #follow(): Promise<void> {
-    const rows = (await this.#options.list()).filter((row) => row.status !== 'disabled');
+    const all = await this.#options.list();
+    const rows = all.filter((row) => row.status !== 'disabled');
     const wanted = new Map(rows.map((row) => [row.id, row]));
     for (const [id, { region, store }] of this.#open) {
       const row = wanted.get(id);
       if (row && storeOf(row) === store) continue;
       this.#open.delete(id);
-      if (!row) await region.unschedule().catch(this.#options.onError);
+      if (!row) {
+        const isGone = !all.some((one) => one.id === id);
+        await (isGone ? region.clearQueues() : region.unschedule()).catch(this.#options.onError);
+      }
       await region[Symbol.asyncDispose]();
       this.#options.onClosed(id);
     }

@@ -2,13 +2,15 @@ import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import type { Random } from '../contexts/base/random.ts';
 import { newId } from '../contexts/ids.ts';
+import { refText } from '../contexts/kinds/index.ts';
 import type { Store } from '../contexts/store.ts';
 import { buildContexts, buildRange } from '../hub/db/builders/index.ts';
 import { recallPlacements } from '../hub/db/cascade.ts';
 import type { Db } from '../hub/db/client.ts';
 import { notifyProgress } from '../hub/db/fences.ts';
 import { concludeHolds } from '../hub/db/holds.ts';
-import { drawRevisions, freshRevision } from '../hub/db/outbox.ts';
+import { drawRevisions, freshRevision, outrankRevision } from '../hub/db/outbox.ts';
+import type { SweepCounts } from '../hub/db/schema.ts';
 import {
   beginSweep,
   changedSince,
@@ -31,26 +33,42 @@ import { Sweep } from './sweep/sweep.ts';
 
 /** Contexts a sweep names as held back; with more of them it proves nothing of any fence. */
 const heldBackMax = 1000;
+export interface SweepParts {
+  db: Db;
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  metrics: PublisherMetrics;
+  config: PublisherConfig;
+  freezes: Freezes;
+}
+
+export interface SweepContext {
+  store: Store;
+  publisher: Publisher;
+  signal: AbortSignal;
+}
 
 /** One sweep of one region with its row in `sweeps`: begun, reported while it runs, completed or failed. */
 export async function runSweep(
-  parts: {
-    db: Db;
-    clock: Clock;
-    random: Random;
-    log: Logger;
-    metrics: PublisherMetrics;
-    config: PublisherConfig;
-    freezes: Freezes;
-  },
+  parts: SweepParts,
   region: string,
-  job: SweepJob,
-  context: { store: Store; publisher: Publisher; signal: AbortSignal },
-): Promise<void> {
+  job: Pick<SweepJob, 'sweepId' | 'cause'>,
+  context: SweepContext,
+  more: {
+    /** Announce everything, as if no sweep of the region had ever been complete. */
+    announceAll?: boolean;
+    onProgress?(counts: SweepCounts): Promise<void>;
+  } = {},
+): Promise<SweepCounts> {
   const { db, clock, random, log, metrics, config } = parts;
   const { store, publisher, signal } = context;
   await parts.freezes.refresh(); // one that came of a thaw must not be stopped by the freeze of a moment ago
-  if (parts.freezes.modeOf(region) === 'all') return refuseFrozen(db, region, job);
+  if (parts.freezes.modeOf(region) === 'all') {
+    if (job.cause === 'seeding') throw new RegionFrozenError();
+    await refuseFrozen(db, region, job);
+    return noCounts();
+  }
   const id = job.sweepId ?? newId('sweep', clock, random);
   await beginSweep(db, { id, region, cause: job.cause });
   const startedAt = clock.monotonic();
@@ -63,18 +81,31 @@ export async function runSweep(
       build: (refs) => buildContexts(db, region, refs, clock),
       drawRevisions: (refs) => drawRevisions(db, refs),
       freshRevision: () => freshRevision(db),
+      highWater: () => hubHighWater(db),
+      outrankRevision: (revision) => outrankRevision(db, revision),
       changedSince: (mark) => changedSince(db, mark),
       recallPlacements: () => recallPlacements(db, region),
       currentMark: () => currentMark(db),
       checkNotAhead: () => checkNotAhead(region, store, () => hubHighWater(db)),
     },
-    since: await lastMark(db, region),
+    since: more.announceAll ? { mark: null, tail: [] } : await lastMark(db, region),
     recovery: job.cause === 'recovery',
     pageRows: 2000,
     settleMs: config.settleMs,
     tombstoneRetentionMs: config.tombstoneRetentionMs,
     feedRetentionMs: config.feedRetentionMs,
-    onProgress: (counts) => reportSweep(db, id, counts),
+    onHeldAhead: (ref, version) => {
+      metrics.heldAhead.inc({ region, kind: ref.kind });
+      log.error(
+        { region, sweep: id, context: refText(ref), version, code: 'CONTEXT_AHEAD' },
+        'left as it is: the region turns somebody away by a version the hub never gave it, and the hub would let them in; ' +
+          'revoke it at the hub too, or delete the item from the store',
+      );
+    },
+    onProgress: async (counts) => {
+      await reportSweep(db, id, counts);
+      await more.onProgress?.(counts);
+    },
   });
   const durationMs = () => Math.round(clock.monotonic() - startedAt);
   try {
@@ -89,6 +120,7 @@ export async function runSweep(
       { region, sweep: id, cause: job.cause, durationMs: durationMs(), counts: sweep.counts },
       'sweep completed',
     );
+    return sweep.counts;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     await failSweep(db, id, sweep.counts, reason).catch(() => {}); // or it is found abandoned
@@ -103,7 +135,7 @@ export async function runSweep(
 }
 
 /** Not tried again: the thaw brings a sweep of its own. Who asked for this one is told. */
-async function refuseFrozen(db: Db, region: string, job: SweepJob): Promise<void> {
+async function refuseFrozen(db: Db, region: string, job: Pick<SweepJob, 'sweepId' | 'cause'>): Promise<void> {
   if (job.sweepId === undefined) return;
   await beginSweep(db, { id: job.sweepId, region, cause: job.cause });
   await failSweep(db, job.sweepId, noCounts(), new RegionFrozenError().message);

@@ -2,6 +2,7 @@ import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import { Loop } from '../contexts/base/loop.ts';
 import { type Random, systemRandom } from '../contexts/base/random.ts';
+import { newId } from '../contexts/ids.ts';
 import type { Store } from '../contexts/store.ts';
 import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { buildContexts, holdersOf } from '../hub/db/builders/index.ts';
@@ -19,7 +20,9 @@ import {
   type Takes,
 } from '../hub/db/outbox.ts';
 import { writeReceipt } from '../hub/db/receipts.ts';
+import { confirmRun, runState } from '../hub/db/runs.ts';
 import { regions as regionsTable } from '../hub/db/schema.ts';
+import { dueSeedings, noteSeedingTrouble, requestSeeding } from '../hub/db/seedings.ts';
 import {
   failAbandonedSweeps,
   failSweep,
@@ -28,7 +31,7 @@ import {
   noCounts,
   takeRequestedSweeps,
 } from '../hub/db/sweeps.ts';
-import { checkNotAhead } from './ahead.ts';
+import { checkNotAhead, checkRun } from './ahead.ts';
 import { awaitArrival } from './arrival.ts';
 import type { PublisherConfig } from './config.ts';
 import { openGuards } from './guards.ts';
@@ -39,6 +42,7 @@ import { Region } from './region.ts';
 import { type RegionRow, Regions } from './regions.ts';
 import { Relay } from './relay.ts';
 import { runSweep } from './run-sweep.ts';
+import { runSeeding } from './seeding/run-seeding.ts';
 
 export interface PublisherService extends AsyncDisposable {
   readonly database: Database;
@@ -108,15 +112,22 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         hub: (store) => ({
           build: (refs) => buildContexts(db, row.id, refs, clock),
           checkNotAhead: () => checkNotAhead(row.id, store, () => hubHighWater(db)),
+          checkRun: () =>
+            checkRun(row.id, store, {
+              state: () => runState(db, row.id),
+              confirm: (run) => confirmRun(db, row.id, run),
+            }),
         }),
         guard: guards.of(row.id),
-        sweep: (job, context) =>
-          runSweep(
-            { db, clock, random, log, metrics, config, freezes: guards.freezes },
-            row.id,
-            job,
-            context,
-          ),
+        sweep: async (job, context) => {
+          const sweepParts = { db, clock, random, log, metrics, config, freezes: guards.freezes };
+          if (job.seedingId) await runSeeding(sweepParts, row.id, job.seedingId, context);
+          else await runSweep(sweepParts, row.id, job, context);
+        },
+        requestSeeding: async (fresh) => {
+          const id = newId('seeding', clock, random);
+          await requestSeeding(db, { id, region: row.id, cause: 'lost', ...(fresh ? { fresh } : {}) });
+        },
         sweepEveryMs: config.sweepEveryMs,
         putConcurrency: config.putConcurrency,
         refreshConcurrency: config.refreshConcurrency,
@@ -189,6 +200,11 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         if (found) await found.enqueueSweep({ sweepId: id, cause: 'requested' });
         else await failSweep(db, id, noCounts(), `region ${region} is disabled or gone`);
       }
+      for (const { id, region } of await dueSeedings(db)) {
+        const found = regions.get(region);
+        if (found?.state === 'open') await found.enqueueSweep({ seedingId: id, cause: 'seeding' });
+        else if (found?.trouble) await noteSeedingTrouble(db, id, found.trouble);
+      }
     },
     onError: warn('requested sweeps could not be started'),
   });
@@ -257,7 +273,9 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       ...(hubId === '' ? ['not started'] : []),
     ],
     queueBackend: queues.backend,
-    regions: regions.all().map(({ id, state }) => ({ id, state, frozen: guards.freezes.modeOf(id) ?? null })),
+    regions: regions
+      .all()
+      .map(({ id, state, trouble }) => ({ id, state, trouble, frozen: guards.freezes.modeOf(id) ?? null })),
   });
 
   const collect = async () => {

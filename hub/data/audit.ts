@@ -6,7 +6,7 @@ import type { Services } from '../services.ts';
 
 /** One thing that was done. `before` and `after` are representations, in which there are no secrets and no verifiers. */
 export interface AuditEntry {
-  action: 'create' | 'update' | 'delete' | 'refresh' | 'request' | 'approve';
+  action: 'create' | 'update' | 'delete' | 'refresh' | 'request' | 'approve' | 'promote';
   resourceType:
     | 'tenant'
     | 'cluster'
@@ -15,7 +15,9 @@ export interface AuditEntry {
     | 'region'
     | 'context'
     | 'sweep'
-    | 'freeze';
+    | 'freeze'
+    | 'seeding'
+    | 'epoch';
   resourceId: string;
   /** Whose log it belongs in; null for the platform's own. */
   tenantId: string | null;

@@ -3,6 +3,7 @@ import { type ContextRef, type KindName, refText } from '../../contexts/kinds/in
 import { textArray } from './builders/builder.ts';
 import { holdersOf } from './builders/index.ts';
 import type { Queryable } from './client.ts';
+import { beginRun } from './runs.ts';
 import { heads, outbox } from './schema.ts';
 
 /** One row of the outbox: this context changed. */
@@ -174,13 +175,30 @@ export async function drawRevisions(db: Queryable, refs: readonly ContextRef[]):
   });
 }
 
-/** A revision of its own for something the hub has no head of, so that its tombstone outranks it. */
+/**
+ * A revision of its own for something the hub has no head of, so that its tombstone outranks it. Noted in `hub_state`,
+ * as no head remembers it: or the next run would not know that it was drawn.
+ */
 export async function freshRevision(db: Queryable): Promise<{ epoch: number; revision: number }> {
+  await beginRun(db);
   const [row] = await db.execute<{ epoch: number; revision: string }>(
-    sql`select epoch, nextval('revisions') as revision from hub_state`,
+    sql`update hub_state set buried = nextval('revisions') returning epoch, buried::text as revision`,
   );
   return { epoch: row!.epoch, revision: Number(row!.revision) };
 }
+
+/**
+ * Has all revisions from now on outrank `revision`, which somebody wrote into a store by hand: gateways that have read
+ * it believe nothing lower. Not for those near the end of the range, which would use it up.
+ */
+export async function outrankRevision(db: Queryable, revision: number): Promise<'outranked' | 'too-high'> {
+  if (revision > outrankedMax) return 'too-high';
+  await db.execute(sql`select setval('revisions', greatest(last_value, ${revision}::bigint)) from revisions`);
+  return 'outranked';
+}
+
+/** Half of what there is: a second accident of that size still leaves a quarter. */
+const outrankedMax = 2 ** 52;
 
 export async function notifyOutbox(db: Queryable): Promise<void> {
   await db.execute(sql`select pg_notify('spokecast_outbox', '')`);

@@ -13,6 +13,7 @@ import {
   text,
   timestamp,
   unique,
+  uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
 import { id, xid8 } from './columns.ts';
@@ -35,6 +36,17 @@ export const hubState = pgTable(
     id: smallint('id').primaryKey().default(1),
     hubId: uuid('hub_id').notNull().defaultRandom(),
     epoch: integer('epoch').notNull().default(1),
+    /**
+     * Counts the runs of this database: one ends when Postgres stops, is restored or hands over to a standby, and the
+     * next begins. Only across its end can committed revisions be lost (docs/adr/0013-restore.md).
+     */
+    run: integer('run').notNull().default(0),
+    /** What the current run is known by: server start, database, table. */
+    runMark: text('run_mark').notNull().default(''),
+    /** No revision from here on was committed before the current run. */
+    runFirst: bigint('run_first', { mode: 'number' }).notNull().default(1),
+    /** The highest revision drawn for a tombstone of something without a head. */
+    buried: bigint('buried', { mode: 'number' }).notNull().default(0),
   },
   (t) => [check('hub_state_one_row', sql`${t.id} = 1`)],
 );
@@ -46,13 +58,65 @@ export const regions = pgTable(
     storeEndpoint: text('store_endpoint'),
     storeAwsRegion: text('store_aws_region'),
     storeTable: text('store_table').notNull(),
-    status: text('status', { enum: ['active', 'draining', 'disabled'] })
+    /** `seeding`: new, and not verified to hold everything yet; it becomes `active` by itself. */
+    status: text('status', { enum: ['seeding', 'active', 'draining', 'disabled'] })
       .notNull()
       .default('active'),
     createdAt,
     updatedAt,
   },
-  (t) => [check('regions_status', sql`${t.status} in ('active', 'draining', 'disabled')`)],
+  (t) => [check('regions_status', sql`${t.status} in ('seeding', 'active', 'draining', 'disabled')`)],
+);
+
+/** Regions that were compared with the hub in this run, and were not ahead of it. */
+export const regionRuns = pgTable('region_runs', {
+  region: id('region')
+    .primaryKey()
+    .references(() => regions.id, { onDelete: 'cascade' }),
+  run: integer('run').notNull(),
+});
+
+export const seedingCauses = ['added', 'lost', 'requested'] as const;
+export const seedingPhases = ['waiting', 'filling', 'checking', 'finished'] as const;
+/** Where filling a new table has got to; valid for that very table only. */
+export interface SeedingCursor {
+  incarnation: string;
+  kind: string;
+  after: string;
+}
+
+/** The filling of a region's table until it is verified to hold everything; one at a time a region. */
+export const seedings = pgTable(
+  'seedings',
+  {
+    id: id('id').primaryKey(),
+    region: id('region')
+      .notNull()
+      .references(() => regions.id, { onDelete: 'cascade' }),
+    cause: text('cause', { enum: seedingCauses }).notNull(),
+    phase: text('phase', { enum: seedingPhases }).notNull().default('waiting'),
+    /** The incarnation of a table the publisher has just made: it is filled without comparing. */
+    fresh: text('fresh'),
+    cursor: jsonb('cursor').$type<SeedingCursor>(),
+    /** Contexts the region is to hold, counted when filling began. */
+    total: integer('total'),
+    filled: integer('filled').notNull().default(0),
+    /** Of the sweep at work now. */
+    checked: integer('checked').notNull().default(0),
+    sweeps: integer('sweeps').notNull().default(0),
+    /** Why the last attempt failed; it is tried again. */
+    error: text('error'),
+    requestedAt: timestamp('requested_at', { withTimezone: true }).notNull().default(sql`clock_timestamp()`),
+    startedAt: timestamp('started_at', { withTimezone: true }),
+    progressedAt: timestamp('progressed_at', { withTimezone: true }),
+    finishedAt: timestamp('finished_at', { withTimezone: true }),
+  },
+  (t) => [
+    uniqueIndex('seedings_unfinished').on(t.region).where(sql`${t.finishedAt} is null`),
+    index('seedings_region').on(t.region, t.id),
+    check('seedings_cause', sql`${t.cause} in ('added', 'lost', 'requested')`),
+    check('seedings_phase', sql`${t.phase} in ('waiting', 'filling', 'checking', 'finished')`),
+  ],
 );
 
 export const tenants = pgTable(
@@ -252,7 +316,7 @@ export const sweeps = pgTable(
     region: id('region')
       .notNull()
       .references(() => regions.id, { onDelete: 'cascade' }),
-    cause: text('cause', { enum: ['scheduled', 'requested', 'recovery'] }).notNull(),
+    cause: text('cause', { enum: ['scheduled', 'requested', 'recovery', 'seeding'] }).notNull(),
     status: text('status', { enum: ['requested', 'queued', 'running', 'completed', 'failed'] }).notNull(),
     counts: jsonb('counts').$type<SweepCounts>(),
     /** Everything from transactions below this is announced, but for `tail`. Set on completion. */

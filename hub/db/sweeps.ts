@@ -25,7 +25,7 @@ export function noCounts(): SweepCounts {
   };
 }
 
-export type SweepCause = 'scheduled' | 'requested' | 'recovery';
+export type SweepCause = 'scheduled' | 'requested' | 'recovery' | 'seeding';
 
 /** Sweeps that were asked for through the API, each handed out once a minute until somebody runs it. */
 export async function takeRequestedSweeps(db: Queryable): Promise<{ id: string; region: string }[]> {

@@ -39,7 +39,11 @@ export const hubProblems = {
   ID_TAKEN: [409, 'The id is taken', 'A region of that id exists.'],
   STORE_TAKEN: [409, 'The store belongs to another region', 'Each region needs a table of its own.'],
   REGION_IN_USE: [409, 'Clusters are placed in the region', 'Move them elsewhere first.'],
-  REGION_NOT_ACTIVE: [409, 'The region takes no new placements', 'Only active regions do.'],
+  REGION_NOT_ACTIVE: [
+    409,
+    'The region takes no new placements',
+    'Only active regions do, and new ones that are seeding.',
+  ],
   REGION_DISABLED: [
     409,
     'The region is disabled',

@@ -9,6 +9,8 @@ import {
 } from '../../contexts/base/options.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { hubAddress, hubClientOptions } from './hub-options.ts';
+import { addPromoteEpoch } from './promote-epoch.ts';
+import { addRegion } from './region.ts';
 import { knownVariables, serviceRoles } from './roles.ts';
 
 /** What the commands that work on the hub's database directly need. */
@@ -29,11 +31,12 @@ export function createProgram(environment: Environment, exit: (code: number) => 
     .helpCommand(false);
 
   for (const role of serviceRoles) {
-    program
+    const command = program
       .command(role.name)
       .description(role.summary)
       .addHelpText('after', `\nConfigured by environment variables:\n\n${describeOptions(role.options)}`)
       .action(async () => exit(await role.main(environment, knownVariables)));
+    if (role.name === 'hub') addPromoteEpoch(command, environment);
   }
 
   program
@@ -98,6 +101,7 @@ export function createProgram(environment: Environment, exit: (code: number) => 
       exit(await waitForFence({ ...wanted, ...terminal }));
     });
 
+  addRegion(program, environment);
   return program;
 }
 

@@ -16,7 +16,7 @@ export function optionsPage(): string {
     ...serviceRoles.flatMap(chapter),
     '## Commands that ask a hub',
     '',
-    '`spokecast wait`. Each is a flag too; see `--help`.',
+    '`spokecast wait` and `spokecast region`. Each but the key itself is a flag too; see `--help`.',
     '',
     ...table(hubClientOptions),
   ].join('\n');

@@ -1,4 +1,4 @@
-import type { Envelope } from '../../contexts/envelope.ts';
+import { type Envelope, open } from '../../contexts/envelope.ts';
 import { decodeVersion, type VersionText } from '../../contexts/revision.ts';
 import type { StoredItem } from '../../contexts/store.ts';
 import type { Build } from '../../hub/db/builders/index.ts';
@@ -74,4 +74,22 @@ function heldBack(held: Envelope, wanted: VersionText): Comparison {
 function sameRevision(a: string, b: string): boolean {
   const [x, y] = [decodeVersion(a), decodeVersion(b)];
   return x?.epoch === y?.epoch && x?.revision === y?.revision;
+}
+
+/**
+ * Whether repairing what is `ahead` would let somebody through whom the region turns away: the region holds a tombstone
+ * or a denial of a version that the hub never gave that context, and the hub says otherwise. Either somebody edited the
+ * store, or the hub lost the revocation: a person has to look, and until then it stays.
+ */
+export function wouldLoosen(build: Build, stored: StoredItem | undefined, nowMs: number): boolean {
+  if (build.state !== 'live' || stored?.state !== 'context') return false;
+  return denies(stored.envelope, nowMs) && !denies(build.envelope, nowMs);
+}
+
+/** A tombstone, or content that lets nobody through. */
+function denies(envelope: Envelope, nowMs: number): boolean {
+  const opened = open(envelope);
+  if (opened.outcome !== 'live') return opened.outcome === 'tombstone';
+  const { status, expiresAtMs } = opened.body as { status?: string; expiresAtMs?: number | null };
+  return (status !== undefined && status !== 'active') || (expiresAtMs != null && expiresAtMs <= nowMs);
 }

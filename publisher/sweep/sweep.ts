@@ -1,5 +1,6 @@
 import { chunked, settleBounded } from '../../contexts/base/bounded.ts';
 import type { Clock } from '../../contexts/base/clock.ts';
+import { mergeJoin } from '../../contexts/base/merge-join.ts';
 import { type Envelope, tombstone } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, kindNames, refText } from '../../contexts/kinds/index.ts';
 import { limits } from '../../contexts/limits.ts';
@@ -10,8 +11,7 @@ import type { SweepCounts } from '../../hub/db/schema.ts';
 import { type Changed, type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
 import type { Publisher } from '../publish.ts';
 import { isInPlace } from '../receipts.ts';
-import { compare } from './drift.ts';
-import { mergeJoin } from './merge.ts';
+import { compare, wouldLoosen } from './drift.ts';
 import { tightens } from './tightening.ts';
 
 /**
@@ -31,6 +31,10 @@ export interface SweepHub {
   /** Draws fresh revisions for those that have a head, and has all regions told. */
   drawRevisions(refs: readonly ContextRef[]): Promise<void>;
   freshRevision(): Promise<{ epoch: number; revision: number }>;
+  /** The epoch, and the highest revision drawn so far. */
+  highWater(): Promise<{ epoch: number; revision: number }>;
+  /** Has everything that is drawn from now on outrank that revision, unless it is too high for that. */
+  outrankRevision(revision: number): Promise<'outranked' | 'too-high'>;
   changedSince(mark: string): Promise<Changed>;
   currentMark(): Promise<string>;
   /** Asks once more for what follows placements of the region whose row of the outbox was lost. */
@@ -55,6 +59,8 @@ export interface SweepOptions {
   tombstoneRetentionMs: number;
   feedRetentionMs: number;
   onProgress(counts: SweepCounts): Promise<void>;
+  /** A difference is left as it is, because mending it might let in somebody who was revoked. */
+  onHeldAhead(ref: ContextRef, version: VersionText): void;
 }
 
 /** Differences settled together: one wait for all of them. */
@@ -182,7 +188,7 @@ export class Sweep {
   }
 
   async #settleBatch(refs: readonly ContextRef[]): Promise<void> {
-    const { store, hub, publisher } = this.#options;
+    const { store, hub, publisher, clock, onHeldAhead } = this.#options;
     publisher.checkNotFrozen();
     const { items } = await store.read(refs);
     const builds = await hub.build(refs);
@@ -196,7 +202,9 @@ export class Sweep {
       if (comparison.same) continue;
       const left = withheld.get(refText(build.ref));
       this.counts[left?.outcome ?? comparison.drift] += 1;
-      if (left) this.heldBack.add(refText(build.ref));
+      const ahead = !left && comparison.drift === 'ahead' && wouldLoosen(build, stored, clock.now());
+      if (ahead && stored?.state === 'context') onHeldAhead(build.ref, stored.envelope.version);
+      if (left || ahead) this.heldBack.add(refText(build.ref));
       else repairs.push({ build, stored, needsFreshRevision: comparison.needsFreshRevision });
     }
     await this.#repair(repairs);
@@ -207,6 +215,7 @@ export class Sweep {
     const { hub, publisher } = this.#options;
     const known = repairs.filter((repair) => repair.build.state !== 'unknown');
     const outranked = known.filter((repair) => repair.needsFreshRevision).map((repair) => repair.build.ref);
+    await this.#outrank(repairs);
     if (outranked.length > 0) await hub.drawRevisions(outranked);
     const drawn = repairs.some((repair) => repair.needsFreshRevision) ? await this.#drawn() : undefined;
     const replacing = new Map<string, string>();
@@ -227,6 +236,20 @@ export class Sweep {
     }
     const strangers = repairs.filter((repair) => repair.build.state === 'unknown');
     for (const { build } of strangers) await this.#bury(build.ref, replacing.get(refText(build.ref)));
+  }
+
+  /** Revisions that were never drawn are passed by, so that gateways that have read them believe the repair. */
+  async #outrank(repairs: readonly Repair[]): Promise<void> {
+    const { hub } = this.#options;
+    if (!repairs.some(({ needsFreshRevision }) => needsFreshRevision)) return;
+    const { epoch, revision } = await hub.highWater();
+    const above = repairs
+      .map(({ stored }) => (stored?.state === 'context' ? decodeVersion(stored.envelope.version) : undefined))
+      .filter((version) => version?.epoch === epoch && version.revision > revision)
+      .map((version) => version!.revision)
+      .sort((a, b) => a - b);
+    if (above.length > 0) await hub.checkNotAhead(); // it was not this hub itself, before it was restored
+    for (const one of above) if ((await hub.outrankRevision(one)) === 'too-high') return;
   }
 
   /** A tombstone over something the hub never heard of: only over the very thing that was seen. */

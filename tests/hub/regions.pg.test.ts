@@ -12,7 +12,7 @@ describe('regions', () => {
   test('are created, drained and deleted', async () => {
     const store = { endpoint: 'http://127.0.0.1:4201', table: 'spokecast-dev-eu-west-1' };
     const created = await hub.owner.post('/v1/regions', { id: 'eu-west-1', store });
-    expect(created.body).toMatchObject({ id: 'eu-west-1', status: 'active', store });
+    expect(created.body).toMatchObject({ id: 'eu-west-1', status: 'seeding', store });
     expect((await hub.owner.patch('/v1/regions/eu-west-1', { status: 'draining' })).body.status).toBe(
       'draining',
     );
@@ -40,6 +40,27 @@ describe('regions', () => {
     });
     await hub.owner.delete(`/v1/clusters/${cluster}`);
     expect((await hub.owner.delete(`/v1/regions/${region}`)).status).toBe(204);
+  });
+
+  test('that hold clusters are deleted by force, and the placements there end', async () => {
+    const [kept, removed] = [await make.region(hub.owner), await make.region(hub.owner)];
+    const cluster = await make.cluster(hub.owner, await make.tenant(hub.owner), [kept, removed]);
+    expect((await hub.owner.delete(`/v1/regions/${removed}?force=true`)).status).toBe(204);
+    const { placements } = (await hub.owner.get(`/v1/clusters/${cluster}`)).body;
+    expect(placements.map((placement: { region: string }) => placement.region)).toEqual([kept]);
+  });
+
+  test('are seeding while nobody has verified them, and say how far that is', async () => {
+    const region = await make.region(hub.owner);
+    const path = `/v1/regions/${region}`;
+    const { items } = (await hub.owner.get(`/v1/seedings?region=${region}`)).body;
+    expect(items).toMatchObject([{ region, cause: 'added', phase: 'waiting', finishedAt: null }]);
+    // Asking again joins it, and nobody declares it active.
+    expect((await hub.owner.post('/v1/seedings', { region })).body.id).toBe(items[0].id);
+    expect((await hub.owner.patch(path, { status: 'disabled' })).body.status).toBe('disabled');
+    expect((await hub.owner.post('/v1/seedings', { region })).body.code).toBe('REGION_DISABLED');
+    expect((await hub.owner.patch(path, { status: 'active' })).body.status).toBe('seeding');
+    expect((await hub.owner.post('/v1/seedings', { region: 'nowhere' })).body.code).toBe('REGION_UNKNOWN');
   });
 
   test('change the endpoint of their store at any time, the table only while disabled', async () => {

@@ -43,7 +43,8 @@ beforeAll(async () => {
   const ownKey = await make.applicationKey(hub.owner, { role: 'admin', tenantId: tenant });
   const changed = await hub.as(ownKey.secret).patch(`/v1/clusters/${cluster}`, { settings: { a: 1 } });
   const fence = changed.headers.get('spokecast-fence')!;
-  theirs = { region, tenant, cluster, agentKey, applicationKey, sweep, fence };
+  const seeding = (await hub.owner.post('/v1/seedings', { region })).body.id;
+  theirs = { region, tenant, cluster, agentKey, applicationKey, sweep, seeding, fence };
   ownTenant = await make.tenant(hub.owner, 'Own');
 });
 afterAll(async () => {
@@ -73,6 +74,8 @@ const paths = (): Record<string, string> => ({
   '/v1/regions/{id}/holds': `/v1/regions/${theirs.region}/holds`,
   '/v1/regions/{id}/freeze': `/v1/regions/${theirs.region}/freeze`,
   '/v1/freeze': '/v1/freeze',
+  '/v1/seedings': '/v1/seedings',
+  '/v1/seedings/{id}': `/v1/seedings/${theirs.seeding}`,
   '/v1/audit-log': '/v1/audit-log',
 });
 
@@ -94,6 +97,7 @@ const bodies = (): Record<string, object> => ({
   'POST /v1/regions': { id: 'intruder', store: { table: 'intruder' } },
   'PATCH /v1/regions/{id}': { status: 'disabled' },
   'POST /v1/sweeps': { region: theirs.region },
+  'POST /v1/seedings': { region: theirs.region },
 });
 
 interface Attempt {
@@ -129,6 +133,7 @@ async function everything(): Promise<unknown> {
     'sweeps',
     'holds',
     'freezes',
+    'seedings',
     'audit_log',
     'idempotency_keys',
     'fences',

@@ -37,3 +37,31 @@ test('application-keys create prints the secret, alone or as JSON', async () => 
   const made = JSON.parse(await spokecast(database.url, ...flags, 'second', '--json'));
   expect(made).toEqual({ id: expect.stringMatching(/^apk_/), secret: expect.stringMatching(/^spa_/) });
 });
+
+test('promote-epoch finds nothing to do where no region is ahead, and names a region that does not answer', async () => {
+  await using database = await createDatabase();
+  expect(await spokecast(database.url, 'hub', 'promote-epoch')).toMatch(
+    /^No region is ahead of this hub: nothing to do, and the epoch stays 1\.\n$/,
+  );
+  const sql = postgres(database.url, { max: 1 });
+  try {
+    await sql`insert into regions (id, store_endpoint, store_table) values ('gone-1', 'http://127.0.0.1:9', 'gone')`;
+    await expect(spokecast(database.url, 'hub', 'promote-epoch')).rejects.toMatchObject({
+      code: 69,
+      stderr: expect.stringMatching(/gone-1 \(.*\).*Nothing was changed.*--without gone-1/s),
+    });
+    const forced = await spokecast(
+      database.url,
+      ...['hub', 'promote-epoch', '--without', 'gone-1', '--force', '--json'],
+    );
+    expect(JSON.parse(forced)).toMatchObject({ outcome: 'promoted', epoch: { from: 1, to: 2 } });
+    expect(await sql`select epoch from hub_state`).toEqual([{ epoch: 2 }]);
+    await expect(
+      spokecast(database.url, 'hub', 'promote-epoch', '--without', 'gone-2'),
+    ).rejects.toMatchObject({
+      stderr: expect.stringContaining('gone-2'),
+    });
+  } finally {
+    await sql.end();
+  }
+});

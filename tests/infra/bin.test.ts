@@ -76,6 +76,16 @@ describe('spokecast', () => {
     expect(stdout + stderr).not.toContain('hunter2');
   });
 
+  test('a hub that does not answer is named, with exit code 69, and so is a key that is missing, with 78', async () => {
+    const hub = { SPOKECAST_HUB_URL: 'http://127.0.0.1:9' };
+    const unreachable = await spokecast(['region', 'list'], { ...hub, SPOKECAST_APPLICATION_KEY: 'spa_x' });
+    expect(unreachable.exitCode).toBe(69);
+    expect(unreachable.stderr).toContain('the hub at http://127.0.0.1:9 does not answer');
+    const keyless = await spokecast(['region', 'list'], hub);
+    expect(keyless.exitCode).toBe(78);
+    expect(keyless.stderr).toContain('SPOKECAST_APPLICATION_KEY is required');
+  });
+
   test("another role's option is no mistake", async () => {
     const { exitCode, stderr } = await spokecast(['publisher'], { SPOKECAST_FEED_POLL_MS: '20' });
     expect(exitCode).toBe(78);

@@ -82,6 +82,16 @@ export class FakeHub implements SweepHub, PublisherPort {
     return { epoch: this.epoch, revision: ++this.drawn };
   }
 
+  async highWater() {
+    return { epoch: this.epoch, revision: this.drawn };
+  }
+
+  async outrankRevision(revision: number) {
+    if (revision > 2 ** 52) return 'too-high' as const;
+    this.drawn = Math.max(this.drawn, revision);
+    return 'outranked' as const;
+  }
+
   async currentMark(): Promise<string> {
     return String(this.runningXid ?? this.xid);
   }
@@ -99,6 +109,8 @@ export class FakeHub implements SweepHub, PublisherPort {
   checkNotAhead(): Promise<void> {
     return checkNotAhead('r1', this.#store, async () => ({ epoch: this.epoch, revision: this.drawn }));
   }
+
+  async checkRun(): Promise<void> {}
 
   #build(ref: ContextRef): Build {
     const head = this.heads.get(refText(ref));

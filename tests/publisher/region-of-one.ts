@@ -42,6 +42,8 @@ export async function regionOfOne(options: { whole?: boolean; guard?: GuardPort 
     makePublisher,
     /** Every outcome of the publish step, in order. */
     notes,
+    /** What sweeps left as it is for a person. */
+    heldAhead: [] as string[],
     /** Where the last complete sweep got to; each `sweep()` goes on from there. */
     since: { mark: null, tail: [] } as SweepMark,
     publish: (...refs: ContextRef[]) => publisher.publish({ refs }),
@@ -58,6 +60,7 @@ export async function regionOfOne(options: { whole?: boolean; guard?: GuardPort 
         tombstoneRetentionMs: 7 * 86_400_000,
         feedRetentionMs: 3_600_000,
         onProgress: async () => {},
+        onHeldAhead: (ref, version) => region.heldAhead.push(`${refText(ref)} ${version}`),
         ...more,
       }),
     /** Runs one sweep to its end. Counts that are zero are left out. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { seal } from '../../contexts/envelope.ts';
+import { seal, tombstone } from '../../contexts/envelope.ts';
 import { refText } from '../../contexts/kinds/index.ts';
 import { StoreError } from '../../contexts/store.ts';
 import { RegionAheadError } from '../../publisher/ahead.ts';
@@ -236,6 +236,58 @@ describe('what may be a refresh under way', () => {
     gate.open();
     await swept;
     expect(region.table.raw(tenantOf('ten_new'))!.bodyText).toContain('known');
+  });
+});
+
+describe('a version that the hub never gave', () => {
+  const edited = (
+    region: Awaited<ReturnType<typeof inSync>>,
+    ref: typeof t1,
+    revision: number,
+    body: unknown | null,
+  ) => {
+    const input = { ...ref, epoch: 1, revision, builtAtMs: 0 };
+    const sealed =
+      body === null ? { outcome: 'sealed' as const, envelope: tombstone(input) } : seal({ ...input, body });
+    if (sealed.outcome !== 'sealed') throw new Error(sealed.reason);
+    region.table.insert(sealed.envelope);
+  };
+
+  test.each([
+    ['a tombstone', 5_000, null],
+    ['a tombstone below what was drawn since', 11, null],
+    ['a disabled key', 5_000, keyBody('disabled')],
+    ['an expired key', 5_000, { ...keyBody(), expiresAtMs: 1 }],
+  ])('[law 2] that denies is left to a person: %s', async (_what, revision, body) => {
+    const region = await inSync();
+    region.hub.drawn = 100; // other contexts have moved on
+    edited(region, k0, revision, body);
+    const before = region.stored();
+    expect(await region.sweep()).toMatchObject({ ahead: 1 });
+    expect(region.stored()).toEqual(before);
+    expect(region.heldAhead).toEqual([expect.stringMatching(/^agent-key\/aki_000 /)]);
+    expect(region.hub.drawn).toBe(100);
+
+    region.hub.set(k0, keyBody('disabled')); // the person agrees
+    await region.sweep();
+    expect(region.heldAhead).toHaveLength(1);
+    expect(region.table.raw(k0)!.bodyText).toContain('disabled');
+  });
+
+  test('[law 2] is outranked by its repair, so that gateways that have read it believe the repair', async () => {
+    const region = await inSync();
+    edited(region, k0, 5_000, keyBody());
+    expect(await region.sweep()).toMatchObject({ ahead: 1, written: 1 });
+    expect(Number(region.stored()['agent-key/aki_000'])).toBeGreaterThan(5_000);
+  });
+
+  test('that would use up the revisions is replaced all the same, and none is used up', async () => {
+    const region = await inSync();
+    const drawn = region.hub.drawn;
+    edited(region, k0, 2 ** 53 - 1, keyBody());
+    expect(await region.sweep()).toMatchObject({ ahead: 1, written: 1 });
+    expect(region.hub.drawn).toBeLessThan(drawn + 5);
+    expect(Number(region.stored()['agent-key/aki_000'])).toBeLessThan(drawn + 5);
   });
 });
 

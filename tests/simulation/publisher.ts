@@ -133,6 +133,8 @@ export class SimulatedPublisher {
       drawRevisions: (refs) => at('drawRevisions', () => hub.drawRevisions(refs)),
       freshRevision: () => at('freshRevision', () => hub.freshRevision()),
       recallPlacements: () => at('recallPlacements', () => hub.recallPlacements(region.id)),
+      highWater: () => at('highWater', () => hub.highWater()),
+      outrankRevision: (revision) => at('outrankRevision', () => hub.outrankRevision(revision)),
       changedSince: async (mark) => {
         const { changed, mark: reached } = await at('changedSince', () => hub.changedSince(mark));
         return { mark: reached, pages: onePage(changed) };
@@ -151,6 +153,8 @@ export class SimulatedPublisher {
       tombstoneRetentionMs: timing.tombstoneRetentionMs,
       feedRetentionMs: timing.feedRetentionMs,
       onProgress: async () => {},
+      onHeldAhead: (ref) =>
+        onEvent(`${process.name} holds ${refText(ref)} in ${region.id}: it is ahead and denies`),
     });
     try {
       const reached = await sweep.run(abandoned.signal);
@@ -196,6 +200,7 @@ export class SimulatedPublisher {
     const port: PublisherPort = {
       build: (refs) => at('build', () => hub.build(region.id, refs)),
       checkNotAhead: () => checkNotAhead(region.id, store, () => at('highWater', () => hub.highWater())),
+      checkRun: async () => {}, // the simulated hub's database has one run
     };
     return plant.builds?.(port) ?? port;
   }

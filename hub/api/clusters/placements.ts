@@ -70,7 +70,7 @@ async function checkRegions(
 
   const closed: FieldErrors = wanted.flatMap(({ region }, index) => {
     const status = statuses.get(region)!;
-    return held.has(region) || status === 'active'
+    return held.has(region) || status === 'active' || status === 'seeding'
       ? []
       : [at(index, `the region ${region} is ${status} and takes no new placements`)];
   });

@@ -1,6 +1,8 @@
 import { z } from '@hono/zod-openapi';
+import { newId } from '../../../contexts/ids.ts';
 import { writeAudit } from '../../data/audit.ts';
 import { regions } from '../../db/schema.ts';
+import { requestSeeding } from '../../db/seedings.ts';
 import { regionId } from '../../http/fields.ts';
 import { blame } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
@@ -16,10 +18,11 @@ export const createRegion = defineRoute({
   operationId: 'createRegion',
   tag: 'regions',
   summary: 'Create a region',
-  description: 'The publisher sets its table up and fills it. The hub only looks into it.',
+  description:
+    'The publisher sets its table up, fills it, and makes the region active once it has verified that it holds everything: `GET /v1/seedings?region=` shows how far it is. Clusters may be placed in it at once.',
   operation: 'regions.write',
   body,
-  answer: { status: 201, description: 'The region, active.', schema: Region },
+  answer: { status: 201, description: 'The region, seeding.', schema: Region },
   problems: ['ID_TAKEN', 'STORE_TAKEN'],
   async handle(call) {
     const { db, actor } = call;
@@ -27,10 +30,12 @@ export const createRegion = defineRoute({
     await checkStoreIsFree(db, id, storeColumns(store));
     const [row] = await db
       .insert(regions)
-      .values({ id, ...storeColumns(store) })
+      .values({ id, status: 'seeding', ...storeColumns(store) })
       .onConflictDoNothing()
       .returning();
     if (!row) return blame('ID_TAKEN', '/id', `there is a region ${id}`);
+    const { clock, random } = call.services;
+    await requestSeeding(db, { id: newId('seeding', clock, random), region: id, cause: 'added' });
     const region = toRegion(row, actor);
     await writeAudit(call, {
       action: 'create',

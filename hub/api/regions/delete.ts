@@ -1,3 +1,4 @@
+import { z } from '@hono/zod-openapi';
 import { count, eq } from 'drizzle-orm';
 import { writeAudit } from '../../data/audit.ts';
 import { placements, regions } from '../../db/schema.ts';
@@ -12,9 +13,16 @@ export const deleteRegion = defineRoute({
   operationId: 'deleteRegion',
   tag: 'regions',
   summary: 'Delete a region in which no cluster is placed',
-  description: 'Its table stays as it is: the hub forgets it, and nobody publishes to it any more.',
+  description:
+    'Its table stays as it is, and its gateways go on answering from it: the hub forgets it, and nobody publishes to it any more. Revocations do not reach it either, so end its gateways.',
   operation: 'regions.write',
   params: regionParams,
+  query: z.strictObject({
+    force: z
+      .enum(['true', 'false'], 'must be true or false')
+      .optional()
+      .openapi({ description: '`true`: also where clusters are placed in it; their placements there end.' }),
+  }),
   answer: { status: 204, description: 'It is gone.' },
   problems: ['NOT_FOUND', 'REGION_IN_USE', 'PRECONDITION_FAILED'],
   async handle(call) {
@@ -25,8 +33,12 @@ export const deleteRegion = defineRoute({
       .select({ clusters: count() })
       .from(placements)
       .where(eq(placements.region, row.id));
-    if (held!.clusters > 0)
-      fail('REGION_IN_USE', `${held!.clusters} clusters are placed in it. Move them elsewhere first.`);
+    if (held!.clusters > 0 && call.query.force !== 'true')
+      fail(
+        'REGION_IN_USE',
+        `${held!.clusters} clusters are placed in it. Move them elsewhere first, or end their placements with \`?force=true\`.`,
+      );
+    await call.db.delete(placements).where(eq(placements.region, row.id));
     await call.db.delete(regions).where(eq(regions.id, row.id));
     await writeAudit(call, {
       action: 'delete',

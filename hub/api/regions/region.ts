@@ -8,9 +8,10 @@ import { fail } from '../../http/problems.ts';
 import { Freeze } from '../freeze/freeze.ts';
 
 export const regionStatus = z
-  .enum(['active', 'draining', 'disabled'], 'must be active, draining or disabled')
+  .enum(['seeding', 'active', 'draining', 'disabled'], 'must be seeding, active, draining or disabled')
   .openapi({
-    description: '`draining`: takes no new placements; `disabled`: nothing is published to it either.',
+    description:
+      '`seeding`: new, and becomes active by itself once it is verified to hold everything; takes placements already. `draining`: takes no new placements; `disabled`: nothing is published to it either.',
   });
 
 /** Where a region's store is. */

@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi';
-import { eq } from 'drizzle-orm';
+import { and, eq, isNull } from 'drizzle-orm';
 import { writeAudit } from '../../data/audit.ts';
 import { changesOf } from '../../data/changes.ts';
-import { regions } from '../../db/schema.ts';
+import type { Queryable } from '../../db/client.ts';
+import { regions, seedings } from '../../db/schema.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
@@ -10,15 +11,22 @@ import {
   checkStoreIsFree,
   findRegion,
   Region,
+  type RegionRow,
   regionParams,
-  regionStatus,
   StoreAddress,
   storeColumns,
   toRegion,
 } from './region.ts';
 
+const wantedStatus = z
+  .enum(['active', 'draining', 'disabled'], 'must be active, draining or disabled')
+  .openapi({
+    description:
+      'A region that was never verified to hold everything becomes `seeding` where `active` is asked for, and active by itself later.',
+  });
+
 const body = z
-  .strictObject({ status: regionStatus.optional(), store: StoreAddress.optional() })
+  .strictObject({ status: wantedStatus.optional(), store: StoreAddress.optional() })
   .openapi('RegionUpdate', { example: { status: 'draining' } });
 
 export const updateRegion = defineRoute({
@@ -39,12 +47,15 @@ export const updateRegion = defineRoute({
     const row = await findRegion(db, call.params.id, 'lock');
     const before = toRegion(row, actor);
     checkIfMatch(call.ifMatch, etagOf(before));
-    const { status, store } = call.body;
+    const { store } = call.body;
+    const wanted = call.body.status;
+    const status: RegionRow['status'] | undefined =
+      wanted === 'active' && (await isBeingAdded(db, row.id)) ? 'seeding' : wanted;
     const changes = changesOf(row, { status, ...(store ? storeColumns(store) : {}) });
     if (!changes) return { body: before, representation: before };
 
     const moves = changes.storeTable !== undefined || changes.storeAwsRegion !== undefined;
-    if (moves && (row.status !== 'disabled' || (status !== undefined && status !== 'disabled'))) {
+    if (moves && (row.status !== 'disabled' || (wanted !== undefined && wanted !== 'disabled'))) {
       fail(
         'REGION_STORE_FIXED',
         'Set its status to disabled first, then change the store, then activate it again.',
@@ -64,3 +75,11 @@ export const updateRegion = defineRoute({
     return { body: after, representation: after };
   },
 });
+
+async function isBeingAdded(db: Queryable, region: string): Promise<boolean> {
+  const [seeding] = await db
+    .select({ id: seedings.id })
+    .from(seedings)
+    .where(and(eq(seedings.region, region), eq(seedings.cause, 'added'), isNull(seedings.finishedAt)));
+  return seeding !== undefined;
+}

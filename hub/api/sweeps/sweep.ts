@@ -42,7 +42,7 @@ export const Sweep = z
   .strictObject({
     id: idOf('sweep'),
     region: regionId,
-    cause: z.enum(['scheduled', 'requested', 'recovery']),
+    cause: z.enum(['scheduled', 'requested', 'recovery', 'seeding']),
     status: sweepStatus,
     counts: z.union([Counts, z.null()]).openapi({ description: 'Null before the sweep has begun.' }),
     plan: planHash.nullable().openapi({ description: 'Null where nothing was held.' }),

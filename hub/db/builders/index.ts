@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import type { Clock } from '../../../contexts/base/clock.ts';
 import { denies, sealDenial } from '../../../contexts/denial.ts';
 import { type Envelope, seal, tombstone } from '../../../contexts/envelope.ts';
@@ -129,4 +130,16 @@ function toBuild(kind: KindName, derived: Derived, builtAtMs: number): Build {
   if (!denying) return { ref, state: 'invalid', revision, reason };
   const envelope = sealDenial({ ...ref, epoch, revision, body, builtAtMs });
   return { ref, state: 'live', envelope, denies: true, intended, invalid: reason };
+}
+
+/** How many contexts the region is to hold now, of all kinds. */
+export async function countContexts(db: Queryable, region: string): Promise<number> {
+  let count = 0;
+  for (const kind of kindNames) {
+    const [row] = await db.execute<{ count: string }>(
+      sql`select count(*) as count from (${builders[kind].derive(region)}) d`,
+    );
+    count += Number(row!.count);
+  }
+  return count;
 }

@@ -40,7 +40,7 @@ export interface StartOptions {
   regions?: readonly string[];
   publisher?: Record<string, string>;
   gateway?: Record<string, string>;
-  /** Publishers at the start; default 1. */
+  /** Publishers at the start, in this process; default 1. With 0, nobody makes the regions whole yet. */
   publishers?: number;
 }
 
@@ -70,7 +70,7 @@ export class HubAndSpokes implements AsyncDisposable {
     // Of every kind there is always one more: the last of a kind is held when it is deleted by SQL (law 9).
     await wheel.newKey((await wheel.newCluster([])).clusterId);
     for (let i = 0; i < (options.publishers ?? 1); i++) await wheel.addPublisher();
-    await wheel.ready();
+    if (options.publishers !== 0) await wheel.ready();
     return wheel;
   }
 
@@ -258,6 +258,13 @@ export class HubAndSpokes implements AsyncDisposable {
   }
 
   async #addRegion(id: string): Promise<void> {
+    const { proxy, table } = await this.addSpoke(id);
+    await this
+      .sql`insert into regions (id, store_endpoint, store_table) values (${id}, ${proxy.url}, ${table})`;
+  }
+
+  /** A store without a table, and a gateway, of a region that the hub does not know yet. */
+  async addSpoke(id: string): Promise<Spoke> {
     const dynalite = await startDynalite();
     const proxy = await HttpProxy.start(dynalite.endpoint);
     const gatewayProxy = await HttpProxy.start(dynalite.endpoint);
@@ -271,9 +278,8 @@ export class HubAndSpokes implements AsyncDisposable {
     const raw = new RawDynamo(dynalite.endpoint, table);
     this.spokes.set(id, { id, proxy, gatewayProxy, dynalite, table, raw, store, gateways: [] });
     this.#disposables.push(dynalite, proxy, gatewayProxy, store);
-    await this
-      .sql`insert into regions (id, store_endpoint, store_table) values (${id}, ${proxy.url}, ${table})`;
     await this.addGateway(id);
+    return this.spoke(id);
   }
 }
 

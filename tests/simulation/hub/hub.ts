@@ -281,6 +281,12 @@ export class SimulatedHub {
     return { epoch: this.epoch, revision: ++this.database.revision };
   }
 
+  outrankRevision(revision: number): 'outranked' | 'too-high' {
+    if (revision > 2 ** 52) return 'too-high';
+    this.database.revision = Math.max(this.database.revision, revision);
+    return 'outranked';
+  }
+
   highWater(): { epoch: number; revision: number } {
     return { epoch: this.epoch, revision: this.database.revision };
   }

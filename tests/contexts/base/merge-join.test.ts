@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { mergeJoin } from '../../publisher/sweep/merge.ts';
+import { mergeJoin } from '../../../contexts/base/merge-join.ts';
 
 interface Item {
   key: string;
