@@ -42,6 +42,7 @@ export type JobQueue<Data> = Pick<
   | 'removeJobScheduler'
   | 'setGlobalConcurrency'
   | 'getJobCounts'
+  | 'getJobs'
   | 'obliterate'
   | 'close'
 >;

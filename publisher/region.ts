@@ -8,10 +8,12 @@ import { limits } from '../contexts/limits.ts';
 import { checkOwner, type IdentityOwner, type Store, StoreError } from '../contexts/store.ts';
 import type { Build } from '../hub/db/builders/index.ts';
 import { RegionAheadError } from './ahead.ts';
+import { type Backlog, backlogOf } from './backlog.ts';
 import { Breaker } from './breaker.ts';
 import type { GuardPort } from './guard.ts';
 import { guardedStore } from './guarded-store.ts';
-import { queueNames, type RefreshJob, refreshJobOptions, type SweepJob, toRefs } from './jobs.ts';
+import { storedHeartbeatMs } from './heartbeats.ts';
+import { eachKnown, queueNames, type RefreshJob, refreshJobOptions, type SweepJob } from './jobs.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import { Publisher, type PublisherPort } from './publish.ts';
 import type { JobQueue, JobWorker, Queues } from './queues.ts';
@@ -73,11 +75,13 @@ export class Region implements AsyncDisposable {
   /** It was not open, and the sweep that is to find what changed meanwhile is not in its queue yet. */
   #owesSweep = true;
   #openSince = Number.POSITIVE_INFINITY;
+  readonly #knownSince: number;
 
   constructor(options: RegionOptions) {
     const { owner, queues, clock, log, metrics } = options;
     this.id = owner.region;
     this.#options = options;
+    this.#knownSince = clock.monotonic();
     this.#breaker = new Breaker({
       failuresMax: options.breakerFailuresMax,
       onOpen: (cause) => this.#enter('behind', cause),
@@ -139,6 +143,16 @@ export class Region implements AsyncDisposable {
     return this.#state === 'open' ? this.#options.clock.monotonic() - this.#openSince : -1;
   }
 
+  /** Milliseconds since this publisher began to look after it, in whatever state. */
+  get knownForMs(): number {
+    return this.#options.clock.monotonic() - this.#knownSince;
+  }
+
+  /** Milliseconds since its store was last asked whether it is well, and was. */
+  get probeAgeMs(): number {
+    return this.#prober.ageMs();
+  }
+
   start(): void {
     this.#options.metrics.regionState(this.id, this.#state);
     this.#prober.start();
@@ -194,6 +208,27 @@ export class Region implements AsyncDisposable {
     return Object.values(counts).reduce((sum, count) => sum + count, 0);
   }
 
+  /** The refresh work that is not done, by number and by its oldest. */
+  backlog(): Promise<Backlog> {
+    return backlogOf(this.#refreshQueue);
+  }
+
+  /**
+   * When the repeating sweep last came due and was taken, milliseconds since the Unix epoch; undefined where there is
+   * no schedule.
+   */
+  async lastScheduledAtMs(): Promise<number | undefined> {
+    const schedule = await this.#sweepQueue.getJobScheduler('sweep');
+    const next = Number(schedule?.next ?? Number.NaN);
+    const everyMs = schedule?.every ?? this.#options.sweepEveryMs; // another publisher may have been told another
+    return Number.isFinite(next) ? next - everyMs : undefined;
+  }
+
+  /** When the heartbeat that its store holds was made at the hub; undefined where it holds none. */
+  storedHeartbeatMs(): Promise<number | undefined> {
+    return storedHeartbeatMs(this.#store, this.id);
+  }
+
   /** The region is no more: its repeating sweep must not outlive it. */
   async unschedule(): Promise<void> {
     await this.#sweepQueue.removeJobScheduler('sweep');
@@ -212,7 +247,7 @@ export class Region implements AsyncDisposable {
   async #refresh(job: RefreshJob): Promise<void> {
     const { clock, metrics } = this.#options;
     try {
-      await this.#publisher.publish({ refs: toRefs(job) });
+      await eachKnown(job, (refs) => this.#publisher.publish({ refs }));
       metrics.refreshSeconds.observe({ region: this.id }, Math.max(0, clock.now() - job.changedAtMs) / 1000);
     } catch (error) {
       if (error instanceof RegionAheadError) this.#enter('ahead', error);

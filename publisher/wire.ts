@@ -7,7 +7,9 @@ import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { buildContexts, holdersOf } from '../hub/db/builders/index.ts';
 import { cascadeDeparture, cascadePlacement, lastKeys, regionsHolding } from '../hub/db/cascade.ts';
 import { connect, type Database } from '../hub/db/client.ts';
+import { beat } from '../hub/db/heartbeats.ts';
 import { trimLedger } from '../hub/db/housekeeping.ts';
+import type { SchemaError } from '../hub/db/migrate.ts';
 import {
   claimChanges,
   completeChanges,
@@ -17,18 +19,22 @@ import {
   type Takes,
 } from '../hub/db/outbox.ts';
 import { regions as regionsTable } from '../hub/db/schema.ts';
+import { watchSchema } from '../hub/db/schema-watch.ts';
 import {
   failAbandonedSweeps,
   failSweep,
   hubHighWater,
   lastSweepAgeMs,
   noCounts,
+  sweepAgesMs,
   takeRequestedSweeps,
 } from '../hub/db/sweeps.ts';
+import { Ages } from './ages.ts';
 import { checkNotAhead } from './ahead.ts';
 import { awaitArrival } from './arrival.ts';
 import type { PublisherConfig } from './config.ts';
 import { openGuards } from './guards.ts';
+import { createHeartbeats } from './heartbeats.ts';
 import { type PublisherHealth, publisherApp } from './http.ts';
 import { publisherMetrics } from './metrics.ts';
 import { openQueues, type Queues } from './queues.ts';
@@ -36,6 +42,7 @@ import { Region } from './region.ts';
 import { type RegionRow, Regions } from './regions.ts';
 import { Relay } from './relay.ts';
 import { runSweep } from './run-sweep.ts';
+import { createWatchdog } from './watchdog.ts';
 
 export interface PublisherService extends AsyncDisposable {
   readonly database: Database;
@@ -43,6 +50,8 @@ export interface PublisherService extends AsyncDisposable {
   readonly relay: Relay;
   readonly regions: Regions;
   readonly app: ReturnType<typeof publisherApp>;
+  /** Resolves when somebody has migrated the database beyond this build, with what to say: it has to end. */
+  readonly outdated: Promise<SchemaError>;
   /** Creates what the queues need, listens for changes, starts every loop. */
   start(): Promise<void>;
 }
@@ -178,28 +187,15 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     onError: warn('requested sweeps could not be started'),
   });
 
-  /** A scheduler that stopped is made again: one has been seen to, after its storage lost it. */
-  const watchdog = new Loop({
-    name: 'watchdog',
+  const watchdog = createWatchdog({
     clock,
-    everyMs: 15_000,
-    turn: async () => {
-      await failAbandonedSweeps(db);
-      for (const region of regions.all()) {
-        const ageMs = await lastSweepAgeMs(db, region.id);
-        if (ageMs !== undefined) metrics.sweepAgeSeconds.set({ region: region.id }, ageMs / 1000);
-        if (guards.freezes.modeOf(region.id) === 'all') continue; // no sweep is to be expected
-        if (region.state === 'open' && (ageMs ?? region.openForMs) > 2 * config.sweepEveryMs + 30_000) {
-          log.warn(
-            { region: region.id, ageMs },
-            'no sweep was completed for too long; its schedule is made again',
-          );
-          await region.schedule();
-          await region.enqueueSweep({ cause: 'scheduled' });
-        }
-      }
-    },
-    onError: warn('the watchdog could not look'),
+    log,
+    sweepEveryMs: config.sweepEveryMs,
+    regions: () => regions.all(),
+    isSwept: (region) => guards.freezes.modeOf(region) !== 'all',
+    failAbandonedSweeps: () => failAbandonedSweeps(db),
+    lastSweepAgeMs: (region) => lastSweepAgeMs(db, region),
+    onRestored: (region) => metrics.schedulesRestored.inc({ region }),
   });
 
   const housekeeping = new Loop({
@@ -211,15 +207,40 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     onError: warn('the ledger could not be trimmed'),
   });
 
+  const heartbeats = createHeartbeats({
+    clock,
+    everyMs: config.heartbeatEveryMs,
+    regions: () => regions.all(),
+    beat: (ids) => beat(db, ids, config.heartbeatEveryMs),
+    onError: warn('heartbeats could not be made'),
+  });
+
+  const schema = watchSchema(database, clock, { acceptNewer: config.acceptNewerSchema });
+
   const loops = [
-    relay.loop,
-    placementRelay.loop,
-    regions.loop,
-    guards.freezes.loop,
-    requests,
-    watchdog,
-    housekeeping,
+    ...[
+      relay.loop,
+      placementRelay.loop,
+      regions.loop,
+      guards.freezes.loop,
+      requests,
+      watchdog,
+      housekeeping,
+      schema.loop,
+    ],
+    ...(heartbeats ? [heartbeats] : []),
   ];
+  metrics.sweepIntervalSeconds.set(config.sweepEveryMs / 1000);
+  const ages = new Ages({
+    clock,
+    metrics,
+    loops,
+    regions: () => regions.all(),
+    outbox: () => outboxBacklog(db),
+    sweepAges: () => sweepAgesMs(db),
+    others: () => guards.collect(),
+    heartbeats: heartbeats !== undefined,
+  });
 
   const health = (): PublisherHealth => ({
     reasons: [
@@ -232,26 +253,13 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     regions: regions.all().map(({ id, state }) => ({ id, state, frozen: guards.freezes.modeOf(id) ?? null })),
   });
 
-  const collect = async () => {
-    for (const loop of loops) metrics.loopAgeSeconds.set({ loop: loop.name }, loop.ageMs() / 1000);
-    try {
-      const backlog = await outboxBacklog(db);
-      metrics.outboxRows.set(backlog.rows);
-      metrics.outboxAgeSeconds.set(backlog.oldestMs / 1000);
-      await guards.collect();
-      for (const region of regions.all())
-        metrics.queueDepth.set({ region: region.id }, await region.jobsUnfinished());
-    } catch {
-      // The age of the loops tells that the database or the queues are gone; what they held last stays shown.
-    }
-  };
-
   return {
     database,
     queues,
     relay,
     regions,
-    app: publisherApp({ health, collect, metrics }),
+    outdated: schema.outdated,
+    app: publisherApp({ health, collect: () => ages.collect(), metrics }),
     async start() {
       await queues.prepare();
       ({ hubId } = await hubHighWater(db));
@@ -283,6 +291,8 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       requests.start();
       watchdog.start();
       housekeeping.start();
+      heartbeats?.start();
+      schema.loop.start();
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([
@@ -292,6 +302,8 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         requests.stop(),
         watchdog.stop(),
         housekeeping.stop(),
+        heartbeats?.stop(),
+        schema.loop.stop(),
       ]);
       await regions[Symbol.asyncDispose]();
       await queues[Symbol.asyncDispose]();

@@ -1,7 +1,8 @@
 import { sql } from 'drizzle-orm';
-import type { KindName } from '../../contexts/kinds/index.ts';
+import { type KindName, kindNames } from '../../contexts/kinds/index.ts';
+import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
-import { heads, type SweepCounts, sweeps } from './schema.ts';
+import { heads, regions, type SweepCounts, sweeps } from './schema.ts';
 
 /** Up to where everything is announced in a region: transactions below `mark`, and `tail` beyond it. */
 export interface SweepMark {
@@ -125,6 +126,7 @@ export async function changedSince(
     select h.kind, h.key, h.revision::text as revision, h.changed_xid >= s.xmin as beyond, s.xmin::text as mark
     from (select pg_snapshot_xmin(pg_current_snapshot()) as xmin, pg_snapshot_xmax(pg_current_snapshot()) as xmax) s
     left join ${heads} h on h.changed_xid >= ${mark}::text::xid8
+      and h.kind = any(${textArray(kindNames)}) -- of other kinds only a newer build can say anything
       and h.changed_xid < s.xmax -- beyond it are numbers of another database, whose dump was loaded here
     order by h.deleted desc, h.kind, h.key`);
   const changed = rows
@@ -149,4 +151,13 @@ export async function lastSweepAgeMs(db: Queryable, region: string): Promise<num
     select extract(epoch from clock_timestamp() - max(finished_at)) * 1000 as age from ${sweeps}
     where region = ${region} and status = 'completed'`);
   return row?.age == null ? undefined : Number(row.age);
+}
+
+/** For every region that is not disabled: milliseconds since its last complete sweep, or since it was added. */
+export async function sweepAgesMs(db: Queryable): Promise<Map<string, number>> {
+  const rows = await db.execute<{ region: string; age: string }>(sql`
+    select r.id as region, extract(epoch from clock_timestamp() - coalesce(
+      (select max(s.finished_at) from ${sweeps} s where s.region = r.id and s.status = 'completed'), r.created_at)) * 1000 as age
+    from ${regions} r where r.status <> 'disabled'`);
+  return new Map(rows.map((row) => [row.region, Number(row.age)]));
 }
