@@ -32,6 +32,10 @@ export function refreshJobOptions(tightens: boolean) {
   };
 }
 
+export function toRefs(job: RefreshJob): ContextRef[] {
+  return job.refs.map(([kind, key]) => ({ kind, key }));
+}
+
 /**
  * What a job names, of the kinds that this build knows.
  * @throws after `publish` is done with those where there are others: a newer publisher's relay made the job, and one
@@ -41,7 +45,7 @@ export async function eachKnown(
   job: RefreshJob,
   publish: (refs: readonly ContextRef[]) => Promise<unknown>,
 ): Promise<void> {
-  const refs = job.refs.map(([kind, key]) => ({ kind, key }));
+  const refs = toRefs(job);
   const known = refs.filter((ref) => isKindName(ref.kind));
   if (known.length > 0) await publish(known);
   if (known.length < refs.length) {
