@@ -25,7 +25,7 @@ export async function startRole(bin: string, role: string, environment: Record<s
     code = status as number | null;
     return code;
   });
-  const exit = async (withinMs = 20_000) => {
+  const exit = async (withinMs = 60_000) => {
     await until(
       async () => code !== undefined,
       () => `${role} ends; it said:\n${said}`,
@@ -41,6 +41,7 @@ export async function startRole(bin: string, role: string, environment: Record<s
       until(
         async () => said.includes(`${role} ready`),
         () => `${role} is ready; it said:\n${said}`,
+        60_000,
       ),
     running: () => code === undefined,
     upMs: () => systemClock.monotonic() - startedAt,

@@ -78,7 +78,7 @@ describe('a migration between N and N+1, in the order of an upgrade and back', (
     const [publisher, hub] = running;
     expect(await next.migrations.migrate(wheel.databaseUrl)).toEqual(['9999_next']);
     for (const role of [publisher!, hub!]) {
-      expect(await role.exit(15_000)).toBe(78);
+      expect(await role.exit(30_000)).toBe(78);
       expect(role.said()).toContain('migrated by a newer version of Spokecast');
     }
     await expectRefused(n, 'migrated by a newer version of Spokecast');
