@@ -164,12 +164,7 @@ export const asOfNext: Patches = {
       'heartbeat: heartbeatBuilder,',
       'heartbeat: heartbeatBuilder,\n  beacon: beaconBuilder,',
     ),
-  'hub/db/budget.ts': (text) =>
-    replaced(
-      text,
-      'heartbeat: sql`${heartbeats}`,',
-      'heartbeat: sql`${heartbeats}`,\n  beacon: sql`regions`,',
-    ),
+  'hub/db/budget.ts': (text) => replaced(text, /heartbeat: sql`.*`,/, '$&\n  beacon: sql`regions`,'),
   'spoke/prepared.ts': (text) =>
     replaced(
       text,

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import postgres from 'postgres';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { connect } from '../../../hub/db/client.ts';
