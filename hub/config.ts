@@ -15,6 +15,12 @@ export const hubOptions = {
     doc: 'The Postgres database of the hub, as a postgres:// URL. It must be migrated (`spokecast migrate`).',
     secret: true,
   }),
+  acceptNewerSchema: option({
+    env: 'SPOKECAST_ACCEPT_NEWER_SCHEMA',
+    schema: value.flag(),
+    default: 'false',
+    doc: 'true works on a database that a newer version has migrated, instead of refusing: for going back from an upgrade whose migrations only added.',
+  }),
   environment: option({
     env: 'SPOKECAST_ENV',
     schema: value.matching(/^[a-z0-9-]{1,32}$/, 'made of 1 to 32 characters a-z, 0-9 and -'),

@@ -17,15 +17,16 @@ export async function main(environment: Environment, known: readonly string[]): 
   const config = readConfig(environment, known);
   const log = createLogger({ service: 'hub', level: config.logLevel });
   await using hub = wireHub(config, { clock: systemClock, random: systemRandom, log });
-  await checkMigrated(hub.services.database);
+  await checkMigrated(hub.services.database, { acceptNewer: config.acceptNewerSchema });
   hub.start();
   const { host, port } = config;
   const server = await startServer({ fetch: hub.app.fetch, host, port, clock: systemClock });
   log.info({ url: server.url, options: printableConfig(config) }, 'hub ready');
 
-  const signal = await untilSignalled();
-  log.info({ signal }, 'hub ending: requests under way are finished first');
+  const reason = await Promise.race([untilSignalled(), hub.outdated]);
+  log.info({ reason: String(reason) }, 'hub ending: requests under way are finished first');
   hub.beginToStop();
   await server.stop(config.shutdownTimeoutMs);
+  if (reason instanceof Error) throw reason;
   return 0;
 }

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Loop } from '../contexts/base/loop.ts';
 
 /** What the hub counts. One registry a hub, so that two in one process (a test) do not meet. */
 export interface HubMetrics {
@@ -9,12 +10,24 @@ export interface HubMetrics {
   logins: Counter<'outcome'>;
   databaseErrors: Counter<'fault'>;
   storeReads: Counter<'region' | 'outcome'>;
+  /** From now on the loop's age is told with each scrape. */
+  watch(loop: Loop): void;
 }
 
 export function createMetrics(options: { process: boolean } = { process: true }): HubMetrics {
   const registry = new Registry();
   const registers = [registry];
   if (options.process) collectDefaultMetrics({ register: registry });
+  const loops: Loop[] = [];
+  new Gauge({
+    name: 'spokecast_loop_age_seconds',
+    help: 'Seconds since a background loop last succeeded; grows while its turns fail, and while one hangs.',
+    labelNames: ['loop'],
+    registers,
+    collect() {
+      for (const loop of loops) this.set({ loop: loop.name }, loop.ageMs() / 1000);
+    },
+  });
   return {
     registry,
     requests: new Histogram({
@@ -52,5 +65,6 @@ export function createMetrics(options: { process: boolean } = { process: true })
       labelNames: ['region', 'outcome'],
       registers,
     }),
+    watch: (loop) => void loops.push(loop),
   };
 }

@@ -9,6 +9,8 @@ import { LoginLimits } from './auth/login-limits.ts';
 import type { HubConfig } from './config.ts';
 import { loggable } from './data/errors.ts';
 import { connect, type Database } from './db/client.ts';
+import type { SchemaError } from './db/migrate.ts';
+import { watchSchema } from './db/schema-watch.ts';
 import { FenceWaits } from './fence-waits.ts';
 import { removeOldAnswers } from './http/idempotency.ts';
 import { createMetrics } from './metrics.ts';
@@ -20,6 +22,8 @@ export interface Hub extends AsyncDisposable {
   services: Services;
   /** Starts what runs by itself. The database must be at this build's schema. */
   start(): void;
+  /** Resolves when somebody has migrated the database beyond this build, with what to say. */
+  outdated: Promise<SchemaError>;
   /** From now on requests are refused, and readiness says why. Those under way go on. */
   beginToStop(): void;
 }
@@ -84,15 +88,21 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     onError: (error) =>
       log.warn({ error: loggable(error) }, 'could not remove old answers of idempotency keys'),
   });
+  const schema = watchSchema(database, clock, { acceptNewer: config.acceptNewerSchema });
+  const loops = [cleanup, schema.loop];
+  for (const loop of loops) services.metrics.watch(loop);
 
   return {
     app: createApp(services, config),
     services,
-    start: () => void cleanup.start(),
+    start: () => {
+      for (const loop of loops) loop.start();
+    },
+    outdated: schema.outdated,
     beginToStop: () => stop.abort(),
     async [Symbol.asyncDispose]() {
       stop.abort();
-      await cleanup.stop();
+      await Promise.all(loops.map((loop) => loop.stop()));
       await stores[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },

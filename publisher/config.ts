@@ -21,6 +21,12 @@ export const publisherOptions = {
     doc: 'Redis for the job queues. Without it they live in Postgres, which is enough for about 20 regions.',
     secret: true,
   }),
+  acceptNewerSchema: option({
+    env: 'SPOKECAST_ACCEPT_NEWER_SCHEMA',
+    schema: value.flag(),
+    default: 'false',
+    doc: 'true works on a database that a newer version has migrated, instead of refusing: for going back from an upgrade whose migrations only added.',
+  }),
   environment: option({
     env: 'SPOKECAST_ENV',
     schema: value.matching(/^[a-z0-9-]{1,20}$/, 'up to 20 lower-case letters, digits and dashes'),
@@ -104,6 +110,12 @@ export const publisherOptions = {
     schema: value.integer(0, 60_000),
     default: '250',
     doc: 'Milliseconds a sweep waits before it looks at a difference again: it may be a refresh under way.',
+  }),
+  heartbeatEveryMs: option({
+    env: 'SPOKECAST_HEARTBEAT_EVERY_MS',
+    schema: value.integer(0, 3_600_000),
+    default: '10000',
+    doc: 'Milliseconds between two heartbeats of a region: a context whose way to the gateways is measured when nothing else changes. 0 makes none.',
   }),
   tombstoneRetentionMs: option({
     env: 'SPOKECAST_TOMBSTONE_RETENTION_MS',

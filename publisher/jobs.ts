@@ -1,4 +1,4 @@
-import type { ContextRef, KindName } from '../contexts/kinds/index.ts';
+import { type ContextRef, isKindName, type KindName } from '../contexts/kinds/index.ts';
 import type { SweepCause } from '../hub/db/sweeps.ts';
 
 /** Names every job carries; never a body, so that a job says the same whenever it runs. */
@@ -39,4 +39,22 @@ export function refreshJobOptions(tightens: boolean) {
 
 export function toRefs(job: RefreshJob): ContextRef[] {
   return job.refs.map(([kind, key]) => ({ kind, key }));
+}
+
+/**
+ * What a job names, of the kinds that this build knows.
+ * @throws after `publish` is done with those where there are others: a newer publisher's relay made the job, and one
+ * of its build must do the rest, which trying again leads to.
+ */
+export async function eachKnown(
+  job: RefreshJob,
+  publish: (refs: readonly ContextRef[]) => Promise<unknown>,
+): Promise<void> {
+  const refs = toRefs(job);
+  const known = refs.filter((ref) => isKindName(ref.kind));
+  if (known.length > 0) await publish(known);
+  if (known.length < refs.length) {
+    const kinds = [...new Set(refs.filter((ref) => !isKindName(ref.kind)).map((ref) => ref.kind))];
+    throw new Error(`this build does not know the kind ${kinds.join(', ')}; a newer publisher must do it`);
+  }
 }

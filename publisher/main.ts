@@ -16,7 +16,7 @@ export async function main(environment: Environment, known: readonly string[]): 
   const log = createLogger({ service: 'publisher', level: config.logLevel });
   const publisher = wirePublisher({ config, clock: systemClock, log });
   try {
-    await checkMigrated(publisher.database);
+    await checkMigrated(publisher.database, { acceptNewer: config.acceptNewerSchema });
     await publisher.start();
   } catch (error) {
     await publisher[Symbol.asyncDispose]();
@@ -27,9 +27,10 @@ export async function main(environment: Environment, known: readonly string[]): 
     { options: printableOptions(publisherOptions, config), queues: publisher.queues.backend },
     'publisher ready',
   );
-  const signal = await untilSignalled();
-  log.info({ signal }, 'publisher ending: jobs in hand are finished first');
+  const reason = await Promise.race([untilSignalled(), publisher.outdated]);
+  log.info({ reason: String(reason) }, 'publisher ending: jobs in hand are finished first');
   server.close();
   await publisher[Symbol.asyncDispose]();
+  if (reason instanceof Error) throw reason;
   return 0;
 }

@@ -12,6 +12,31 @@ export function publisherMetrics() {
     labelNames: ['region', 'state'],
     registers,
   });
+  const ofRegion = (name: string, help: string) =>
+    new Gauge({ name, help, labelNames: ['region'], registers });
+  const ages = {
+    probeAgeSeconds: ofRegion(
+      'spokecast_region_probe_age_seconds',
+      "Seconds since the region's store was last asked for its identity and was found well.",
+    ),
+    queueDepth: ofRegion('spokecast_refresh_jobs_unfinished', 'Refresh jobs waiting, delayed or at work.'),
+    queueAgeSeconds: ofRegion(
+      'spokecast_refresh_oldest_age_seconds',
+      'Age of the oldest refresh job waiting, delayed or at work, 0 when there is none; grows while the queue does not tell.',
+    ),
+    schedulerAgeSeconds: ofRegion(
+      'spokecast_scheduler_age_seconds',
+      'Seconds since the scheduler of the sweeps last came due and was taken.',
+    ),
+    sweepAgeSeconds: ofRegion(
+      'spokecast_sweep_age_seconds',
+      'Seconds since the last complete sweep of the region, or since it was added; grows while Postgres does not tell.',
+    ),
+    heartbeatStoredAgeSeconds: ofRegion(
+      'spokecast_heartbeat_stored_age_seconds',
+      "Seconds since the heartbeat that the region's store holds was made at the hub, by this machine's clock.",
+    ),
+  };
   return {
     registry,
     contexts: new Counter({
@@ -52,27 +77,29 @@ export function publisherMetrics() {
     outboxRows: new Gauge({ name: 'spokecast_outbox_rows', help: 'Outbox rows not relayed yet.', registers }),
     outboxAgeSeconds: new Gauge({
       name: 'spokecast_outbox_oldest_age_seconds',
-      help: 'Age of the oldest outbox row not relayed yet; 0 when there is none.',
+      help: 'Age of the oldest outbox row not relayed yet, 0 when there is none; grows while Postgres does not tell.',
       registers,
     }),
     loopAgeSeconds: new Gauge({
       name: 'spokecast_loop_age_seconds',
-      help: 'Seconds since a background loop last succeeded.',
+      help: 'Seconds since a background loop last succeeded; grows while its turns fail, and while one hangs.',
       labelNames: ['loop'],
       registers,
     }),
-    queueDepth: new Gauge({
-      name: 'spokecast_refresh_jobs_unfinished',
-      help: 'Refresh jobs waiting, delayed or at work.',
+    sweepIntervalSeconds: new Gauge({
+      name: 'spokecast_sweep_interval_seconds',
+      help: 'Seconds between two scheduled sweeps of a region, as configured: what the age of a sweep is compared with.',
+      registers,
+    }),
+    schedulesRestored: new Counter({
+      name: 'spokecast_schedules_restored_total',
+      help: 'Times the watchdog made the schedule of a region that was no longer swept again.',
       labelNames: ['region'],
       registers,
     }),
-    sweepAgeSeconds: new Gauge({
-      name: 'spokecast_sweep_age_seconds',
-      help: 'Seconds since the last complete sweep of the region.',
-      labelNames: ['region'],
-      registers,
-    }),
+    ...ages,
+    /** The gauges of {@link Ages} that have a region: reset before they are shown, so that none outlives its region. */
+    ofRegions: Object.values(ages) as readonly Gauge<'region'>[],
     sweeps: new Counter({
       name: 'spokecast_sweeps_total',
       help: 'Sweeps that ended, by status.',

@@ -61,6 +61,7 @@ export type JobQueue<Data> = Pick<
   | 'removeJobScheduler'
   | 'setGlobalConcurrency'
   | 'getJobCounts'
+  | 'getJobs'
   | 'obliterate'
   | 'close'
 >;

@@ -9,11 +9,13 @@ import { checkOwner, type IdentityOwner, type Store, StoreError } from '../conte
 import type { Build } from '../hub/db/builders/index.ts';
 import type { Receipt } from '../hub/db/receipts.ts';
 import { RegionAheadError } from './ahead.ts';
+import { type Backlog, backlogOf } from './backlog.ts';
 import { Breaker } from './breaker.ts';
 import { Collector, type CollectorPorts } from './collector.ts';
 import type { GuardPort } from './guard.ts';
 import { guardedStore } from './guarded-store.ts';
-import { queueNames, type RefreshJob, refreshJobOptions, type SweepJob, toRefs } from './jobs.ts';
+import { storedHeartbeatMs } from './heartbeats.ts';
+import { eachKnown, queueNames, type RefreshJob, refreshJobOptions, type SweepJob } from './jobs.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import { Publisher, type PublisherPort } from './publish.ts';
 import { addJobs, type JobQueue, type JobWorker, type Queues } from './queues.ts';
@@ -90,11 +92,13 @@ export class Region implements AsyncDisposable {
   #trouble: string | undefined;
   /** Brings what the region's gateways report to the hub. */
   readonly collector: Collector;
+  readonly #knownSince: number;
 
   constructor(options: RegionOptions) {
     const { owner, queues, clock, log, metrics } = options;
     this.id = owner.region;
     this.#options = options;
+    this.#knownSince = clock.monotonic();
     this.#breaker = new Breaker({
       failuresMax: options.breakerFailuresMax,
       onOpen: (cause) => this.#enter('behind', cause),
@@ -169,6 +173,16 @@ export class Region implements AsyncDisposable {
     return this.#state === 'open' ? this.#options.clock.monotonic() - this.#openSince : -1;
   }
 
+  /** Milliseconds since this publisher began to look after it, in whatever state. */
+  get knownForMs(): number {
+    return this.#options.clock.monotonic() - this.#knownSince;
+  }
+
+  /** Milliseconds since its store was last asked whether it is well, and was. */
+  get probeAgeMs(): number {
+    return this.#prober.ageMs();
+  }
+
   start(): void {
     this.#options.metrics.regionState(this.id, this.#state);
     this.#prober.start();
@@ -233,6 +247,27 @@ export class Region implements AsyncDisposable {
     return Object.values(counts).reduce((sum, count) => sum + count, 0);
   }
 
+  /** The refresh work that is not done, by number and by its oldest. */
+  backlog(): Promise<Backlog> {
+    return backlogOf(this.#refreshQueue);
+  }
+
+  /**
+   * When the repeating sweep last came due and was taken, milliseconds since the Unix epoch; undefined where there is
+   * no schedule.
+   */
+  async lastScheduledAtMs(): Promise<number | undefined> {
+    const schedule = await this.#sweepQueue.getJobScheduler('sweep');
+    const next = Number(schedule?.next ?? Number.NaN);
+    const everyMs = schedule?.every ?? this.#options.sweepEveryMs; // another publisher may have been told another
+    return Number.isFinite(next) ? next - everyMs : undefined;
+  }
+
+  /** When the heartbeat that its store holds was made at the hub; undefined where it holds none. */
+  storedHeartbeatMs(): Promise<number | undefined> {
+    return storedHeartbeatMs(this.#store, this.id);
+  }
+
   /** The region is disabled: its repeating sweep must not outlive it. */
   async unschedule(): Promise<void> {
     await this.#sweepQueue.removeJobScheduler('sweep');
@@ -255,14 +290,20 @@ export class Region implements AsyncDisposable {
     await this.#options.store[Symbol.asyncDispose]();
   }
 
+  async #refreshForReceipt(job: RefreshJob, id: string): Promise<void> {
+    const parts = { publisher: this.#publisher, store: this.#store, clock: this.#options.clock };
+    let receipt: Receipt | undefined;
+    await eachKnown(job, async (refs) => {
+      receipt = await publishForReceipt(refs, id, parts);
+    });
+    if (receipt) await this.#options.writeReceipt(receipt);
+  }
+
   async #refresh(job: RefreshJob): Promise<void> {
     const { clock, metrics } = this.#options;
     try {
-      if (job.receipt === undefined) await this.#publisher.publish({ refs: toRefs(job) });
-      else {
-        const parts = { publisher: this.#publisher, store: this.#store, clock };
-        await this.#options.writeReceipt(await publishForReceipt(toRefs(job), job.receipt, parts));
-      }
+      if (job.receipt === undefined) await eachKnown(job, (refs) => this.#publisher.publish({ refs }));
+      else await this.#refreshForReceipt(job, job.receipt);
       metrics.refreshSeconds.observe({ region: this.id }, Math.max(0, clock.now() - job.changedAtMs) / 1000);
     } catch (error) {
       if (error instanceof RegionAheadError) this.#enter('ahead', error);

@@ -10,7 +10,9 @@ import { cascadeDeparture, cascadePlacement, lastKeys, regionsHolding } from '..
 import { connect, type Database } from '../hub/db/client.ts';
 import { awaitedRegions, awaitsChannel, noteSeen, notifyProgress, underFences } from '../hub/db/fences.ts';
 import { recordGateways, reportRegion } from '../hub/db/gateways.ts';
+import { beat } from '../hub/db/heartbeats.ts';
 import { trimLedger } from '../hub/db/housekeeping.ts';
+import type { SchemaError } from '../hub/db/migrate.ts';
 import {
   claimChanges,
   completeChanges,
@@ -22,6 +24,7 @@ import {
 import { writeReceipt } from '../hub/db/receipts.ts';
 import { confirmRun, runState } from '../hub/db/runs.ts';
 import { regions as regionsTable } from '../hub/db/schema.ts';
+import { watchSchema } from '../hub/db/schema-watch.ts';
 import { dueSeedings, noteSeedingTrouble, requestSeeding } from '../hub/db/seedings.ts';
 import {
   failAbandonedSweeps,
@@ -29,12 +32,15 @@ import {
   hubHighWater,
   lastSweepAgeMs,
   noCounts,
+  sweepAgesMs,
   takeRequestedSweeps,
 } from '../hub/db/sweeps.ts';
+import { Ages } from './ages.ts';
 import { checkNotAhead, checkRun } from './ahead.ts';
 import { awaitArrival } from './arrival.ts';
 import type { PublisherConfig } from './config.ts';
 import { openGuards } from './guards.ts';
+import { createHeartbeats } from './heartbeats.ts';
 import { type PublisherHealth, publisherApp } from './http.ts';
 import { publisherMetrics } from './metrics.ts';
 import { openQueues, type Queues } from './queues.ts';
@@ -43,6 +49,7 @@ import { type RegionRow, Regions } from './regions.ts';
 import { Relay } from './relay.ts';
 import { runSweep } from './run-sweep.ts';
 import { runSeeding } from './seeding/run-seeding.ts';
+import { createWatchdog } from './watchdog.ts';
 
 export interface PublisherService extends AsyncDisposable {
   readonly database: Database;
@@ -50,6 +57,8 @@ export interface PublisherService extends AsyncDisposable {
   readonly relay: Relay;
   readonly regions: Regions;
   readonly app: ReturnType<typeof publisherApp>;
+  /** Resolves when somebody has migrated the database beyond this build, with what to say: it has to end. */
+  readonly outdated: Promise<SchemaError>;
   /** Creates what the queues need, listens for changes, starts every loop. */
   start(): Promise<void>;
 }
@@ -221,28 +230,15 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     onError: warn('could not look who is waited for'),
   });
 
-  /** A scheduler that stopped is made again: one has been seen to, after its storage lost it. */
-  const watchdog = new Loop({
-    name: 'watchdog',
+  const watchdog = createWatchdog({
     clock,
-    everyMs: 15_000,
-    turn: async () => {
-      await failAbandonedSweeps(db);
-      for (const region of regions.all()) {
-        const ageMs = await lastSweepAgeMs(db, region.id);
-        if (ageMs !== undefined) metrics.sweepAgeSeconds.set({ region: region.id }, ageMs / 1000);
-        if (guards.freezes.modeOf(region.id) === 'all') continue; // no sweep is to be expected
-        if (region.state === 'open' && (ageMs ?? region.openForMs) > 2 * config.sweepEveryMs + 30_000) {
-          log.warn(
-            { region: region.id, ageMs },
-            'no sweep was completed for too long; its schedule is made again',
-          );
-          await region.schedule();
-          await region.enqueueSweep({ cause: 'scheduled' });
-        }
-      }
-    },
-    onError: warn('the watchdog could not look'),
+    log,
+    sweepEveryMs: config.sweepEveryMs,
+    regions: () => regions.all(),
+    isSwept: (region) => guards.freezes.modeOf(region) !== 'all',
+    failAbandonedSweeps: () => failAbandonedSweeps(db),
+    lastSweepAgeMs: (region) => lastSweepAgeMs(db, region),
+    onRestored: (region) => metrics.schedulesRestored.inc({ region }),
   });
 
   const housekeeping = new Loop({
@@ -254,16 +250,41 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     onError: warn('the ledger could not be trimmed'),
   });
 
+  const heartbeats = createHeartbeats({
+    clock,
+    everyMs: config.heartbeatEveryMs,
+    regions: () => regions.all(),
+    beat: (ids) => beat(db, ids, config.heartbeatEveryMs),
+    onError: warn('heartbeats could not be made'),
+  });
+
+  const schema = watchSchema(database, clock, { acceptNewer: config.acceptNewerSchema });
+
   const loops = [
-    relay.loop,
-    placementRelay.loop,
-    regions.loop,
-    guards.freezes.loop,
-    requests,
-    awaits,
-    watchdog,
-    housekeeping,
+    ...[
+      relay.loop,
+      placementRelay.loop,
+      regions.loop,
+      guards.freezes.loop,
+      requests,
+      awaits,
+      watchdog,
+      housekeeping,
+      schema.loop,
+    ],
+    ...(heartbeats ? [heartbeats] : []),
   ];
+  metrics.sweepIntervalSeconds.set(config.sweepEveryMs / 1000);
+  const ages = new Ages({
+    clock,
+    metrics,
+    loops,
+    regions: () => regions.all(),
+    outbox: () => outboxBacklog(db),
+    sweepAges: () => sweepAgesMs(db),
+    others: () => guards.collect(),
+    heartbeats: heartbeats !== undefined,
+  });
 
   const health = (): PublisherHealth => ({
     reasons: [
@@ -278,26 +299,13 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       .map(({ id, state, trouble }) => ({ id, state, trouble, frozen: guards.freezes.modeOf(id) ?? null })),
   });
 
-  const collect = async () => {
-    for (const loop of loops) metrics.loopAgeSeconds.set({ loop: loop.name }, loop.ageMs() / 1000);
-    try {
-      const backlog = await outboxBacklog(db);
-      metrics.outboxRows.set(backlog.rows);
-      metrics.outboxAgeSeconds.set(backlog.oldestMs / 1000);
-      await guards.collect();
-      for (const region of regions.all())
-        metrics.queueDepth.set({ region: region.id }, await region.jobsUnfinished());
-    } catch {
-      // The age of the loops tells that the database or the queues are gone; what they held last stays shown.
-    }
-  };
-
   return {
     database,
     queues,
     relay,
     regions,
-    app: publisherApp({ health, collect, metrics }),
+    outdated: schema.outdated,
+    app: publisherApp({ health, collect: () => ages.collect(), metrics }),
     async start() {
       await queues.prepare();
       ({ hubId } = await hubHighWater(db));
@@ -335,6 +343,8 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       awaits.start();
       watchdog.start();
       housekeeping.start();
+      heartbeats?.start();
+      schema.loop.start();
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([
@@ -345,6 +355,8 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         awaits.stop(),
         watchdog.stop(),
         housekeeping.stop(),
+        heartbeats?.stop(),
+        schema.loop.stop(),
       ]);
       await regions[Symbol.asyncDispose]();
       await queues[Symbol.asyncDispose]();

@@ -88,9 +88,12 @@ export class FeedTail implements AsyncDisposable {
   /** The last read missed this number although the head was at or above it. */
   #missed: number | undefined;
   #pinnedBefore = false;
+  /** When a turn last began that learned where the feed of our table stands. */
+  #readAt: number;
 
   constructor(options: FeedTailOptions) {
     this.#options = options;
+    this.#readAt = options.clock.monotonic();
     const { clock, random, pollMs } = options;
     this.#loop = new Loop({
       name: 'feed-tail',
@@ -115,8 +118,13 @@ export class FeedTail implements AsyncDisposable {
     return this.#following?.feedIncarnation;
   }
 
-  /** Milliseconds since the feed was last read. */
+  /** Milliseconds since the feed was last read. Being adrift is no reading of it, however often it succeeds. */
   get ageMs(): number {
+    return this.#options.clock.monotonic() - this.#readAt;
+  }
+
+  /** Milliseconds since a turn last succeeded, whatever it came to. */
+  get loopAgeMs(): number {
     return this.#loop.ageMs();
   }
 
@@ -146,7 +154,9 @@ export class FeedTail implements AsyncDisposable {
 
   async #turn(): Promise<'again' | undefined> {
     const following = this.#following;
+    const begunAt = this.#options.clock.monotonic();
     const step = following ? await this.#follow(following) : await this.#pin();
+    if (step !== 'adrift') this.#readAt = begunAt;
     this.#options.onStep(step);
     switch (step) {
       case 'pinned':

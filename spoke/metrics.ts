@@ -43,6 +43,7 @@ export type Route = 'authenticate' | 'forward';
 /** The gateway's numbers. One registry a gateway. */
 export class GatewayMetrics {
   readonly registry = new Registry();
+  readonly #heartbeatLag: Histogram;
   readonly #decisions = this.#tally(
     'spokecast_decisions_total',
     'Decisions by route and code; GRANTED among them.',
@@ -96,6 +97,17 @@ export class GatewayMetrics {
     forward: { route: 'forward' },
   } as const;
 
+  /** @param region on every number, so that alarms can tell regions apart however the gateways are scraped. */
+  constructor(region?: string) {
+    if (region !== undefined) this.registry.setDefaultLabels({ region });
+    this.#heartbeatLag = new Histogram({
+      name: 'spokecast_heartbeat_lag_seconds',
+      help: "From a heartbeat's commit at the hub until this gateway had read it, by both machines' clocks.",
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60],
+      registers: [this.registry],
+    });
+  }
+
   #tally<Label extends string>(name: string, help: string, labels: readonly Label[]): Tally<Label> {
     return new Tally(this.registry, name, help, labels);
   }
@@ -111,6 +123,10 @@ export class GatewayMetrics {
   forwarded(outcome: ForwardOutcome, durationMs: number): void {
     this.#forwards.add(outcome);
     this.#duration.observe(this.#durationLabels.forward, durationMs / 1_000);
+  }
+
+  heartbeatArrived(lagMs: number): void {
+    this.#heartbeatLag.observe(lagMs / 1_000);
   }
 
   storeFailed(part: 'cache' | 'feed' | 'status', error: unknown): void {
@@ -139,6 +155,8 @@ export class GatewayMetrics {
     tail: FeedTail;
     readiness(): Readiness;
     forwardsUnderWay(): number;
+    /** Undefined where the region has no heartbeat. */
+    heartbeatAgeMs(): number | undefined;
     /** Seconds since the last turn that succeeded, of every loop. */
     loopAgesMs(): Record<string, number>;
   }): void {
@@ -177,7 +195,21 @@ export class GatewayMetrics {
       'The feed number up to which announcements are applied; -1 while there is none.',
       () => tail.watermark ?? -1,
     );
-    gauge('spokecast_feed_age_seconds', 'Since the feed was last read.', () => tail.ageMs / 1_000);
+    gauge(
+      'spokecast_feed_age_seconds',
+      'Since the feed was last read; grows while the table is not ours or not there.',
+      () => tail.ageMs / 1_000,
+    );
+    new Gauge({
+      name: 'spokecast_heartbeat_age_seconds',
+      help: "Since the newest heartbeat that is held was made at the hub, by both machines' clocks; absent where the region has none.",
+      registers: [this.registry],
+      collect() {
+        const ageMs = parts.heartbeatAgeMs();
+        if (ageMs === undefined) this.remove();
+        else this.set(ageMs / 1_000);
+      },
+    });
     gauge('spokecast_degraded', '1 while answers may be stale, with the reasons at /readyz.', () =>
       parts.readiness().status === 'degraded' ? 1 : 0,
     );

@@ -38,10 +38,16 @@ export interface PreparedAgentKey {
   granted: { readonly cluster: PreparedCluster; readonly reply: Reply } | undefined;
 }
 
+export interface PreparedHeartbeat {
+  /** When it was made at the hub, milliseconds since the Unix epoch. */
+  readonly atMs: number;
+}
+
 export interface PreparedContexts extends Record<KindName, object> {
   tenant: PreparedTenant;
   cluster: PreparedCluster;
   'agent-key': PreparedAgentKey;
+  heartbeat: PreparedHeartbeat;
 }
 
 /** Bytes an entry takes beside its text: maps, objects, pointers. Measured to the nearest hundred. */
@@ -78,6 +84,8 @@ export const prepare: {
         4 * (tenantId.length + clusterId.length + verifier.length + permissions.join().length + 64),
       ];
     }),
+
+  heartbeat: (envelope) => prepared(envelope, ({ atMs }) => [{ atMs }, 0]),
 };
 
 function prepared<Kind extends KindName>(

@@ -12,6 +12,7 @@ import { type CacheSettings, defaultCacheSettings } from './cache/settings.ts';
 import type { GatewayConfig } from './config.ts';
 import { FeedTail } from './feed-tail.ts';
 import { Forwarder } from './forward/forwarder.ts';
+import { Heartbeat } from './heartbeat.ts';
 import { createGatewayServer } from './http.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
@@ -41,7 +42,8 @@ export class Gateway implements AsyncDisposable {
   readonly cache: LoadingCache<PreparedContexts>;
   readonly tail: FeedTail;
   readonly authenticator: Authenticator;
-  readonly metrics = new GatewayMetrics();
+  readonly metrics: GatewayMetrics;
+  readonly heartbeat: Heartbeat;
   /**
    * Resolves with the identity of the table when the first one was read and is ours; rejects with StoreError
    * `STORE_FOREIGN` when it is another's. A store that cannot be reached leaves it pending.
@@ -57,6 +59,7 @@ export class Gateway implements AsyncDisposable {
   constructor(parts: GatewayParts) {
     const { config, store, clock, random, log, build } = parts;
     this.#parts = parts;
+    this.metrics = new GatewayMetrics(config.region);
     this.id = `gw_${Buffer.from(random.bytes(12)).toString('hex')}`;
     const identified = Promise.withResolvers<Identity>();
     this.identified = identified.promise;
@@ -78,7 +81,7 @@ export class Gateway implements AsyncDisposable {
       store,
       clock,
       random,
-      prepare,
+      prepare: { ...prepare, heartbeat: (envelope) => this.heartbeat.prepare(envelope) },
       owns,
       events: {
         ...counted,
@@ -95,6 +98,13 @@ export class Gateway implements AsyncDisposable {
       },
     });
     const applied = new AppliedFeed(this.cache);
+    this.heartbeat = new Heartbeat({
+      clock,
+      region: config.region,
+      get: (key) => this.cache.get('heartbeat', key, 'reference'),
+      onArrived: (lagMs) => this.metrics.heartbeatArrived(lagMs),
+      onError: (error) => log.error({ err: error }, 'looking up the heartbeat failed by a mistake of ours'),
+    });
     const report = new Reporter(log, this.metrics);
     this.tail = new FeedTail({
       store,
@@ -156,9 +166,11 @@ export class Gateway implements AsyncDisposable {
       tail: this.tail,
       readiness: () => this.readiness(),
       forwardsUnderWay: () => this.#forwarder.underWay,
+      heartbeatAgeMs: () => this.heartbeat.ageMs,
       loopAgesMs: () => ({
-        'feed-tail': this.tail.ageMs,
+        'feed-tail': this.tail.loopAgeMs,
         'gateway-status': this.#status.ageMs,
+        heartbeat: this.heartbeat.loopAgeMs,
         'suspect-walk': this.cache.stats().walkAgeMs,
       }),
     });
@@ -172,6 +184,7 @@ export class Gateway implements AsyncDisposable {
   start(): this {
     this.tail.start();
     this.#status.start();
+    this.heartbeat.start();
     return this;
   }
 
@@ -200,7 +213,9 @@ export class Gateway implements AsyncDisposable {
     await this.#closeServer();
     await this.tail.stop();
     await this.#status.leave();
-    await this.cache.stop();
+    const heartbeatEnded = this.heartbeat[Symbol.asyncDispose]();
+    await this.cache.stop(); // answers whoever waits
+    await heartbeatEnded;
     await this.#forwarder[Symbol.asyncDispose]();
     await this.#parts.store[Symbol.asyncDispose]();
   }

@@ -1,4 +1,5 @@
 import type { Clock } from '../contexts/base/clock.ts';
+import { withDeadline } from '../contexts/base/deadline.ts';
 import { StoreError } from '../contexts/store.ts';
 
 /**
@@ -6,11 +7,10 @@ import { StoreError } from '../contexts/store.ts';
  * @throws StoreError `STORE_UNAVAILABLE` otherwise; what `work` does afterwards is nobody's business any more.
  */
 export function within<T>(clock: Clock, ms: number, what: string, work: () => Promise<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const timer = clock.timer(ms, () =>
-      reject(new StoreError('STORE_UNAVAILABLE', `${what}: no answer within ${ms} ms`)),
-    );
-    const done = () => timer.cancel();
-    work().then(resolve, reject).then(done, done);
-  });
+  return withDeadline(
+    clock,
+    ms,
+    work,
+    () => new StoreError('STORE_UNAVAILABLE', `${what}: no answer within ${ms} ms`),
+  );
 }

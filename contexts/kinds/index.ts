@@ -1,13 +1,14 @@
 import type { z } from 'zod';
 import { agentKey } from './agent-key.ts';
 import { cluster } from './cluster.ts';
+import { heartbeat } from './heartbeat.ts';
 import { tenant } from './tenant.ts';
 
 /**
  * The registry of kinds, in the order in which they are published: what others point at goes first, so that a
  * key does not arrive before its cluster. Removals go in reverse.
  */
-export const kinds = { tenant, cluster, 'agent-key': agentKey } as const;
+export const kinds = { tenant, cluster, 'agent-key': agentKey, heartbeat } as const;
 
 export type KindName = keyof typeof kinds;
 export type Body<Name extends KindName = KindName> = z.infer<(typeof kinds)[Name]['schema']>;

@@ -3,7 +3,7 @@ import type { KindName } from '../../contexts/kinds/index.ts';
 import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
 import { type HoldReason, holds, losses, regionContents } from './guard-schema.ts';
-import { agentKeys, clusters, tenants } from './schema.ts';
+import { agentKeys, clusters, heartbeats, tenants } from './schema.ts';
 
 /**
  * The budget of losses (law 9). A *loss* is a put after which a context of a region lets nobody through that may have
@@ -50,6 +50,7 @@ const rowsOf: Record<KindName, SQL> = {
   tenant: sql`${tenants}`,
   cluster: sql`${clusters}`,
   'agent-key': sql`${agentKeys}`,
+  heartbeat: sql`${heartbeats}`,
 };
 /** Claims are short; one that waits longer than this is stuck, and the job is tried again. */
 const lockTimeoutMs = 2000;

@@ -50,10 +50,18 @@ export async function migrate(databaseUrl: string): Promise<readonly string[]> {
   }
 }
 
-/** @throws SchemaError unless the database is exactly at this build's schema. */
-export async function checkMigrated(database: Database): Promise<void> {
+export interface SchemaRules {
+  /** Work on a newer schema too: a person says that its migrations only added (docs/upgrading.md). Default: refuse. */
+  acceptNewer?: boolean;
+}
+
+/** @throws SchemaError unless the database is at this build's schema, or at a newer one that is accepted. */
+export async function checkMigrated(database: Database, rules: SchemaRules = {}): Promise<void> {
   const found = await migrationState(database.sql);
-  if (found.state === 'newer') throw newer();
+  if (found.state === 'newer') {
+    if (rules.acceptNewer) return;
+    throw newer();
+  }
   if (found.state === 'behind') {
     throw new SchemaError(
       'SCHEMA_BEHIND',
@@ -62,10 +70,12 @@ export async function checkMigrated(database: Database): Promise<void> {
   }
 }
 
+/** Of this build, also when its files are replaced under the running process. */
+const journal = JSON.parse(readFileSync(`${folder}/meta/_journal.json`, 'utf8')) as {
+  entries: { tag: string; when: number }[];
+};
+
 export async function migrationState(sql: postgres.Sql): Promise<MigrationState> {
-  const journal = JSON.parse(readFileSync(`${folder}/meta/_journal.json`, 'utf8')) as {
-    entries: { tag: string; when: number }[];
-  };
   const [ledger] = await sql<
     { present: boolean }[]
   >`select to_regclass('drizzle.__drizzle_migrations') is not null as present`;
@@ -83,6 +93,7 @@ export async function migrationState(sql: postgres.Sql): Promise<MigrationState>
 function newer(): SchemaError {
   return new SchemaError(
     'SCHEMA_NEWER',
-    'the database was migrated by a newer version of Spokecast; nothing was changed. Upgrade this one',
+    'the database was migrated by a newer version of Spokecast; nothing was changed. Upgrade this one, ' +
+      'or see docs/upgrading.md for going back',
   );
 }

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { type ContextRef, type KindName, refText } from '../../contexts/kinds/index.ts';
+import { type ContextRef, type KindName, kindNames, refText } from '../../contexts/kinds/index.ts';
 import { textArray } from './builders/builder.ts';
 import { holdersOf } from './builders/index.ts';
 import type { Queryable } from './client.ts';
@@ -58,6 +58,7 @@ export async function claimChanges(
     with free as materialized (
       select id from ${outbox}
       where (cause = 'placement') = ${claim.takes === 'placements'}
+        and kind = any(${textArray(kindNames)}) -- the rest is for a newer build's relay
         and (claimed_until is null or claimed_until < clock_timestamp())
       order by tightens desc, id limit ${claim.limit} for update skip locked
     )

@@ -268,6 +268,15 @@ export const holdings = pgTable(
   ],
 );
 
+/** A row a region that does nothing but change: what its way to the gateways takes is what every change takes. */
+export const heartbeats = pgTable('heartbeats', {
+  region: id('region')
+    .primaryKey()
+    .references(() => regions.id, { onDelete: 'cascade' }),
+  /** Just before the commit. */
+  beatAt: timestamp('beat_at', { withTimezone: true }).notNull().default(sql`clock_timestamp()`),
+});
+
 /** "This context changed", written in the transaction of the change, removed once jobs for it exist. */
 export const outbox = pgTable(
   'outbox',

@@ -3,7 +3,7 @@ import { type KindName, kindNames } from '../../contexts/kinds/index.ts';
 import type { FeedHead } from '../../contexts/store.ts';
 import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
-import { heads, type SweepCounts, sweeps } from './schema.ts';
+import { heads, regions, type SweepCounts, sweeps } from './schema.ts';
 
 /** Up to where everything is announced in a region: transactions below `mark`, and `tail` beyond it. */
 export interface SweepMark {
@@ -182,4 +182,13 @@ export async function lastSweepAgeMs(db: Queryable, region: string): Promise<num
     select extract(epoch from clock_timestamp() - max(finished_at)) * 1000 as age from ${sweeps}
     where region = ${region} and status = 'completed'`);
   return row?.age == null ? undefined : Number(row.age);
+}
+
+/** For every region that is not disabled: milliseconds since its last complete sweep, or since it was added. */
+export async function sweepAgesMs(db: Queryable): Promise<Map<string, number>> {
+  const rows = await db.execute<{ region: string; age: string }>(sql`
+    select r.id as region, extract(epoch from clock_timestamp() - coalesce(
+      (select max(s.finished_at) from ${sweeps} s where s.region = r.id and s.status = 'completed'), r.created_at)) * 1000 as age
+    from ${regions} r where r.status <> 'disabled'`);
+  return new Map(rows.map((row) => [row.region, Number(row.age)]));
 }

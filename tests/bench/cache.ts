@@ -4,6 +4,7 @@ import { memoryDriver } from 'bentocache/drivers/memory';
 import { LRUCache } from 'lru-cache';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { seal } from '../../contexts/envelope.ts';
+import type { KindName } from '../../contexts/kinds/index.ts';
 import type { StoredItem } from '../../contexts/store.ts';
 import { LoadingCache } from '../../spoke/cache/cache.ts';
 import { defaultCacheSettings } from '../../spoke/cache/settings.ts';
@@ -120,7 +121,7 @@ async function ours(keys: readonly string[]): Promise<Contender> {
     ...{ environment: 'bench', region: 'bench', hubId: 'bench' },
     ...{ layoutVersion: 1, shards: 4, incarnation: 'bench', whole: true, highWater: null },
   };
-  const cached = new LoadingCache<Record<'tenant' | 'cluster' | 'agent-key', object>>({
+  const cached = new LoadingCache<Record<KindName, object>>({
     settings: { ...defaultCacheSettings, unknownPerSecond: 1_000_000, unknownBurst: 1_000_000 },
     store: {
       async read(refs) {
@@ -151,6 +152,7 @@ async function ours(keys: readonly string[]): Promise<Contender> {
       tenant: (envelope) => ({ outcome: 'live', value: { key: envelope.key }, bytes: 100 }),
       cluster: (envelope) => ({ outcome: 'live', value: { key: envelope.key }, bytes: 100 }),
       'agent-key': (envelope) => ({ outcome: 'live', value: { key: envelope.key }, bytes: 100 }),
+      heartbeat: (envelope) => ({ outcome: 'live', value: { key: envelope.key }, bytes: 100 }),
     },
     owns: () => true,
   });

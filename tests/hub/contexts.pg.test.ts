@@ -8,6 +8,7 @@ import { type Store, StoreError } from '../../contexts/store.ts';
 import { MemoryStore } from '../../contexts/stores/memory.ts';
 import { buildContexts } from '../../hub/db/builders/index.ts';
 import { connect, type Database } from '../../hub/db/client.ts';
+import { beat } from '../../hub/db/heartbeats.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -200,6 +201,24 @@ describe('GET /v1/contexts/{kind}/{key}', () => {
     expect((await viewer.get(`/v1/contexts/cluster/${theirs}`)).status).toBe(404);
     await hub.owner.delete(`/v1/clusters/${mine}`);
     expect((await viewer.get(`/v1/contexts/cluster/${mine}`)).body.head.deleted).toBe(true);
+  });
+
+  test("shows the platform's keys each region's heartbeat, and a tenant's none", async () => {
+    await beat(database.db, ['north', 'south'], 1000);
+    const ref = { kind: 'heartbeat', key: 'north' } as const;
+    expect(await look('heartbeat', 'north')).toMatchObject({ state: 'missing', derived: { state: 'live' } });
+    await publish('north', ref);
+    const { derived, ...held } = await look('heartbeat', 'north');
+    expect(held).toMatchObject({ state: 'in-sync', stored: { state: 'live' } });
+    expect(Math.abs(derived.body.atMs - systemClock.now())).toBeLessThan(60_000);
+    expect(await look('heartbeat', 'north', 'south')).toMatchObject({
+      state: 'in-sync',
+      stored: { state: 'absent' },
+    });
+    const viewer = hub.as(
+      (await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).secret,
+    );
+    expect((await viewer.get('/v1/contexts/heartbeat/north')).status).toBe(404);
   });
 });
 

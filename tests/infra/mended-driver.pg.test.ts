@@ -17,17 +17,22 @@ const script = (mend: string) => `
   const { default: postgres } = await import('postgres');
   const sql = postgres(process.env.DATABASE_URL, { max: 1, connect_timeout: 2, onnotice: () => {} });
   const other = postgres(process.env.DATABASE_URL, { max: 1, onnotice: () => {} });
-  const told = [];
-  const outcome = await sql.begin(async (tx) => {
+  const cut = () => sql.begin(async (tx) => {
     const [{ pid }] = await tx\`select pg_backend_pid() as pid\`;
     await other\`select pg_terminate_backend(\${pid})\`;
     while ((await other\`select 1 from pg_stat_activity where pid = \${pid}\`).length > 0);
     await new Promise((resolve) => setTimeout(resolve, 100));
     await tx\`select 1\`;
   }).then(() => 'committed', (error) => error.code);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const [{ again }] = await sql\`select 7 as again\`;
-  console.log(JSON.stringify({ outcome, again }));
+  const outcomes = [];
+  for (let times = 0; times < 5; times++) outcomes.push(await cut());
+  // A query may still meet the connection that is going; what counts is that the next ones do not.
+  let again;
+  for (let tries = 0; tries < 50 && again === undefined; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    again = await sql\`select 7 as again\`.then(([row]) => row.again, () => undefined);
+  }
+  console.log(JSON.stringify({ outcomes, again }));
   process.exit(0);
 `;
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -49,10 +54,9 @@ describe('the driver, cut off in a transaction', () => {
 
   test('as the services load it, fails what is under way and goes on', async () => {
     const { stdout } = await run(script(mend));
-    expect(JSON.parse(stdout)).toEqual({
-      outcome: expect.stringMatching(/57P01|CONNECTION|ECONNRESET/),
-      again: 7,
-    });
+    const { outcomes, again } = JSON.parse(stdout);
+    expect(again).toBe(7);
+    for (const outcome of outcomes) expect(outcome).toMatch(/57P01|CONNECTION|ECONNRESET/);
   });
 
   test('as it comes, ends the process: else infra/bin/mended-driver.ts can go', async () => {

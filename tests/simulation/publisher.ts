@@ -3,7 +3,7 @@ import { type ContextRef, refText } from '../../contexts/kinds/index.ts';
 import type { IdentityOwner, Store } from '../../contexts/store.ts';
 import type { Takes } from '../../hub/db/outbox.ts';
 import { checkNotAhead } from '../../publisher/ahead.ts';
-import { type RefreshJob, toRefs } from '../../publisher/jobs.ts';
+import { eachKnown, type RefreshJob } from '../../publisher/jobs.ts';
 import { Publisher, type PublisherPort } from '../../publisher/publish.ts';
 import { Relay, type RelayPorts } from '../../publisher/relay.ts';
 import { Sweep, type SweepHub } from '../../publisher/sweep/sweep.ts';
@@ -110,7 +110,7 @@ export class SimulatedPublisher {
     const job = queue.take(nth, this.#process);
     if (!job) return undefined;
     const publisher = this.#publisher(region, this.#process);
-    publisher.publish({ refs: toRefs(job.data) }).then(
+    eachKnown(job.data, (refs) => publisher.publish({ refs })).then(
       () => queue.done(job),
       (error) => {
         this.#failed(`a refresh of ${region.id}`, error);

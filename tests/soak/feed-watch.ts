@@ -83,7 +83,8 @@ export class FeedWatch {
     const name = refText(one);
     const { revision } = decodeVersion(one.version)!;
     const known = this.#denials.get(name) ?? [];
-    if (!isKindName(one.kind) || known.some(({ denial }) => denial.revision === revision)) return;
+    if (!isKindName(one.kind) || one.kind === 'heartbeat') return; // it denies nobody
+    if (known.some(({ denial }) => denial.revision === revision)) return;
     // Of an agent key, whether it denies depends on the secret that is shown; of all else, on the status alone.
     if (body && one.kind !== 'agent-key' && body.status === 'active') return;
     this.denialsSeen += 1;

@@ -36,6 +36,7 @@ const publisherSettings = {
   SPOKECAST_RELAY_LEASE_MS: '3000',
   SPOKECAST_JOB_LOCK_MS: '5000',
   SPOKECAST_FEED_RETENTION_MS: '60000',
+  SPOKECAST_HEARTBEAT_EVERY_MS: '0', // at the end nothing is to change any more
 };
 
 /** A hub, two publishers, Postgres, perhaps Redis, and spokes of a store and two gateways each: all real processes. */

@@ -99,6 +99,17 @@ describe('the feed tail', () => {
     expect(world.told).not.toContain('suspect all');
   });
 
+  test('[law 7] its age grows while it is adrift, however well the store answers', async () => {
+    await using world = tailWorld();
+    await initialise(world.store, { region: 'us-east-1' });
+    world.tail.start();
+    await world.clock.advance(10_000);
+    expect(world.tail.adrift).toBe('the table belongs to another environment or region');
+    expect(world.tail.failures).toBe(0);
+    expect(world.tail.ageMs).toBe(10_000);
+    expect(world.tail.loopAgeMs).toBeLessThan(1_000);
+  });
+
   test('waits for the store, its table and its identity, and says what it waits for', async () => {
     await using world = tailWorld();
     const end = world.store.outage();

@@ -239,7 +239,9 @@ describe('health', () => {
     const unknown = await world.authenticate(newDemo().secret);
     expect(unknown.status).toBe(503);
     expect(await unknown.json()).toMatchObject({ code: 'UNAVAILABLE' });
-    expect(await (await fetch(`${world.url}/metrics`)).text()).toMatch(/spokecast_degraded 1/);
+    expect(await (await fetch(`${world.url}/metrics`)).text()).toMatch(
+      /spokecast_degraded\{region="eu-west-1"\} 1/,
+    );
     end();
     await vi.waitFor(
       async () =>
@@ -279,13 +281,19 @@ describe('health', () => {
     await world.authenticate(world.demo.secret);
     await vi.waitFor(() => expect(world.gateway.tail.watermark).toBe(1));
     const text = await (await fetch(`${world.url}/metrics`)).text();
-    expect(text).toContain('spokecast_decisions_total{route="authenticate",code="GRANTED"} 2');
-    expect(text).toContain('spokecast_cache_lookups_total{kind="agent-key",outcome="hit"} 1');
-    expect(text).toContain('spokecast_cache_lookups_total{kind="agent-key",outcome="filled"} 1');
-    expect(text).toMatch(/spokecast_feed_watermark 1\n/);
-    expect(text).toMatch(/spokecast_loop_age_seconds\{loop="feed-tail"\} 0\.\d+/);
-    expect(text).toMatch(/spokecast_request_duration_seconds_count\{route="authenticate"\} 2/);
-    expect(text).toMatch(/spokecast_cache_entries 3\n/);
+    expect(text).toContain(
+      'spokecast_decisions_total{route="authenticate",code="GRANTED",region="eu-west-1"} 2',
+    );
+    expect(text).toContain(
+      'spokecast_cache_lookups_total{kind="agent-key",outcome="hit",region="eu-west-1"} 1',
+    );
+    expect(text).toContain(
+      'spokecast_cache_lookups_total{kind="agent-key",outcome="filled",region="eu-west-1"} 1',
+    );
+    expect(text).toMatch(/spokecast_feed_watermark\{.*\} 1\n/);
+    expect(text).toMatch(/spokecast_loop_age_seconds\{loop="feed-tail",.*\} 0\.\d+/);
+    expect(text).toMatch(/spokecast_request_duration_seconds_count\{.*route="authenticate"\} 2/);
+    expect(text).toMatch(/spokecast_cache_entries\{.*\} 3\n/);
   });
 
   test('reports itself to the store', async () => {

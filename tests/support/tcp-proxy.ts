@@ -1,9 +1,10 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Stands before a server on loopback, so that a test can take that server away and bring it back. */
+/** Stands before a server on loopback, so that a test can take that server away, or freeze it, and bring it back. */
 export class TcpProxy implements AsyncDisposable {
   readonly #targetPort: number;
-  readonly #sockets = new Set<Socket>();
+  readonly #sockets = new Map<Socket, Socket>();
+  #frozen = false;
   #server: Server | undefined;
   #port = 0;
 
@@ -23,14 +24,14 @@ export class TcpProxy implements AsyncDisposable {
         [incoming, outgoing],
         [outgoing, incoming],
       ] as const) {
-        this.#sockets.add(socket);
+        this.#sockets.set(socket, other);
         socket
           .on('error', () => {})
           .on('close', () => {
             this.#sockets.delete(socket);
             other.destroy();
           });
-        socket.pipe(other);
+        if (!this.#frozen) socket.pipe(other);
       }
     });
     await new Promise<void>((resolve) => server.listen(this.#port, '127.0.0.1', resolve));
@@ -41,13 +42,25 @@ export class TcpProxy implements AsyncDisposable {
     return this;
   }
 
+  /** Connections stay, and new ones are accepted, and nothing passes in either direction: nobody is told of it. */
+  freeze(): void {
+    this.#frozen = true;
+    for (const [socket, other] of this.#sockets) socket.unpipe(other).pause();
+  }
+
+  /** What was sent meanwhile passes now. */
+  thaw(): void {
+    this.#frozen = false;
+    for (const [socket, other] of this.#sockets) socket.pipe(other);
+  }
+
   /** Cuts every connection and refuses new ones. */
   async stop(): Promise<void> {
     const closed = new Promise<void>((resolve) =>
       this.#server ? this.#server.close(() => resolve()) : resolve(),
     );
     this.#server = undefined;
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.keys()) socket.destroy();
     await closed;
   }
 

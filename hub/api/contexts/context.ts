@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { and, eq, sql } from 'drizzle-orm';
 import { isContextKey } from '../../../contexts/keys.ts';
-import { type ContextRef, kindNames } from '../../../contexts/kinds/index.ts';
+import { type ContextRef, type KindName, kindNames } from '../../../contexts/kinds/index.ts';
 import type { Actor } from '../../auth/actor.ts';
 import type { Queryable } from '../../db/client.ts';
 import { agentKeys, clusters, heads, holdings } from '../../db/schema.ts';
@@ -13,7 +13,8 @@ export const contextParams = z.object({
     .enum(kindNames as [(typeof kindNames)[number], ...typeof kindNames])
     .openapi({ example: 'agent-key' }),
   key: z.string().refine(isContextKey).openapi({
-    description: 'What the context is looked up by: the id of the tenant, cluster or agent key.',
+    description:
+      'What the context is looked up by: the id of the tenant, cluster or agent key; of the region, for its heartbeat.',
     example: 'aki_01k9c0v8w1e4qafk3s7m2t6xhz',
   }),
 });
@@ -121,9 +122,10 @@ export async function tenantOfContext(
 
 async function tenantOfRow(
   db: Queryable,
-  kind: 'cluster' | 'agent-key',
+  kind: Exclude<KindName, 'tenant'>,
   key: string,
 ): Promise<string | null> {
+  if (kind === 'heartbeat') return null;
   if (kind === 'agent-key') {
     const [row] = await db
       .select({ tenantId: clusters.tenantId })

@@ -8,12 +8,14 @@ import type { Queryable } from '../client.ts';
 import { agentKeyBuilder } from './agent-key.ts';
 import { type Derived, deriveKeys, deriveRange, textArray } from './builder.ts';
 import { clusterBuilder } from './cluster.ts';
+import { heartbeatBuilder } from './heartbeat.ts';
 import { tenantBuilder } from './tenant.ts';
 
 const builders = {
   tenant: tenantBuilder,
   cluster: clusterBuilder,
   'agent-key': agentKeyBuilder,
+  heartbeat: heartbeatBuilder,
 } as const satisfies {
   [Name in KindName]: { kind: Name };
 };

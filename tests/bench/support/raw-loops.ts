@@ -8,6 +8,7 @@ import type { Store } from '../../../contexts/store.ts';
 import { contextPartition } from '../../../contexts/stores/dynamodb-items.ts';
 import { agentKeyBuilder } from '../../../hub/db/builders/agent-key.ts';
 import { clusterBuilder } from '../../../hub/db/builders/cluster.ts';
+import { heartbeatBuilder } from '../../../hub/db/builders/heartbeat.ts';
 import { tenantBuilder } from '../../../hub/db/builders/tenant.ts';
 import type { RigStore } from './rig.ts';
 
@@ -17,6 +18,7 @@ const derivations = {
   tenant: tenantBuilder.derive,
   cluster: clusterBuilder.derive,
   'agent-key': agentKeyBuilder.derive,
+  heartbeat: heartbeatBuilder.derive,
 };
 
 /** Streams the rows that a sweep of the region reads, one statement a kind. Returns how many there are. */

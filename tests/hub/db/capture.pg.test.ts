@@ -363,6 +363,7 @@ describe('what is refused', () => {
     'heads',
     'holdings',
     'outbox',
+    'heartbeats',
   ];
 
   describe.each(['origin', 'replica'])('under session_replication_role = %s', (role) => {
@@ -389,8 +390,10 @@ describe('what is refused', () => {
       ['placements', 'cluster_id'],
       ['placements', 'region'],
       ['regions', 'id'],
+      ['heartbeats', 'region'],
     ])('[law 1] changing %s.%s, which would leave the old context behind', async (table, column) => {
       await hub.cluster('vci_9', 'ten_9');
+      await hub.sql`insert into heartbeats (region) values ('r1') on conflict do nothing`;
       const statement = `update ${table} set ${column} = ${column} || 'x'`;
       await expect(run(statement)).rejects.toThrow(`${table}.${column} cannot be changed`);
     });

@@ -46,6 +46,7 @@ describe('filling a new table', () => {
     expect(Object.keys(region.stored())).toHaveLength(9);
     expect(region.positions.map(({ kind, after }) => `${kind} ${after}`)).toEqual([
       ...['tenant ten_1', 'cluster vci_1', 'agent-key aki_2', 'agent-key aki_5', 'agent-key aki_6'],
+      'heartbeat ',
     ]);
     expect(region.feed()).toEqual([]);
     expect(region.table.identity!.whole).toBe(false);
@@ -55,7 +56,7 @@ describe('filling a new table', () => {
     const region = await emptyRegion();
     await region.fill().run({ kind: 'agent-key', after: 'aki_2' }, signal);
     expect(Object.keys(region.stored())).toEqual(keys.slice(3).map(refText));
-    expect(region.hub.asked).toEqual(['range agent-key aki_2', 'range agent-key aki_5']);
+    expect(region.hub.asked).toEqual(['range agent-key aki_2', 'range agent-key aki_5', 'range heartbeat ']);
   });
 
   test('[law 2] leaves what is newer as it is', async () => {

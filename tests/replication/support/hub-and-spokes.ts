@@ -53,6 +53,7 @@ export class HubAndSpokes implements AsyncDisposable {
   readonly spokes = new Map<string, Spoke>();
   readonly publishers: PublisherService[] = [];
   readonly #options: StartOptions;
+  /** Of the hub's database, for a publisher that is to reach it another way. */
   readonly databaseUrl: string;
   readonly #disposables: AsyncDisposable[] = [];
 
@@ -70,7 +71,7 @@ export class HubAndSpokes implements AsyncDisposable {
     // Of every kind there is always one more: the last of a kind is held when it is deleted by SQL (law 9).
     await wheel.newKey((await wheel.newCluster([])).clusterId);
     for (let i = 0; i < (options.publishers ?? 1); i++) await wheel.addPublisher();
-    if (options.publishers !== 0) await wheel.ready();
+    if (wheel.publishers.length > 0) await wheel.ready();
     return wheel;
   }
 
@@ -100,6 +101,7 @@ export class HubAndSpokes implements AsyncDisposable {
         ...(this.#options.redisUrl ? { REDIS_URL: this.#options.redisUrl } : {}),
         SPOKECAST_ENV: 'test',
         SPOKECAST_LOSSES_MIN: '1000000', // suites about something else delete by the hundred
+        SPOKECAST_HEARTBEAT_EVERY_MS: '0', // tests count what is written
         ...this.#options.publisher,
         ...environment,
       },

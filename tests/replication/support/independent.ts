@@ -32,6 +32,8 @@ export async function derivedByHand(sql: postgres.Sql, region: string): Promise<
       });
     }
   }
+  for (const row of await sql`select region, beat_at from heartbeats where region = ${region}`)
+    wanted.set(`heartbeat/${row.region}`, { atMs: row.beat_at.getTime() });
   return wanted;
 }
 
