@@ -7,6 +7,7 @@ import type { FeedTail, TailStep } from './feed-tail.ts';
 import type { ForwardOutcome } from './forward/failures.ts';
 import type { PreparedContexts } from './prepared.ts';
 import type { Readiness } from './readiness.ts';
+import { SnapshotMetrics } from './snapshot/metrics.ts';
 
 /** Counts on the hot path: a plain number a label combination, handed to prom-client only when scraped. */
 class Tally<Label extends string> {
@@ -43,6 +44,7 @@ export type Route = 'authenticate' | 'forward';
 /** The gateway's numbers. One registry a gateway. */
 export class GatewayMetrics {
   readonly registry = new Registry();
+  readonly snapshots = new SnapshotMetrics(this.registry);
   readonly #decisions = this.#tally(
     'spokecast_decisions_total',
     'Decisions by route and code; GRANTED among them.',
@@ -137,6 +139,7 @@ export class GatewayMetrics {
   watch(parts: {
     cache: LoadingCache<PreparedContexts>;
     tail: FeedTail;
+    watermark(): number | undefined;
     readiness(): Readiness;
     forwardsUnderWay(): number;
     /** Seconds since the last turn that succeeded, of every loop. */
@@ -174,8 +177,8 @@ export class GatewayMetrics {
     gauge('spokecast_lookups_waiting', 'Look-ups waiting for the store.', () => cache.stats().waiters);
     gauge(
       'spokecast_feed_watermark',
-      'The feed number up to which announcements are applied; -1 while there is none.',
-      () => tail.watermark ?? -1,
+      'The feed number up to which announcements are applied, and would be after a crash; -1 while there is none.',
+      () => parts.watermark() ?? -1,
     );
     gauge('spokecast_feed_age_seconds', 'Since the feed was last read.', () => tail.ageMs / 1_000);
     gauge('spokecast_degraded', '1 while answers may be stale, with the reasons at /readyz.', () =>

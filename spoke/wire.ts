@@ -5,7 +5,7 @@ import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import type { Random } from '../contexts/base/random.ts';
 import { checkOwner, type Identity, type Store, StoreError } from '../contexts/store.ts';
-import { AppliedFeed } from './applied.ts';
+import { AppliedFeed, type OwingCache } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
 import { type CacheSettings, defaultCacheSettings } from './cache/settings.ts';
@@ -16,7 +16,12 @@ import { createGatewayServer } from './http.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
+import { Rehearsal, type Shadow } from './snapshot/rehearsal.ts';
+import { answerTo } from './snapshot/shadow.ts';
+import type { SnapshotShelf } from './snapshot/shelf.ts';
+import { Snapshots } from './snapshot/snapshots.ts';
 import { StatusWriter } from './status.ts';
+import { Warmer } from './warm.ts';
 
 export interface GatewayParts {
   config: GatewayConfig;
@@ -26,6 +31,10 @@ export interface GatewayParts {
   random: Random;
   log: Logger;
   build: string;
+  /** Where what is held is kept for the next process. The gateway owns it from here on. */
+  shelf?: SnapshotShelf | undefined;
+  /** Starts a second process of this gateway, which boots from the snapshot alone. Absent: nothing is rehearsed. */
+  startShadow?: ((signal: AbortSignal) => Promise<Shadow>) | undefined;
   /** Cache settings that no option names. */
   cacheSettings?: Partial<CacheSettings>;
 }
@@ -47,6 +56,11 @@ export class Gateway implements AsyncDisposable {
    * `STORE_FOREIGN` when it is another's. A store that cannot be reached leaves it pending.
    */
   readonly identified: Promise<Identity>;
+  /** Resolves when callers may be answered: at once, but for a gateway that boots from a snapshot. */
+  booted: Promise<void> = Promise.resolve();
+  readonly snapshots: Snapshots | undefined;
+  readonly #rehearsal: Rehearsal | undefined;
+  readonly #warmer: Warmer | undefined;
   readonly #parts: GatewayParts;
   readonly #forwarder: Forwarder;
   readonly #status: StatusWriter;
@@ -80,8 +94,10 @@ export class Gateway implements AsyncDisposable {
       random,
       prepare,
       owns,
+      bodies: parts.shelf ? 'kept' : 'dropped',
       events: {
         ...counted,
+        changed: (change) => this.snapshots?.changed(change),
         undecodable: (ref, reason) => {
           counted.undecodable(ref, reason);
           log.warn({ ref, reason }, 'an item of the store cannot be read; the last good one stays');
@@ -94,8 +110,15 @@ export class Gateway implements AsyncDisposable {
         otherTable: (identity) => identity !== undefined && this.tail.recheck(),
       },
     });
-    const applied = new AppliedFeed(this.cache);
     const report = new Reporter(log, this.metrics);
+    this.snapshots = parts.shelf && this.#keepIn(parts.shelf);
+    this.#warmer = config.warm === 'all' ? this.#warm() : undefined;
+    const applied = new AppliedFeed({
+      ...this.#listener(),
+      owes: (ref) => this.cache.owes(ref),
+      held: () => this.cache.held(),
+    });
+    this.#rehearsal = parts.startShadow && this.#rehearse(parts.startShadow);
     this.tail = new FeedTail({
       store,
       clock,
@@ -109,10 +132,20 @@ export class Gateway implements AsyncDisposable {
         if (foreign) {
           log.error({ reason: foreign.message }, 'the table is not ours');
           identified.reject(foreign);
-        } else identified.resolve(identity);
+        } else {
+          this.snapshots?.identified(identity);
+          identified.resolve(identity);
+        }
       },
-      onStep: (step) => report.stepped(step),
-      onError: (error) => report.storeFailed('feed', error),
+      onStep: (step) => {
+        report.stepped(step);
+        this.snapshots?.stepped(step);
+        if (step === 'pinned') this.#warmer?.begin();
+      },
+      onError: (error) => {
+        report.storeFailed('feed', error);
+        this.snapshots?.storeFailed();
+      },
     });
     this.#status = new StatusWriter({
       ...{ store, clock, random, id: this.id, region: config.region, build },
@@ -122,7 +155,9 @@ export class Gateway implements AsyncDisposable {
       position: () => {
         const { watermark, feedIncarnation } = this.tail;
         if (watermark === undefined || feedIncarnation === undefined) return undefined;
-        return applied.inForce({ incarnation: feedIncarnation, number: watermark });
+        const at = applied.inForce({ incarnation: feedIncarnation, number: watermark });
+        const number = this.snapshots?.keeper.settled(at.number) ?? at.number;
+        return { ...at, number };
       },
       look: () => ({
         cachedContexts: this.cache.stats().entries,
@@ -147,6 +182,7 @@ export class Gateway implements AsyncDisposable {
         clock,
         log,
         readiness: () => this.readiness(),
+        shadow: config.shadowSocket === undefined ? undefined : (question) => answerTo(this.cache, question),
       },
       { connectionsMax: config.connectionsMax, headersTimeoutMs: 15_000 },
     );
@@ -154,32 +190,104 @@ export class Gateway implements AsyncDisposable {
     this.metrics.watch({
       cache: this.cache,
       tail: this.tail,
+      watermark: () => this.watermark,
       readiness: () => this.readiness(),
       forwardsUnderWay: () => this.#forwarder.underWay,
       loopAgesMs: () => ({
         'feed-tail': this.tail.ageMs,
         'gateway-status': this.#status.ageMs,
         'suspect-walk': this.cache.stats().walkAgeMs,
+        ...this.snapshots?.keeper.stats().loopAgesMs,
       }),
     });
   }
 
   readiness(): Readiness {
-    return readinessOf({ cache: this.cache, tail: this.tail, stopping: this.#stopping !== undefined });
+    const { cache, tail, snapshots } = this;
+    const warming = this.#warmer?.reason;
+    return readinessOf({ cache, tail, snapshots, warming, stopping: this.#stopping !== undefined });
   }
 
-  /** Starts the loops. Returns itself. */
+  /** The feed number up to which announcements are applied, and would be after a crash. */
+  get watermark(): number | undefined {
+    const { watermark } = this.tail;
+    return this.snapshots ? this.snapshots.keeper.settled(watermark) : watermark;
+  }
+
+  #keepIn(shelf: SnapshotShelf): Snapshots {
+    const { config, clock, random, log } = this.#parts;
+    return new Snapshots({
+      ...{ shelf, config, clock, random, log, cache: this.cache },
+      bootableAgeMs: () => this.#rehearsal?.provenAgeMs,
+      readOnly: config.shadowSlot !== undefined,
+      tail: () => this.tail,
+      metrics: this.metrics.snapshots,
+    });
+  }
+
+  /** What hears the feed: the cache, and around it those to whom an announcement means something too. */
+  #listener(): Omit<OwingCache, 'owes' | 'held'> {
+    const listener: Omit<OwingCache, 'owes' | 'held'> = this.snapshots?.listener ?? {
+      announced: (announcement) => this.cache.announced(announcement),
+      suspectAll: () => this.cache.suspectAll(),
+      pin: (incarnation) => this.cache.pin(incarnation),
+    };
+    const warmer = this.#warmer;
+    if (warmer === undefined) return listener;
+    return {
+      announced: (announcement) => {
+        warmer.heard(announcement);
+        return listener.announced(announcement);
+      },
+      suspectAll: () => {
+        warmer.missed();
+        listener.suspectAll();
+      },
+      pin: (incarnation) => listener.pin(incarnation),
+    };
+  }
+
+  #warm(): Warmer {
+    const { config, store, clock, random, log } = this.#parts;
+    return new Warmer({ store, clock, random, log, cache: this.cache, entriesMax: config.cacheEntriesMax });
+  }
+
+  #rehearse(start: (signal: AbortSignal) => Promise<Shadow>): Rehearsal {
+    const { config, clock, random, log } = this.#parts;
+    return new Rehearsal({
+      ...{ start, clock, random, log, everyMs: config.rehearsalEveryMs },
+      refs: () => this.cache.refs(),
+      answer: (question) => answerTo(this.cache, question),
+      rehearsed: (outcome) => {
+        this.metrics.snapshots.rehearsed(outcome);
+        if (outcome !== 'proven') this.snapshots?.keeper.renew();
+      },
+    });
+  }
+
+  /** Starts the loops, once the snapshot was taken up. Returns itself. */
   start(): this {
+    this.booted = this.#boot();
+    return this;
+  }
+
+  async #boot(): Promise<void> {
+    const { snapshots } = this;
+    if (snapshots) await snapshots.boot();
+    if (this.#stopping) return;
     this.tail.start();
     this.#status.start();
-    return this;
+    this.#rehearsal?.start();
+    if (snapshots) await snapshots.settled();
   }
 
   /** Listens as configured, and returns the URL under which this machine reaches it. */
   async listen(): Promise<string> {
-    const { host, port } = this.#parts.config;
-    this.#server.listen(port, host);
+    const { host, port, shadowSocket } = this.#parts.config;
+    if (shadowSocket === undefined) this.#server.listen(port, host);
+    else this.#server.listen(shadowSocket);
     await once(this.#server, 'listening');
+    if (shadowSocket !== undefined) return `unix:${shadowSocket}`;
     const address = this.#server.address() as AddressInfo;
     const reachable =
       address.address === '0.0.0.0' || address.address === '::' ? '127.0.0.1' : address.address;
@@ -198,8 +306,12 @@ export class Gateway implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     await this.#closeServer();
+    await this.booted;
     await this.tail.stop();
     await this.#status.leave();
+    await this.#warmer?.stop();
+    await this.#rehearsal?.[Symbol.asyncDispose]();
+    await this.snapshots?.[Symbol.asyncDispose]();
     await this.cache.stop();
     await this.#forwarder[Symbol.asyncDispose]();
     await this.#parts.store[Symbol.asyncDispose]();
