@@ -177,7 +177,7 @@ export class GatewayMetrics {
     gauge('spokecast_lookups_waiting', 'Look-ups waiting for the store.', () => cache.stats().waiters);
     gauge(
       'spokecast_feed_watermark',
-      'The feed number up to which announcements are applied, and would be after a crash; -1 while there is none.',
+      'The feed number up to which announcements are in force, and would be after a crash; -1 while there is none.',
       () => parts.watermark() ?? -1,
     );
     gauge('spokecast_feed_age_seconds', 'Since the feed was last read.', () => tail.ageMs / 1_000);

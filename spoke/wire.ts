@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import type { Random } from '../contexts/base/random.ts';
-import { checkOwner, type Identity, type Store, StoreError } from '../contexts/store.ts';
+import { checkOwner, type FeedHead, type Identity, type Store, StoreError } from '../contexts/store.ts';
 import { AppliedFeed, type OwingCache } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
@@ -61,6 +61,7 @@ export class Gateway implements AsyncDisposable {
   readonly snapshots: Snapshots | undefined;
   readonly #rehearsal: Rehearsal | undefined;
   readonly #warmer: Warmer | undefined;
+  readonly #applied: AppliedFeed;
   readonly #parts: GatewayParts;
   readonly #forwarder: Forwarder;
   readonly #status: StatusWriter;
@@ -113,7 +114,7 @@ export class Gateway implements AsyncDisposable {
     const report = new Reporter(log, this.metrics);
     this.snapshots = parts.shelf && this.#keepIn(parts.shelf);
     this.#warmer = config.warm === 'all' ? this.#warm() : undefined;
-    const applied = new AppliedFeed({
+    this.#applied = new AppliedFeed({
       ...this.#listener(),
       owes: (ref) => this.cache.owes(ref),
       held: () => this.cache.held(),
@@ -123,7 +124,7 @@ export class Gateway implements AsyncDisposable {
       store,
       clock,
       random,
-      listener: applied,
+      listener: this.#applied,
       pollMs: config.feedPollMs,
       readTimeoutMs: config.storeTimeoutMs,
       owns,
@@ -152,13 +153,7 @@ export class Gateway implements AsyncDisposable {
       everyMs: config.statusEveryMs,
       soonMs: config.statusSoonMs,
       timeoutMs: config.storeTimeoutMs,
-      position: () => {
-        const { watermark, feedIncarnation } = this.tail;
-        if (watermark === undefined || feedIncarnation === undefined) return undefined;
-        const at = applied.inForce({ incarnation: feedIncarnation, number: watermark });
-        const number = this.snapshots?.keeper.settled(at.number) ?? at.number;
-        return { ...at, number };
-      },
+      position: () => this.#position(),
       look: () => ({
         cachedContexts: this.cache.stats().entries,
         degraded: this.readiness().status === 'degraded',
@@ -190,7 +185,7 @@ export class Gateway implements AsyncDisposable {
     this.metrics.watch({
       cache: this.cache,
       tail: this.tail,
-      watermark: () => this.watermark,
+      watermark: () => this.#position()?.number,
       readiness: () => this.readiness(),
       forwardsUnderWay: () => this.#forwarder.underWay,
       loopAgesMs: () => ({
@@ -208,10 +203,12 @@ export class Gateway implements AsyncDisposable {
     return readinessOf({ cache, tail, snapshots, warming, stopping: this.#stopping !== undefined });
   }
 
-  /** The feed number up to which announcements are applied, and would be after a crash. */
-  get watermark(): number | undefined {
-    const { watermark } = this.tail;
-    return this.snapshots ? this.snapshots.keeper.settled(watermark) : watermark;
+  /** Up to where the feed is in force here, and would be after a crash. */
+  #position(): FeedHead | undefined {
+    const { watermark, feedIncarnation: incarnation } = this.tail;
+    if (watermark === undefined || incarnation === undefined) return undefined;
+    const { number } = this.#applied.inForce({ incarnation, number: watermark });
+    return { incarnation, number: this.snapshots?.keeper.settled(number) ?? number };
   }
 
   #keepIn(shelf: SnapshotShelf): Snapshots {
