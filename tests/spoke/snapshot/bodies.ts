@@ -8,7 +8,7 @@ export function* snapshotBodies(bytes: Buffer): Generator<string> {
     let end = bytes.indexOf('}', at);
     if (bytes[end - 1] === 0x7b) end = bytes.indexOf('}', end + 1);
     const text = bytes.toString('utf8', at, end + 1);
-    if (/^\{"[a-z]+":/.test(text)) yield text; // else a signature that happens to look like one
+    if (/^\{"[a-zA-Z]+":/.test(text)) yield text; // else a signature that happens to look like one
     at = end;
   }
 }
