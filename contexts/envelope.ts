@@ -22,6 +22,9 @@ export interface Envelope<Name extends KindName = KindName> {
   readonly builtAtMs: number;
 }
 
+/** What a context says, without what tells one state of it from another. */
+export type Content<Name extends KindName = KindName> = Pick<Envelope<Name>, 'kind' | 'key' | 'bodyText'>;
+
 /** An envelope as a store holds it: attribute by attribute, all of it untrusted on reading. */
 export interface StoredFields {
   kind: unknown;
@@ -123,7 +126,7 @@ export function decodeEnvelope(
  * The body of an envelope, checked against its kind's schema.
  * A body of a newer schema version is read by the same schema: versions only ever add (docs/adding-a-context.md).
  */
-export function open<Name extends KindName>(envelope: Envelope<Name>): OpenOutcome<Name> {
+export function open<Name extends KindName>(envelope: Content<Name>): OpenOutcome<Name> {
   if (envelope.bodyText === null) return { outcome: 'tombstone' };
   let raw: unknown;
   try {

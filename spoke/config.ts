@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import {
   ConfigurationError,
   type Environment,
@@ -7,8 +8,18 @@ import {
   parseOptions,
   value,
 } from '../contexts/base/options.ts';
+import { parseKeys } from './snapshot/keys.ts';
 
 const name = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const snapshotKeys = z.string().transform((text, context) => {
+  const keys = parseKeys(text);
+  if (keys !== undefined) return keys;
+  context.addIssue({
+    code: 'custom',
+    message: 'must be 32 bytes in hex (64 digits) or base64 (44 characters)',
+  });
+  return z.NEVER;
+});
 const milliseconds = (least = 1, most = 86_400_000) => value.integer(least, most);
 
 /** Everything a gateway can be told. This file alone reads the environment. */
@@ -173,6 +184,74 @@ export const gatewayOptions = {
     schema: milliseconds(0, 600_000),
     default: '10000',
     doc: 'Milliseconds that requests under way have to end after the process was asked to.',
+  }),
+  snapshotDir: option({
+    env: 'SPOKECAST_SNAPSHOT_DIR',
+    schema: value.text('a directory'),
+    optional: true,
+    doc: 'A directory of this machine to keep what is held in memory, so that a restarted gateway answers though its store is gone. Without it nothing is kept.',
+  }),
+  snapshotKeys: option({
+    env: 'SPOKECAST_SNAPSHOT_KEY',
+    schema: snapshotKeys,
+    optional: true,
+    secret: true,
+    doc: 'The key that signs snapshots: 32 bytes in hex or base64, or several with a comma between, of which the first signs and each is believed. Without it the gateway makes one, and keeps it in the directory.',
+  }),
+  snapshotEncryptionKeys: option({
+    env: 'SPOKECAST_SNAPSHOT_ENCRYPTION_KEY',
+    schema: snapshotKeys,
+    optional: true,
+    secret: true,
+    doc: 'The key that encrypts snapshots, in the same form. Without it they are written in clear, readable by the user of the gateway alone.',
+  }),
+  snapshotEveryMs: option({
+    env: 'SPOKECAST_SNAPSHOT_EVERY_MS',
+    schema: milliseconds(100),
+    default: '30000',
+    doc: 'Milliseconds between two snapshots at the least. What changes in between is in a journal at once.',
+  }),
+  snapshotFreshMs: option({
+    env: 'SPOKECAST_SNAPSHOT_FRESH_MS',
+    schema: milliseconds(0, 86_400_000 * 7),
+    default: '300000',
+    doc: 'Age in milliseconds up to which what a snapshot holds is served before the store was asked. What is older is served only while the store cannot be asked.',
+  }),
+  snapshotAgeMaxMs: option({
+    env: 'SPOKECAST_SNAPSHOT_AGE_MAX_MS',
+    schema: milliseconds(1_000, 86_400_000 * 365),
+    default: String(6 * 86_400_000),
+    doc: "Age in milliseconds from which a snapshot is refused. Keep it below the publishers' SPOKECAST_TOMBSTONE_RETENTION_MS.",
+  }),
+  bootWaitMs: option({
+    env: 'SPOKECAST_BOOT_WAIT_MS',
+    schema: milliseconds(0, 60_000),
+    default: '250',
+    doc: 'Milliseconds a gateway that has a snapshot waits for its store before it answers from the snapshot alone.',
+  }),
+  rehearsalEveryMs: option({
+    env: 'SPOKECAST_REHEARSAL_EVERY_MS',
+    schema: milliseconds(0),
+    default: '600000',
+    doc: 'Milliseconds between two rehearsals: a process without network boots from the snapshot, and its answers are compared. 0 for none.',
+  }),
+  shadowSocket: option({
+    env: 'SPOKECAST_SHADOW_SOCKET',
+    schema: value.text('a path'),
+    optional: true,
+    doc: 'Set by a rehearsal for the process that it starts: the socket to listen at. Not for people.',
+  }),
+  shadowSlot: option({
+    env: 'SPOKECAST_SHADOW_SLOT',
+    schema: value.text('a path'),
+    optional: true,
+    doc: 'Set by a rehearsal for the process that it starts: where the snapshot is, which it only reads. Not for people.',
+  }),
+  warm: option({
+    env: 'SPOKECAST_WARM',
+    schema: value.oneOf(['on-demand', 'all']),
+    default: 'on-demand',
+    doc: 'What is read before the gateway is ready: nothing, or the whole region.',
   }),
   logLevel: option({
     env: 'SPOKECAST_LOG_LEVEL',

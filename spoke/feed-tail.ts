@@ -2,7 +2,7 @@ import type { Clock } from '../contexts/base/clock.ts';
 import { backoffMs, Loop } from '../contexts/base/loop.ts';
 import { jittered, type Random } from '../contexts/base/random.ts';
 import { limits } from '../contexts/limits.ts';
-import type { Announcement, FeedEntry, Identity, Store } from '../contexts/store.ts';
+import type { Announcement, FeedEntry, FeedHead, Identity, Store } from '../contexts/store.ts';
 import { within } from './within.ts';
 
 /** What the tail tells its cache: what it needs of the loading cache. */
@@ -45,7 +45,16 @@ export interface FeedTailOptions {
   onError(error: unknown): void;
 }
 
+/** A place in a feed, and which feed of which table it is of. */
+export interface FeedPosition {
+  incarnation: string;
+  feedIncarnation: string;
+  number: number;
+}
+
 interface Following {
+  /** Of the table, when the position was fixed. */
+  readonly incarnation: string;
   readonly feedIncarnation: string;
   /** Every entry up to this one was applied, or counted as missed. */
   watermark: number;
@@ -90,6 +99,7 @@ export class FeedTail implements AsyncDisposable {
   #pinnedBefore = false;
   /** When a turn last began that learned where the feed of our table stands. */
   #readAt: number;
+  #resumeFrom: FeedPosition | undefined;
 
   constructor(options: FeedTailOptions) {
     this.#options = options;
@@ -116,6 +126,19 @@ export class FeedTail implements AsyncDisposable {
 
   get feedIncarnation(): string | undefined {
     return this.#following?.feedIncarnation;
+  }
+
+  /** Where the watermark is; undefined while adrift. */
+  get position(): FeedPosition | undefined {
+    const following = this.#following;
+    if (following === undefined) return undefined;
+    const { incarnation, feedIncarnation, watermark } = following;
+    return { incarnation, feedIncarnation, number: watermark };
+  }
+
+  /** Where an earlier process was: the tail goes on from there, if that is a place in the feed that it finds. */
+  resumeFrom(position: FeedPosition): void {
+    if (!this.#pinnedBefore) this.#resumeFrom = position;
   }
 
   /** Milliseconds since the feed was last read. Being adrift is no reading of it, however often it succeeds. */
@@ -186,11 +209,28 @@ export class FeedTail implements AsyncDisposable {
     }
     const head = await this.#within('reading the feed head', () => store.readFeedHead());
     // What was announced between the old position and the new is not read, so it counts as missed.
-    if (this.#pinnedBefore) listener.suspectAll();
+    const resumed = this.#resumable(identity, head);
+    if (this.#pinnedBefore || (this.#resumeFrom && resumed === undefined)) listener.suspectAll();
     this.#pinnedBefore = true;
-    this.#following = { feedIncarnation: head.incarnation, watermark: head.number, headSeen: head.number };
+    this.#resumeFrom = undefined;
+    this.#following = {
+      incarnation: identity.incarnation,
+      feedIncarnation: head.incarnation,
+      watermark: resumed ?? head.number,
+      headSeen: head.number,
+    };
     listener.pin(identity.incarnation);
     return 'pinned';
+  }
+
+  /** The number that an earlier process had come to, if it was in this very feed and the feed did not go back. */
+  #resumable(identity: Identity, head: FeedHead): number | undefined {
+    const from = this.#resumeFrom;
+    const same =
+      from?.incarnation === identity.incarnation &&
+      from.feedIncarnation === head.incarnation &&
+      from.number <= head.number;
+    return same ? from.number : undefined;
   }
 
   async #follow(following: Following): Promise<TailStep> {

@@ -1,6 +1,6 @@
 import type { Clock } from '../contexts/base/clock.ts';
 import { Loop } from '../contexts/base/loop.ts';
-import type { Envelope } from '../contexts/envelope.ts';
+import type { Content } from '../contexts/envelope.ts';
 import type { LoadingCache } from './cache/cache.ts';
 import type { PrepareOutcome } from './cache/judge.ts';
 import { type PreparedContexts, type PreparedHeartbeat, prepare } from './prepared.ts';
@@ -53,8 +53,8 @@ export class Heartbeat implements AsyncDisposable {
   }
 
   /** Prepares one that was read, and notes that it was. */
-  prepare(envelope: Envelope<'heartbeat'>): PrepareOutcome<PreparedHeartbeat> {
-    const prepared = prepare.heartbeat(envelope);
+  prepare(content: Content<'heartbeat'>): PrepareOutcome<PreparedHeartbeat> {
+    const prepared = prepare.heartbeat(content);
     if (prepared.outcome === 'live') this.#arrived(prepared.value.atMs);
     return prepared;
   }

@@ -12,6 +12,7 @@ import { clustersPrefix, readTarget } from './forward/target.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { Readiness } from './readiness.ts';
 import { badPath, internalError, notFound, toResponse } from './replies.ts';
+import { type Question, questionsSchema, shadowPath } from './snapshot/shadow.ts';
 
 export interface HttpParts {
   authenticator: Authenticator;
@@ -21,6 +22,8 @@ export interface HttpParts {
   clock: Clock;
   log: Logger;
   readiness(): Readiness;
+  /** In a rehearsal's shadow: what it goes by. */
+  shadow?: ((question: Question) => string) | undefined;
 }
 
 const authenticatePath = '/v1/authenticate';
@@ -39,7 +42,7 @@ export interface ServerSettings {
 
 /** Everything the gateway answers itself. Handlers stay synchronous while everything is in memory. */
 export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
-  const { authenticator, metrics, region, clock, log, readiness } = parts;
+  const { authenticator, metrics, region, clock, log, readiness, shadow } = parts;
   const app = new Hono<{ Bindings: HttpBindings }>();
 
   app.all(authenticatePath, (c) => {
@@ -65,6 +68,8 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
   app.get('/metrics', async (c) =>
     c.body(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }),
   );
+  if (shadow)
+    app.post(shadowPath, async (c) => c.json(questionsSchema.parse(await c.req.json()).map(shadow)));
   app.notFound(() => toResponse(notFound));
   app.onError((error) => {
     log.error({ err: error }, 'a request failed by a mistake of ours');

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { systemClock } from '../contexts/base/clock.ts';
 import { createLogger } from '../contexts/base/log.ts';
 import { ConfigurationError, type Environment } from '../contexts/base/options.ts';
@@ -6,7 +7,10 @@ import { systemRandom } from '../contexts/base/random.ts';
 import { StoreError } from '../contexts/store.ts';
 import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import manifest from '../package.json' with { type: 'json' };
-import { gatewayOptions, readConfig } from './config.ts';
+import { type GatewayConfig, gatewayOptions, readConfig } from './config.ts';
+import { SnapshotFiles } from './snapshot/files.ts';
+import { startShadow as startShadowOf } from './snapshot/shadow-process.ts';
+import { type SnapshotShelf, UnusableShelf } from './snapshot/shelf.ts';
 import { Gateway } from './wire.ts';
 
 /**
@@ -28,11 +32,24 @@ export async function main(environment: Environment, known: readonly string[]): 
     random: systemRandom,
   });
   const build = manifest.version;
-  await using gateway = new Gateway({ config, store, clock: systemClock, random: systemRandom, log, build });
+  const shelf = await openShelf(config, build);
+  const parts = { config, store, clock: systemClock, random: systemRandom, log, build };
+  const slot = shelf instanceof SnapshotFiles ? shelf.slot : undefined;
+  const isRehearsed = slot !== undefined && config.rehearsalEveryMs > 0 && config.shadowSocket === undefined;
+  const shadowParts = { environment, clock: systemClock, readyWithinMs: 30_000 };
+  const startShadow = isRehearsed
+    ? (signal: AbortSignal) => startShadowOf({ ...shadowParts, slot, signal })
+    : undefined;
+  await using gateway = new Gateway({ ...parts, shelf, startShadow });
   gateway.metrics.watchProcess();
   gateway.start();
+  await gateway.booted;
   const url = await gateway.listen();
-  log.info({ url, id: gateway.id }, 'listening; not ready until the store was seen');
+  const { status, reasons } = gateway.readiness();
+  log.info(
+    { url, id: gateway.id, status, reasons },
+    'listening; not ready until the store was seen, or a snapshot',
+  );
 
   const identified = gateway.identified.then(
     (identity) => {
@@ -42,12 +59,28 @@ export async function main(environment: Environment, known: readonly string[]): 
     (error) => foreignTable(error, storeTable),
   );
   const mistaken = (async () => (await identified) ?? (await signalled))();
-  const ended = await Promise.race([signalled, mistaken]);
+  const orphaned =
+    config.shadowSocket === undefined ? [] : [once(process.stdin.resume(), 'end').then(() => 'orphaned')];
+  const ended = await Promise.race([signalled, mistaken, ...orphaned]);
   if (ended instanceof ConfigurationError) throw ended;
   log.info({ signal: ended }, 'stopping');
   await gateway.stop();
   log.info('stopped');
   return 0;
+}
+
+/** Where the snapshot is kept. A directory that cannot be used is no reason not to start: readiness tells of it. */
+async function openShelf(config: GatewayConfig, build: string): Promise<SnapshotShelf | undefined> {
+  const { snapshotDir: directory, snapshotKeys: signing, snapshotEncryptionKeys: encryption } = config;
+  if (directory === undefined) return undefined;
+  try {
+    const keys = { signing, encryption };
+    return await SnapshotFiles.open({
+      ...{ directory, keys, build, random: systemRandom, readOnlySlot: config.shadowSlot },
+    });
+  } catch (error) {
+    return new UnusableShelf(error);
+  }
 }
 
 function foreignTable(error: unknown, table: string): ConfigurationError {

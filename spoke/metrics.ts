@@ -7,6 +7,7 @@ import type { FeedTail, TailStep } from './feed-tail.ts';
 import type { ForwardOutcome } from './forward/failures.ts';
 import type { PreparedContexts } from './prepared.ts';
 import type { Readiness } from './readiness.ts';
+import { SnapshotMetrics } from './snapshot/metrics.ts';
 
 /** Counts on the hot path: a plain number a label combination, handed to prom-client only when scraped. */
 class Tally<Label extends string> {
@@ -44,6 +45,7 @@ export type Route = 'authenticate' | 'forward';
 export class GatewayMetrics {
   readonly registry = new Registry();
   readonly #heartbeatLag: Histogram;
+  readonly snapshots = new SnapshotMetrics(this.registry);
   readonly #decisions = this.#tally(
     'spokecast_decisions_total',
     'Decisions by route and code; GRANTED among them.',
@@ -153,6 +155,7 @@ export class GatewayMetrics {
   watch(parts: {
     cache: LoadingCache<PreparedContexts>;
     tail: FeedTail;
+    watermark(): number | undefined;
     readiness(): Readiness;
     forwardsUnderWay(): number;
     /** Undefined where the region has no heartbeat. */
@@ -192,8 +195,8 @@ export class GatewayMetrics {
     gauge('spokecast_lookups_waiting', 'Look-ups waiting for the store.', () => cache.stats().waiters);
     gauge(
       'spokecast_feed_watermark',
-      'The feed number up to which announcements are applied; -1 while there is none.',
-      () => tail.watermark ?? -1,
+      'The feed number up to which announcements are in force, and would be after a crash; -1 while there is none.',
+      () => parts.watermark() ?? -1,
     );
     gauge(
       'spokecast_feed_age_seconds',

@@ -1,5 +1,4 @@
-import type { Envelope } from '../contexts/envelope.ts';
-import { open } from '../contexts/envelope.ts';
+import { type Content, open } from '../contexts/envelope.ts';
 import type { Body, KindName } from '../contexts/kinds/index.ts';
 import type { PrepareOutcome } from './cache/judge.ts';
 import type { Reply } from './replies.ts';
@@ -55,7 +54,7 @@ const overheadBytes = 700;
 
 /** Checks an envelope's body and takes out what is needed, or says why it cannot. */
 export const prepare: {
-  [Kind in KindName]: (envelope: Envelope<Kind>) => PrepareOutcome<PreparedContexts[Kind]>;
+  [Kind in KindName]: (content: Content<Kind>) => PrepareOutcome<PreparedContexts[Kind]>;
 } = {
   tenant: (envelope) => prepared(envelope, ({ status }) => [{ status }, 0]),
 
@@ -89,7 +88,7 @@ export const prepare: {
 };
 
 function prepared<Kind extends KindName>(
-  envelope: Envelope<Kind>,
+  envelope: Content<Kind>,
   take: (body: Body<Kind>) => [value: PreparedContexts[Kind], textLength: number],
 ): PrepareOutcome<PreparedContexts[Kind]> {
   const opened = open(envelope);

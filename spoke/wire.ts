@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import type { Random } from '../contexts/base/random.ts';
-import { checkOwner, type Identity, type Store, StoreError } from '../contexts/store.ts';
-import { AppliedFeed } from './applied.ts';
+import { checkOwner, type FeedHead, type Identity, type Store, StoreError } from '../contexts/store.ts';
+import { AppliedFeed, type OwingCache } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
 import { type CacheSettings, defaultCacheSettings } from './cache/settings.ts';
@@ -17,7 +17,12 @@ import { createGatewayServer } from './http.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
+import { Rehearsal, type Shadow } from './snapshot/rehearsal.ts';
+import { answerTo } from './snapshot/shadow.ts';
+import type { SnapshotShelf } from './snapshot/shelf.ts';
+import { Snapshots } from './snapshot/snapshots.ts';
 import { StatusWriter } from './status.ts';
+import { Warmer } from './warm.ts';
 
 export interface GatewayParts {
   config: GatewayConfig;
@@ -27,6 +32,10 @@ export interface GatewayParts {
   random: Random;
   log: Logger;
   build: string;
+  /** Where what is held is kept for the next process. The gateway owns it from here on. */
+  shelf?: SnapshotShelf | undefined;
+  /** Starts a second process of this gateway, which boots from the snapshot alone. Absent: nothing is rehearsed. */
+  startShadow?: ((signal: AbortSignal) => Promise<Shadow>) | undefined;
   /** Cache settings that no option names. */
   cacheSettings?: Partial<CacheSettings>;
 }
@@ -49,6 +58,12 @@ export class Gateway implements AsyncDisposable {
    * `STORE_FOREIGN` when it is another's. A store that cannot be reached leaves it pending.
    */
   readonly identified: Promise<Identity>;
+  /** Resolves when callers may be answered: at once, but for a gateway that boots from a snapshot. */
+  booted: Promise<void> = Promise.resolve();
+  readonly snapshots: Snapshots | undefined;
+  readonly #rehearsal: Rehearsal | undefined;
+  readonly #warmer: Warmer | undefined;
+  readonly #applied: AppliedFeed;
   readonly #parts: GatewayParts;
   readonly #forwarder: Forwarder;
   readonly #status: StatusWriter;
@@ -81,10 +96,12 @@ export class Gateway implements AsyncDisposable {
       store,
       clock,
       random,
-      prepare: { ...prepare, heartbeat: (envelope) => this.heartbeat.prepare(envelope) },
+      prepare: { ...prepare, heartbeat: (content) => this.heartbeat.prepare(content) },
       owns,
+      bodies: parts.shelf ? 'kept' : 'dropped',
       events: {
         ...counted,
+        changed: (change) => this.snapshots?.changed(change),
         undecodable: (ref, reason) => {
           counted.undecodable(ref, reason);
           log.warn({ ref, reason }, 'an item of the store cannot be read; the last good one stays');
@@ -97,7 +114,6 @@ export class Gateway implements AsyncDisposable {
         otherTable: (identity) => identity !== undefined && this.tail.recheck(),
       },
     });
-    const applied = new AppliedFeed(this.cache);
     this.heartbeat = new Heartbeat({
       clock,
       region: config.region,
@@ -106,11 +122,19 @@ export class Gateway implements AsyncDisposable {
       onError: (error) => log.error({ err: error }, 'looking up the heartbeat failed by a mistake of ours'),
     });
     const report = new Reporter(log, this.metrics);
+    this.snapshots = parts.shelf && this.#keepIn(parts.shelf);
+    this.#warmer = config.warm === 'all' ? this.#warm() : undefined;
+    this.#applied = new AppliedFeed({
+      ...this.#listener(),
+      owes: (ref) => this.cache.owes(ref),
+      held: () => this.cache.held(),
+    });
+    this.#rehearsal = parts.startShadow && this.#rehearse(parts.startShadow);
     this.tail = new FeedTail({
       store,
       clock,
       random,
-      listener: applied,
+      listener: this.#applied,
       pollMs: config.feedPollMs,
       readTimeoutMs: config.storeTimeoutMs,
       owns,
@@ -119,21 +143,27 @@ export class Gateway implements AsyncDisposable {
         if (foreign) {
           log.error({ reason: foreign.message }, 'the table is not ours');
           identified.reject(foreign);
-        } else identified.resolve(identity);
+        } else {
+          this.snapshots?.identified(identity);
+          identified.resolve(identity);
+        }
       },
-      onStep: (step) => report.stepped(step),
-      onError: (error) => report.storeFailed('feed', error),
+      onStep: (step) => {
+        report.stepped(step);
+        this.snapshots?.stepped(step);
+        if (step === 'pinned') this.#warmer?.begin();
+      },
+      onError: (error) => {
+        report.storeFailed('feed', error);
+        this.snapshots?.storeFailed();
+      },
     });
     this.#status = new StatusWriter({
       ...{ store, clock, random, id: this.id, region: config.region, build },
       everyMs: config.statusEveryMs,
       soonMs: config.statusSoonMs,
       timeoutMs: config.storeTimeoutMs,
-      position: () => {
-        const { watermark, feedIncarnation } = this.tail;
-        if (watermark === undefined || feedIncarnation === undefined) return undefined;
-        return applied.inForce({ incarnation: feedIncarnation, number: watermark });
-      },
+      position: () => this.#position(),
       look: () => ({
         cachedContexts: this.cache.stats().entries,
         degraded: this.readiness().status === 'degraded',
@@ -157,6 +187,7 @@ export class Gateway implements AsyncDisposable {
         clock,
         log,
         readiness: () => this.readiness(),
+        shadow: config.shadowSocket === undefined ? undefined : (question) => answerTo(this.cache, question),
       },
       { connectionsMax: config.connectionsMax, headersTimeoutMs: 15_000 },
     );
@@ -164,6 +195,7 @@ export class Gateway implements AsyncDisposable {
     this.metrics.watch({
       cache: this.cache,
       tail: this.tail,
+      watermark: () => this.#position()?.number,
       readiness: () => this.readiness(),
       forwardsUnderWay: () => this.#forwarder.underWay,
       heartbeatAgeMs: () => this.heartbeat.ageMs,
@@ -172,27 +204,100 @@ export class Gateway implements AsyncDisposable {
         'gateway-status': this.#status.ageMs,
         heartbeat: this.heartbeat.loopAgeMs,
         'suspect-walk': this.cache.stats().walkAgeMs,
+        ...this.snapshots?.keeper.stats().loopAgesMs,
       }),
     });
   }
 
   readiness(): Readiness {
-    return readinessOf({ cache: this.cache, tail: this.tail, stopping: this.#stopping !== undefined });
+    const { cache, tail, snapshots } = this;
+    const warming = this.#warmer?.reason;
+    return readinessOf({ cache, tail, snapshots, warming, stopping: this.#stopping !== undefined });
   }
 
-  /** Starts the loops. Returns itself. */
+  /** Up to where the feed is in force here, and would be after a crash. */
+  #position(): FeedHead | undefined {
+    const { watermark, feedIncarnation: incarnation } = this.tail;
+    if (watermark === undefined || incarnation === undefined) return undefined;
+    const { number } = this.#applied.inForce({ incarnation, number: watermark });
+    return { incarnation, number: this.snapshots?.keeper.settled(number) ?? number };
+  }
+
+  #keepIn(shelf: SnapshotShelf): Snapshots {
+    const { config, clock, random, log } = this.#parts;
+    return new Snapshots({
+      ...{ shelf, config, clock, random, log, cache: this.cache },
+      bootableAgeMs: () => this.#rehearsal?.provenAgeMs,
+      readOnly: config.shadowSlot !== undefined,
+      tail: () => this.tail,
+      metrics: this.metrics.snapshots,
+    });
+  }
+
+  /** What hears the feed: the cache, and around it those to whom an announcement means something too. */
+  #listener(): Omit<OwingCache, 'owes' | 'held'> {
+    const listener: Omit<OwingCache, 'owes' | 'held'> = this.snapshots?.listener ?? {
+      announced: (announcement) => this.cache.announced(announcement),
+      suspectAll: () => this.cache.suspectAll(),
+      pin: (incarnation) => this.cache.pin(incarnation),
+    };
+    const warmer = this.#warmer;
+    if (warmer === undefined) return listener;
+    return {
+      announced: (announcement) => {
+        warmer.heard(announcement);
+        return listener.announced(announcement);
+      },
+      suspectAll: () => {
+        warmer.missed();
+        listener.suspectAll();
+      },
+      pin: (incarnation) => listener.pin(incarnation),
+    };
+  }
+
+  #warm(): Warmer {
+    const { config, store, clock, random, log } = this.#parts;
+    return new Warmer({ store, clock, random, log, cache: this.cache, entriesMax: config.cacheEntriesMax });
+  }
+
+  #rehearse(start: (signal: AbortSignal) => Promise<Shadow>): Rehearsal {
+    const { config, clock, random, log } = this.#parts;
+    return new Rehearsal({
+      ...{ start, clock, random, log, everyMs: config.rehearsalEveryMs },
+      refs: () => this.cache.refs(),
+      answer: (question) => answerTo(this.cache, question),
+      rehearsed: (outcome) => {
+        this.metrics.snapshots.rehearsed(outcome);
+        if (outcome !== 'proven') this.snapshots?.keeper.renew();
+      },
+    });
+  }
+
+  /** Starts the loops, once the snapshot was taken up. Returns itself. */
   start(): this {
+    this.booted = this.#boot();
+    return this;
+  }
+
+  async #boot(): Promise<void> {
+    const { snapshots } = this;
+    if (snapshots) await snapshots.boot();
+    if (this.#stopping) return;
     this.tail.start();
     this.#status.start();
     this.heartbeat.start();
-    return this;
+    this.#rehearsal?.start();
+    if (snapshots) await snapshots.settled();
   }
 
   /** Listens as configured, and returns the URL under which this machine reaches it. */
   async listen(): Promise<string> {
-    const { host, port } = this.#parts.config;
-    this.#server.listen(port, host);
+    const { host, port, shadowSocket } = this.#parts.config;
+    if (shadowSocket === undefined) this.#server.listen(port, host);
+    else this.#server.listen(shadowSocket);
     await once(this.#server, 'listening');
+    if (shadowSocket !== undefined) return `unix:${shadowSocket}`;
     const address = this.#server.address() as AddressInfo;
     const reachable =
       address.address === '0.0.0.0' || address.address === '::' ? '127.0.0.1' : address.address;
@@ -211,8 +316,12 @@ export class Gateway implements AsyncDisposable {
 
   async #stop(): Promise<void> {
     await this.#closeServer();
+    await this.booted;
     await this.tail.stop();
     await this.#status.leave();
+    await this.#warmer?.stop();
+    await this.#rehearsal?.[Symbol.asyncDispose]();
+    await this.snapshots?.[Symbol.asyncDispose]();
     const heartbeatEnded = this.heartbeat[Symbol.asyncDispose]();
     await this.cache.stop(); // answers whoever waits
     await heartbeatEnded;

@@ -35,7 +35,12 @@ export function createProgram(environment: Environment, exit: (code: number) => 
       .command(role.name)
       .description(role.summary)
       .addHelpText('after', `\nConfigured by environment variables:\n\n${describeOptions(role.options)}`)
-      .action(async () => exit(await role.main(environment, knownVariables)));
+      .action(async ({ warm }: { warm?: string }) => {
+        const given = warm === undefined ? environment : { ...environment, SPOKECAST_WARM: warm };
+        exit(await role.main(given, knownVariables));
+      });
+    if (role.name === 'gateway')
+      command.option('--warm <what>', 'what to read before it is ready: on-demand, or all of the region');
     if (role.name === 'hub') addPromoteEpoch(command, environment);
   }
 

@@ -17,6 +17,8 @@ export const wheelFiles = {
   logs: 'logs',
   postgres: 'postgres',
   stores: 'stores',
+  /** What gateways keep of what they hold. */
+  snapshots: 'snapshots',
 } as const;
 
 const kept = [
@@ -28,6 +30,7 @@ const kept = [
   wheelFiles.logs,
   wheelFiles.postgres,
   wheelFiles.stores,
+  wheelFiles.snapshots,
 ];
 
 /** Removes everything earlier runs kept, and nothing else that may lie there. */

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { link, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isRunning, readHolder, thisProcess } from '../../contexts/base/holder.ts';
 import { readIfThere, wheelFiles } from './files.ts';
 
 /** Another wheel has the directory, or the ports. The message says what to do. */
@@ -16,7 +16,7 @@ export class WheelRefused extends Error {
  */
 export async function lockDirectory(directory: string): Promise<AsyncDisposable & { tookOver: boolean }> {
   const path = join(directory, wheelFiles.lock);
-  const mine = JSON.stringify({ pid: process.pid, startedBy: processStart(process.pid) });
+  const mine = JSON.stringify(thisProcess());
   const unfinished = `${path}.${process.pid}.new`;
   let tookOver = false;
   await writeFile(unfinished, mine, { mode: 0o600 });
@@ -29,7 +29,7 @@ export async function lockDirectory(directory: string): Promise<AsyncDisposable 
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
       const holder = readHolder(await readIfThere(path));
-      if (holder && isSameProcess(holder)) {
+      if (holder && isRunning(holder)) {
         throw new WheelRefused(
           `a wheel is already running from ${directory} (process ${holder.pid}).\n` +
             `Stop it with Ctrl-C in its terminal or with: kill ${holder.pid}\n` +
@@ -41,39 +41,5 @@ export async function lockDirectory(directory: string): Promise<AsyncDisposable 
     }
   } finally {
     await rm(unfinished, { force: true });
-  }
-}
-
-interface Holder {
-  pid: number;
-  /** When that process started, in the kernel's own count: a process id alone may long be another's. */
-  startedBy: string | null;
-}
-
-function readHolder(text: string | undefined): Holder | undefined {
-  try {
-    const holder = JSON.parse(text ?? '');
-    return typeof holder.pid === 'number' ? holder : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isSameProcess(holder: Holder): boolean {
-  try {
-    process.kill(holder.pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
-  }
-  return holder.startedBy === null || holder.startedBy === processStart(holder.pid);
-}
-
-/** Field 22 of /proc/<pid>/stat; null where the system has no such thing. */
-function processStart(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch {
-    return null;
   }
 }

@@ -91,6 +91,7 @@ export function gatewayEnv(layout: WheelLayout, region: RegionLayout): Record<st
     SPOKECAST_REGION: region.id,
     SPOKECAST_STORE_ENDPOINT: region.store.endpoint,
     SPOKECAST_STORE_TABLE: region.store.table,
+    SPOKECAST_SNAPSHOT_DIR: join(layout.directory, wheelFiles.snapshots, region.id),
     ...storeCredentials,
     AWS_REGION: region.id,
   };

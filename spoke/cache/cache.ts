@@ -1,13 +1,14 @@
 import { assert } from '../../contexts/base/assert.ts';
 import type { Clock } from '../../contexts/base/clock.ts';
 import { jittered, type Random } from '../../contexts/base/random.ts';
-import type { Envelope } from '../../contexts/envelope.ts';
+import type { Content } from '../../contexts/envelope.ts';
 import type { ContextRef, KindName } from '../../contexts/kinds/index.ts';
 import type { VersionText } from '../../contexts/revision.ts';
 import type { Announcement, Identity, Store } from '../../contexts/store.ts';
 import { Entries, type Entry, type NegativeEntry, type PresentEntry } from './entries.ts';
 import { type Conclusion, Fills } from './fills.ts';
 import { Flight } from './flight.ts';
+import { type Change, type Holding, holdingOf, type Restored } from './holding.ts';
 import { judge, newest, type PrepareOutcome } from './judge.ts';
 import {
   type AnnounceOutcome,
@@ -19,6 +20,7 @@ import {
   type Lookup,
   type LookupOutcome,
 } from './outcomes.ts';
+import { Reserve, type Restorable } from './reserve.ts';
 import { type CacheSettings, checkCacheSettings, type LaneName } from './settings.ts';
 import { SuspectWalk } from './suspects.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -32,6 +34,8 @@ export interface CacheEvents {
   storeFailed(error: unknown): void;
   /** A read saw another incarnation than the pinned one, or no identity at all. */
   otherTable(identity: Identity | undefined): void;
+  /** A fill changed what is held. */
+  changed?(change: Change): void;
 }
 
 /** Who asks: a `caller`, with a key that anyone may make up, or a `reference` out of a context held here. */
@@ -43,9 +47,11 @@ export interface LoadingCacheOptions<Values extends Record<KindName, object>> {
   clock: Clock;
   random: Random;
   events: CacheEvents;
-  prepare: { [Kind in KindName]: (envelope: Envelope<Kind>) => PrepareOutcome<Values[Kind]> };
+  prepare: { [Kind in KindName]: (content: Content<Kind>) => PrepareOutcome<Values[Kind]> };
   /** Whether a table with that identity is this gateway's. */
   owns(identity: Identity): boolean;
+  /** Whether bodies are kept with what was made of them, for snapshots. */
+  bodies?: 'kept' | 'dropped';
 }
 
 /**
@@ -63,7 +69,9 @@ export interface LoadingCacheOptions<Values extends Record<KindName, object>> {
  * - *fresh*, until its refresh is due;
  * - *superseded*, from an announcement of something newer until that is read. A present one is served meanwhile.
  *   A negative one is not: who asks waits for the read, because by now it is known to be wrong;
- * - *suspect*, from `suspectAll` until it was read again. Served meanwhile, present or negative.
+ * - *suspect*, from `suspectAll` until it was read again. Served meanwhile, present or negative;
+ * - *restored* from a snapshot, until it was read again: suspect, and if it is `aged`, served only where the store
+ *   cannot be asked. Who asks for it waits for the read.
  *
  * Nothing leaves but by eviction: a failure never removes or replaces a value.
  */
@@ -72,8 +80,11 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #events: CacheEvents;
-  readonly #prepare: (envelope: Envelope) => PrepareOutcome;
+  readonly #keepsBodies: boolean;
+  readonly #prepare: (content: Content) => PrepareOutcome;
   readonly #entries: Entries;
+  /** Held as well, and not made ready yet. No key is in both. */
+  readonly #reserve = new Reserve();
   readonly #fills: Fills;
   readonly #unknown: TokenBucket;
   readonly #walk: SuspectWalk;
@@ -88,7 +99,8 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     this.#clock = clock;
     this.#random = random;
     this.#events = events;
-    this.#prepare = (envelope) => options.prepare[envelope.kind](envelope as never);
+    this.#keepsBodies = options.bodies === 'kept';
+    this.#prepare = (content) => options.prepare[content.kind](content as never);
     const { entriesMax, bytesMax, negativesMax } = settings;
     this.#entries = new Entries({
       entriesMax,
@@ -113,7 +125,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       storeFailed: (error) => events.storeFailed(error),
       judge: (flight, item, identity) => {
         const { floor, floorIs } = flight;
-        const held = this.#entries.peek(flight.ref);
+        const held = this.#peek(flight.ref);
         return judge({ item, identity, pinned: this.#pinned, held, floor, floorIs }, this.#prepare);
       },
       repeated: (flight, conclusion) => events.filled(flight.kind, fillOutcome(conclusion)),
@@ -141,14 +153,19 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     const present = this.#entries.present(kind, key) as PresentEntry<Values[Kind]> | undefined;
     if (present !== undefined) {
       const now = this.#clock.monotonic();
-      if (now >= present.touchAt) this.#entries.touch(present, now);
-      if (now >= present.refreshAt) this.#refresh(present.ref, present, now);
-      const fresh = now < present.freshUntil;
-      this.#events.lookedUp(kind, fresh ? 'hit' : 'stale');
-      return fresh ? present.hit : { ...present.hit, outcome: 'stale' };
+      if (now < present.freshUntil) {
+        if (now >= present.touchAt) this.#entries.touch(present, now);
+        if (now >= present.refreshAt) this.#refresh(present.ref, present, now);
+        this.#events.lookedUp(kind, 'hit');
+        return present.hit;
+      }
     }
     const ref = `${kind}/${key}`;
-    const answer = this.#negativeAnswer(ref) ?? this.#load(ref, kind, key, origin);
+    if (present === undefined && this.#thaw(ref)) return this.get(kind, key, origin);
+    const answer =
+      present === undefined
+        ? (this.#negativeAnswer(ref) ?? this.#load(ref, kind, key, origin))
+        : this.#staleAnswer(ref, present);
     if (answer instanceof Promise) {
       return answer.then((lookup) => {
         this.#events.lookedUp(kind, lookup.outcome);
@@ -159,14 +176,43 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     return answer as Lookup<Values[Kind]>;
   }
 
-  #negativeAnswer(ref: string): Lookup<unknown> | undefined {
+  #staleAnswer(ref: string, present: PresentEntry): Lookup<unknown> | Promise<Lookup<unknown>> {
+    const now = this.#clock.monotonic();
+    if (now >= present.touchAt) this.#entries.touch(present, now);
+    const answer = { ...present.hit, outcome: present.restored ? 'snapshot' : 'stale' } as const;
+    if (now < present.refreshAt) return answer;
+    if (present.restored === 'aged' && this.#canAsk) return this.#askFirst(ref, present, answer);
+    this.#refresh(ref, present, now);
+    return answer;
+  }
+
+  /** Tells what is held only where the store does not say better. */
+  #askFirst(ref: string, held: Entry, answer: Lookup<unknown>): Lookup<unknown> | Promise<Lookup<unknown>> {
+    if (!this.#fills.hasRoomToWait) return answer;
+    const joined = this.#fills.find(ref);
+    if (joined === undefined && !this.#fills.hasRoom('cold')) return answer;
+    const flight = joined ?? this.#start({ ref, kind: held.kind, key: held.key }, 'cold', false);
+    this.#fills.hurry(flight, 'cold');
+    return this.#fills
+      .wait(flight)
+      .then((lookup) => (lookup.state === 'failed' && this.#peek(ref) === held ? answer : lookup));
+  }
+
+  get #canAsk(): boolean {
+    return this.#state === 'open' && this.#fills.stats().failures === 0;
+  }
+
+  #negativeAnswer(ref: string): Lookup<unknown> | Promise<Lookup<unknown>> | undefined {
     const negative = this.#entries.negative(ref);
     if (negative === undefined) return undefined;
     const now = this.#clock.monotonic();
     if (negative.why === 'undecodable') return now < negative.refreshAt ? failed.undecodable : undefined;
     if (negative.floor !== undefined) return undefined;
-    if (now >= negative.refreshAt) this.#refresh(ref, negative, now);
-    return absentHit[negative.why];
+    const answer = absentHit[negative.why];
+    if (now < negative.refreshAt) return answer;
+    if (negative.restored === 'aged' && this.#canAsk) return this.#askFirst(ref, negative, answer);
+    this.#refresh(ref, negative, now);
+    return answer;
   }
 
   /** Joins the key's flight, or starts one. */
@@ -203,7 +249,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
   #start(named: ContextRef & { ref: string }, lane: LaneName, charged: boolean): Flight {
     assert(this.#state === 'open', 'only an open cache reads the store');
     // What was announced from a table that is no more may never come to be in the one that took its place.
-    const held = this.#entries.peek(named.ref);
+    const held = this.#peek(named.ref);
     const floor = held?.floorOf === this.#pinned ? held?.floor : undefined;
     return this.#fills.start(new Flight({ ...named, lane, charged, floor }));
   }
@@ -214,12 +260,12 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
   #conclude(flight: Flight, conclusion: Conclusion): Lookup<unknown> {
     const lookup = this.#keep(flight, conclusion);
     if (lookup.state === 'failed') {
-      const held = this.#entries.peek(flight.ref);
+      const held = this.#peek(flight.ref);
       if (held)
         held.refreshAt = this.#clock.monotonic() + jittered(this.#random, this.#settings.retryMs, 0.3);
     }
     if (flight.charged && lookup.state === 'present') this.#unknown.refund();
-    const held = this.#entries.peek(flight.ref);
+    const held = this.#peek(flight.ref);
     if (held && needsReading(held)) this.#walk.add(flight.ref);
     else this.#walk.drop(flight.ref);
     this.#events.filled(flight.kind, fillOutcome(conclusion));
@@ -231,31 +277,23 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     const suspect = this.#fills.isOutdated(flight);
     switch (conclusion.verdict) {
       case 'live': {
-        const { version, value, bytes } = conclusion;
-        const now = this.#clock.monotonic();
-        this.#entries.put(ref, {
-          kind: flight.kind,
-          key: flight.key,
-          ref,
-          touchAt: now,
-          negative: false,
-          version,
-          bytes,
-          hit: { state: 'present', outcome: 'hit', value, version },
-          floor: undefined,
-          floorOf: undefined,
-          suspect,
-          refreshAt: suspect ? 0 : now + jittered(this.#random, this.#settings.refreshMs, 0.2),
-          freshUntil: suspect ? 0 : now + this.#settings.freshMs,
-        });
+        const { version, value } = conclusion;
+        const held = this.#peek(ref);
+        this.#present(flight, conclusion, { suspect });
+        if (held?.version !== version || held.negative) this.#changed(ref, held);
         return { state: 'present', outcome: 'filled', value, version };
       }
-      case 'gone':
+      case 'gone': {
+        const held = this.#peek(ref);
+        const news =
+          held === undefined || !held.negative || held.version !== conclusion.version || held.floor;
         this.#bury(flight, { why: conclusion.why, version: conclusion.version, floor: undefined, suspect });
+        if (news) this.#changed(ref, held);
         return absentFilled[conclusion.why];
+      }
       case 'undecodable': {
         this.#events.undecodable(ref, conclusion.reason);
-        const held = this.#entries.peek(ref);
+        const held = this.#peek(ref);
         // What was good stays. An absence is contradicted by there being something, readable or not.
         const good =
           held !== undefined && (!held.negative || (held.why === 'tombstone' && held.floor === undefined));
@@ -274,6 +312,43 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     }
   }
 
+  #present(
+    named: ContextRef & { ref: string },
+    read: { version: VersionText; value: unknown; bytes: number; bodyText: string | null },
+    state: {
+      suspect: boolean;
+      floor?: VersionText | undefined;
+      floorOf?: string | undefined;
+      restored?: Restored;
+    },
+  ): void {
+    const { kind, key } = named;
+    const { version, value } = read;
+    const { suspect, floor, floorOf, restored } = state;
+    const now = this.#clock.monotonic();
+    const bodyText = (this.#keepsBodies ? read.bodyText : undefined) ?? undefined;
+    const doubtful = suspect || floor !== undefined;
+    this.#entries.put(named.ref, {
+      ...{ kind, key, ref: named.ref, touchAt: now },
+      ...{ negative: false, version, bodyText, floor, floorOf, suspect, restored },
+      bytes: read.bytes + (bodyText?.length ?? 0),
+      hit: { state: 'present', outcome: 'hit', value, version },
+      refreshAt: doubtful ? 0 : now + jittered(this.#random, this.#settings.refreshMs, 0.2),
+      freshUntil: doubtful ? 0 : now + this.#settings.freshMs,
+    });
+  }
+
+  /** Tells of what is held now of a key, and whether anything was before. */
+  #changed(ref: string, before: Entry | undefined): void {
+    const { changed } = this.#events;
+    const entry = changed && this.#peek(ref);
+    if (!entry) return;
+    const replaces = before === undefined ? 'nothing' : 'something';
+    const holding = holdingOf(entry);
+    const { kind, key, version } = entry;
+    changed(holding ? { is: 'held', holding, replaces } : { is: 'absent', kind, key, version, replaces });
+  }
+
   #bury(
     named: ContextRef & { ref: string },
     state: {
@@ -282,13 +357,15 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       floor: VersionText | undefined;
       floorOf?: string | undefined;
       suspect: boolean;
+      restored?: Restored;
     },
   ): void {
     const refreshAt = state.suspect
       ? 0
       : this.#clock.monotonic() + jittered(this.#random, this.#settings.absentMs, 0.2);
     const { kind, key } = named;
-    this.#entries.put(named.ref, { kind, key, negative: true, floorOf: undefined, ...state, refreshAt });
+    const doubts = { floorOf: undefined, restored: undefined };
+    this.#entries.put(named.ref, { kind, key, negative: true, ...doubts, ...state, refreshAt });
   }
 
   // ------------------------------------------------------------------------------------------------- hearing
@@ -297,7 +374,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
   announced(announcement: Announcement): AnnounceOutcome {
     const { kind, key } = announcement;
     const ref = `${kind}/${key}`;
-    const held = this.#entries.peek(ref);
+    const held = this.#peek(ref);
     const flight = this.#fills.find(ref);
     // A key that is neither held nor read needs nothing: whoever reads it later reads what was announced, or newer.
     const concerns = held !== undefined || flight !== undefined;
@@ -349,7 +426,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       this.#fills.hurry(flight, 'announced');
     } else if (this.#state === 'open' && this.#fills.hasRoom('announced')) {
       this.#start(named, 'announced', false).raiseFloor(version, 'live');
-      if (held !== undefined) held.refreshAt = Number.POSITIVE_INFINITY;
+      if (held !== undefined) held.refreshAt = whileReading(held);
     } else {
       this.#walk.add(named.ref);
     }
@@ -361,15 +438,20 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     assert(this.#state !== 'stopped', 'a stopped cache is not opened again');
     if (this.#pinned !== undefined && this.#pinned !== incarnation) this.suspectAll();
     this.#pinned = incarnation;
-    if (this.#state === 'closed') this.#walk.start();
+    if (this.#state === 'closed') {
+      for (const ref of this.#reserve.refs()) this.#walk.add(ref);
+      this.#walk.start();
+    }
     this.#state = 'open';
   }
 
   /** Announcements may have been missed: everything held is served on, and read again at the bounded rate. */
   suspectAll(): void {
     this.#fills.nextEpoch();
+    this.#reserve.age();
     for (const [ref, entry] of this.#entries.all()) {
       entry.suspect = true;
+      if (entry.restored) entry.restored = 'aged';
       entry.refreshAt = 0;
       if (!entry.negative) entry.freshUntil = 0;
       this.#walk.add(ref);
@@ -382,33 +464,101 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
    */
   owes(ref: string): boolean {
     const held = this.#entries.peek(ref);
-    return held !== undefined && (held.suspect || (held.floor !== undefined && !held.negative));
+    if (held === undefined) return this.#reserve.has(ref);
+    return held.suspect || (held.floor !== undefined && !held.negative);
   }
 
   /** The keys held, by `refText`. */
   *held(): Iterable<string> {
     for (const [ref] of this.#entries.all()) yield ref;
+    yield* this.#reserve.refs();
+  }
+
+  // ----------------------------------------------------------------------------------------------- outliving
+
+  /** What is held, least recently used first: a copy of the names, because what is held goes on changing. */
+  refs(): string[] {
+    return [...this.#reserve.refs(), ...this.#entries.refs()];
+  }
+
+  /** What is held of one of them now, for a later process; undefined where it is worth nothing to one. */
+  holding(ref: string): Holding | undefined {
+    const entry = this.#entries.peek(ref);
+    return entry ? holdingOf(entry) : this.#reserve.peek(ref);
+  }
+
+  /** Takes up what an earlier process held, before anything else is held. Returns how many contexts that is. */
+  restore(restorable: Restorable): number {
+    assert(this.#state === 'closed' && this.#entries.presentCount === 0, 'only an empty cache is restored');
+    return this.#reserve.fill(restorable, this.#settings);
+  }
+
+  /** Holds what was read past the fills, unless something newer is known. */
+  hold(holding: Holding): 'held' | 'known' | 'undecodable' {
+    const ref = `${holding.kind}/${holding.key}`;
+    const known = this.#peek(ref);
+    const bound = newest(known?.version, known?.floor);
+    if (this.#fills.find(ref) || (bound !== undefined && holding.version <= bound)) return 'known';
+    const outcome = this.#hold(ref, holding, {});
+    if (outcome === 'held') this.#changed(ref, known);
+    return outcome;
+  }
+
+  #hold(
+    ref: string,
+    holding: Holding,
+    state: { restored?: Restored; floorOf?: string | undefined },
+  ): 'held' | 'undecodable' {
+    const { kind, key, version, bodyText, floor, suspect } = holding;
+    const named = { ref, kind, key };
+    const doubts = { floor, suspect, ...state };
+    if (bodyText === null) this.#bury(named, { why: 'tombstone', version, ...doubts });
+    else {
+      const prepared = this.#prepare(holding);
+      if (prepared.outcome !== 'live') return 'undecodable';
+      this.#present(named, { version, bodyText, ...prepared }, doubts);
+    }
+    if (suspect || floor !== undefined) this.#walk.add(ref);
+    return 'held';
+  }
+
+  #peek(ref: string): Entry | undefined {
+    return this.#entries.peek(ref) ?? (this.#thaw(ref) ? this.#entries.peek(ref) : undefined);
+  }
+
+  /** Makes what was restored ready, if there is such a one. */
+  #thaw(ref: string): boolean {
+    const taken = this.#reserve.take(ref);
+    if (taken === undefined) return false;
+    const { holding, worth, incarnation } = taken;
+    const state = { restored: worth, floorOf: incarnation };
+    if (this.#hold(ref, { ...holding, suspect: true }, state) === 'held') return true;
+    this.#events.undecodable(ref, 'as an earlier process kept it');
+    this.#walk.drop(ref);
+    return false;
   }
 
   /** For the walk over suspects. */
   #revalidate(ref: string): Promise<boolean> | 'full' {
-    const held = this.#entries.peek(ref);
+    const held = this.#peek(ref);
     if (held === undefined || !needsReading(held)) return Promise.resolve(true);
     let flight = this.#fills.find(ref);
     if (flight === undefined) {
       if (this.#state !== 'open' || !this.#fills.hasRoom('background')) return 'full';
       flight = this.#start({ ref, kind: held.kind, key: held.key }, 'background', false);
-      held.refreshAt = Number.POSITIVE_INFINITY;
+      held.refreshAt = whileReading(held);
     }
     return flight.settled.then(() => {
-      const after = this.#entries.peek(ref);
+      const after = this.#peek(ref);
       return after === undefined || !needsReading(after);
     });
   }
 
   /** Numbers for metrics and readiness. */
   stats() {
-    const { presentCount: entries, presentBytes: bytes, negativeCount: negatives } = this.#entries;
+    const { negativeCount: negatives } = this.#entries;
+    const entries = this.#entries.presentCount + this.#reserve.size;
+    const bytes = this.#entries.presentBytes + this.#reserve.bytes;
     const walk = { suspects: this.#walk.size, walkAgeMs: this.#walk.ageMs };
     return { state: this.#state, entries, bytes, negatives, ...walk, ...this.#fills.stats() };
   }
@@ -425,6 +575,11 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+}
+
+/** While a read is under way nobody starts another; but who asks for what is aged waits for the one. */
+function whileReading(entry: Entry): number {
+  return entry.restored === 'aged' ? 0 : Number.POSITIVE_INFINITY;
 }
 
 /** Whether the store is to be asked again, requested or not. */

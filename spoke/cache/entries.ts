@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { assert } from '../../contexts/base/assert.ts';
 import { type ContextRef, type KindName, kindNames } from '../../contexts/kinds/index.ts';
 import type { VersionText } from '../../contexts/revision.ts';
+import type { Restored } from './holding.ts';
 import type { PresentLookup } from './outcomes.ts';
 
 interface Held extends ContextRef {
@@ -14,7 +15,9 @@ interface Held extends ContextRef {
   floorOf: string | undefined;
   /** An announcement may have been missed: to be read again, asked for or not. */
   suspect: boolean;
-  /** Monotonic time from which a look-up starts a refresh. Infinity while one is under way. */
+  /** It comes from a snapshot, and has not been read since. */
+  restored: Restored | undefined;
+  /** Monotonic time from which a look-up starts a refresh. Infinity while one is under way; 0 in what is aged. */
   refreshAt: number;
 }
 
@@ -22,6 +25,8 @@ export interface PresentEntry<Value = unknown> extends Held {
   readonly negative: false;
   readonly version: VersionText;
   readonly bytes: number;
+  /** As the store had it, where the cache was told to keep it: what a snapshot is made of. */
+  readonly bodyText: string | undefined;
   /** What a look-up returns while the entry is fresh: made once, so that a hit allocates nothing. */
   readonly hit: PresentLookup<Value>;
   /** Monotonic time from which it is told as stale; 0 once it is suspect or superseded. */
@@ -138,6 +143,11 @@ export class Entries {
 
   get negativeCount(): number {
     return this.#negative.size;
+  }
+
+  /** The names of all of them, negatives first, least recently used first. */
+  refs(): string[] {
+    return [...this.#negative.rkeys(), ...this.#present.rkeys()];
   }
 
   /** All of them, most recently used first, present ones before negatives. Not to be changed while iterated. */

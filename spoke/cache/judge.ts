@@ -1,4 +1,4 @@
-import type { Envelope } from '../../contexts/envelope.ts';
+import type { Content } from '../../contexts/envelope.ts';
 import type { VersionText } from '../../contexts/revision.ts';
 import type { Identity, StoredItem } from '../../contexts/store.ts';
 import type { Entry } from './entries.ts';
@@ -11,7 +11,7 @@ export type PrepareOutcome<Value = unknown> =
 
 /** What a read of one key means, given what was known before. */
 export type Verdict =
-  | { verdict: 'live'; version: VersionText; value: unknown; bytes: number }
+  | { verdict: 'live'; version: VersionText; value: unknown; bytes: number; bodyText: string | null }
   | { verdict: 'gone'; why: 'unknown' | 'tombstone'; version: VersionText | undefined }
   /** It is older than what was announced or is held, so it is not stored (law 2). */
   | { verdict: 'behind' }
@@ -33,7 +33,7 @@ export interface Evidence {
 }
 
 /** Judges one read. Pure: what is to be done about it is the cache's business. */
-export function judge(evidence: Evidence, prepare: (envelope: Envelope) => PrepareOutcome): Verdict {
+export function judge(evidence: Evidence, prepare: (content: Content) => PrepareOutcome): Verdict {
   const { item, held, floor, floorIs } = evidence;
   const bound = newest(held?.version, floor);
   // The version of the tombstone that is in place, or was until it was evicted. Only something newer gets past it.
@@ -61,7 +61,13 @@ export function judge(evidence: Evidence, prepare: (envelope: Envelope) => Prepa
       return { verdict: 'undecodable', reason: prepared.reason };
     case 'live':
       if (version === buried) return { verdict: 'behind' };
-      return { verdict: 'live', version, value: prepared.value, bytes: prepared.bytes };
+      return {
+        verdict: 'live',
+        version,
+        value: prepared.value,
+        bytes: prepared.bytes,
+        bodyText: item.envelope.bodyText,
+      };
   }
 }
 

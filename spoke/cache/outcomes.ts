@@ -4,6 +4,7 @@ import type { VersionText } from '../../contexts/revision.ts';
  * What came of a look-up. One closed union for metrics, logs and tests.
  *
  * - `hit`: held and fresh. `stale`: held, but overdue, suspect or superseded; served until something newer is read.
+ * - `snapshot`: held since the last process's snapshot, and not read again yet.
  * - `negative-hit`: held as absent or as a tombstone.
  * - `filled`, `filled-absent`: this look-up began a read of the store, and what it found.
  * - `coalesced`: this look-up joined a read that was under way, and that read gave an answer.
@@ -19,6 +20,7 @@ import type { VersionText } from '../../contexts/revision.ts';
 export const lookupOutcomes = [
   'hit',
   'stale',
+  'snapshot',
   'negative-hit',
   'filled',
   'filled-absent',
@@ -36,7 +38,7 @@ export type Lookup<Value> = PresentLookup<Value> | AbsentLookup | FailedLookup;
 
 export interface PresentLookup<Value> {
   readonly state: 'present';
-  readonly outcome: 'hit' | 'stale' | 'filled' | 'coalesced';
+  readonly outcome: 'hit' | 'stale' | 'snapshot' | 'filled' | 'coalesced';
   readonly value: Value;
   readonly version: VersionText;
 }

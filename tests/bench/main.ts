@@ -55,6 +55,10 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
         rounds: integer('rounds', values.rounds, 2),
       }),
   },
+  boot: {
+    what: 'a gateway without hub or store, from the start of its process to ready over 100,000 contexts',
+    run: async () => (await import('./boot.ts')).boot({ contexts: 100_000, rounds: 3 }),
+  },
 };
 
 const unknown = names.filter((name) => !(name in benches));

@@ -76,6 +76,7 @@ describe('layout', () => {
       'SPOKECAST_ENV',
       'SPOKECAST_HOST',
       'SPOKECAST_REGION',
+      'SPOKECAST_SNAPSHOT_DIR',
       'SPOKECAST_STORE_ENDPOINT',
       'SPOKECAST_STORE_TABLE',
     ]);

@@ -75,4 +75,16 @@ describe('[law 5] with hub, publisher and Postgres killed', () => {
     const fresh = await wheel.startGateway('us-east-1');
     expect(await statuses(fresh.url)).toEqual(new Set([200]));
   });
+
+  test('[law 7] a gateway whose store is killed too does, from its snapshot', async () => {
+    await wheel.kill(`store-${region}`, 'SIGKILL');
+    const booted = await wheel.startGateway(region);
+    expect(await statuses(booted.url)).toEqual(new Set([200]));
+    const { status, reasons } = (await (await fetch(`${booted.url}/readyz`)).json()) as {
+      status: string;
+      reasons: string[];
+    };
+    expect(status).toBe('degraded');
+    expect(reasons.join()).toContain('from the snapshot of');
+  });
 });

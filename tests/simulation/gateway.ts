@@ -10,9 +10,13 @@ import type { Lookup } from '../../spoke/cache/outcomes.ts';
 import { defaultCacheSettings } from '../../spoke/cache/settings.ts';
 import { type FeedListener, FeedTail } from '../../spoke/feed-tail.ts';
 import { type PreparedContexts, prepare } from '../../spoke/prepared.ts';
+import { SnapshotKeeper } from '../../spoke/snapshot/keeper.ts';
+import type { SnapshotShelf } from '../../spoke/snapshot/shelf.ts';
 import type { Process } from './faults.ts';
 import type { Hazards } from './hazards.ts';
 import type { SimulatedRegion } from './region.ts';
+import { SimulatedShelf } from './shelf.ts';
+import { timing } from './timing.ts';
 
 export interface GatewayParts {
   name: string;
@@ -35,6 +39,7 @@ export interface GatewayPlant {
   listener?(listener: FeedListener, gateway: SimulatedGateway): FeedListener;
   /** The gateway reports what it has read of the feed as if it were in force. */
   reportsWhatIsRead?: boolean;
+  shelf?(shelf: SnapshotShelf): SnapshotShelf;
 }
 
 interface Given {
@@ -50,6 +55,10 @@ export class SimulatedGateway {
   #tail!: FeedTail;
   #applied!: AppliedFeed;
   #authenticator!: Authenticator;
+  #keeper!: SnapshotKeeper;
+  readonly #shelf = new SimulatedShelf();
+  /** Whether callers are let in: a process that boots from a snapshot waits for its store, for a while. */
+  #listens = false;
   /** The newest answer for each context, also from before restarts: the store does not go back either. */
   #given = new Map<string, Given>();
   /** Those of this process alone. */
@@ -83,6 +92,7 @@ export class SimulatedGateway {
     this.#process.dead = true;
     void this.#tail.stop();
     void this.#cache.stop();
+    void this.#keeper.stop();
     // What was taken away behind everybody's back may come back older, for those who have not seen the newer.
     for (const name of this.#parts.region.lost) this.#given.delete(name);
     this.#givenHere.clear();
@@ -100,7 +110,7 @@ export class SimulatedGateway {
 
   async stop(): Promise<void> {
     this.#process.dead = true;
-    await Promise.all([this.#tail.stop(), this.#cache.stop()]);
+    await Promise.all([this.#tail.stop(), this.#cache.stop(), this.#keeper.stop()]);
   }
 
   #start(): Process {
@@ -117,8 +127,10 @@ export class SimulatedGateway {
       random,
       prepare,
       owns: () => true,
+      bodies: 'kept',
       events: {
-        lookedUp: () => {},
+        lookedUp: (_kind, outcome) => outcome === 'snapshot' && hazards.met('answer: from a snapshot'),
+        changed: (change) => keeper.changed(change),
         filled: (_kind, outcome) => hazards.met(`fill: ${outcome}`),
         announced: (_kind, outcome) => hazards.met(`announcement: ${outcome}`),
         undecodable: () => hazards.met('read: undecodable'),
@@ -129,10 +141,14 @@ export class SimulatedGateway {
     const applied = new AppliedFeed({
       announced: (announcement) => {
         const outcome = cache.announced(announcement);
+        keeper.heard(announcement, outcome);
         this.#heard(announcement, outcome);
         return outcome;
       },
-      suspectAll: () => cache.suspectAll(),
+      suspectAll: () => {
+        cache.suspectAll();
+        keeper.missed();
+      },
       pin: (incarnation) => cache.pin(incarnation),
       owes: (ref) => cache.owes(ref),
       held: () => cache.held(),
@@ -145,20 +161,64 @@ export class SimulatedGateway {
       pollMs,
       readTimeoutMs: defaultCacheSettings.readTimeoutMs,
       owns: () => true,
-      onIdentity: () => {},
+      onIdentity: (identity) => keeper.identified(identity),
       onStep: (step) => {
+        if (step === 'pinned') keeper.pinned();
+        if (step === 'idle' || step === 'applied' || step === 'adrift') listen();
         hazards.met(`feed: ${step}`);
         if (step !== 'idle' && step !== 'applied')
           onEvent(`${name}'s tail: ${step}, now at ${tail.watermark}`);
       },
-      onError: (error) => this.#failed(error),
+      onError: (error) => {
+        listen();
+        this.#failed(error);
+      },
     });
+    const keeper = new SnapshotKeeper({
+      ...{
+        shelf: plant.shelf?.(this.#shelf.open(process)) ?? this.#shelf.open(process),
+        cache,
+        clock,
+        random,
+      },
+      position: () => tail.position,
+      everyMs: timing.snapshotEveryMs,
+      wholeEveryMs: timing.snapshotEveryMs,
+      events: { written: () => hazards.met('snapshot: written'), failed: () => {} },
+    });
+    const listen = () => {
+      if (!process.dead) this.#listens = true;
+    };
+    this.#listens = false;
+    this.#keeper = keeper;
+    this.#restore(cache, tail, keeper);
+    keeper.start();
+    clock.timer(timing.bootWaitMs, listen);
     this.#cache = cache;
     this.#tail = tail;
     this.#applied = applied;
     this.#authenticator = new Authenticator({ cache, clock });
     tail.start();
     return process;
+  }
+
+  /** As `bootFrom` does. */
+  #restore(cache: LoadingCache<PreparedContexts>, tail: FeedTail, keeper: SnapshotKeeper): void {
+    const { clock, hazards, onEvent } = this.#parts;
+    const loaded = this.#shelf.load();
+    if (loaded === undefined) return;
+    const ageMs = Math.abs(clock.now() - loaded.mark.atMs);
+    if (ageMs > timing.bootAgeMaxMs) {
+      hazards.met('boot: too old a snapshot');
+      return;
+    }
+    const worth = ageMs > timing.snapshotFreshMs ? 'aged' : 'recent';
+    const { holdings, mark } = loaded;
+    hazards.met(`boot: from a snapshot, ${worth}`);
+    const count = cache.restore({ holdings, worth, incarnation: mark.position.incarnation });
+    onEvent(`${this.name} boots with ${count} contexts as of ${mark.position.number}`);
+    tail.resumeFrom(mark.position);
+    void keeper.goOnFrom(loaded);
   }
 
   #failed(error: unknown): void {
@@ -202,6 +262,7 @@ export class SimulatedGateway {
 
   /** Looks up as a request does, and checks the answer when it comes. */
   ask(ref: ContextRef): Lookup<object> | Promise<Lookup<object>> {
+    if (!this.#listens) return { state: 'failed', outcome: 'unavailable' };
     const process = this.#process;
     const found = this.#cache.get(ref.kind, ref.key);
     if (!(found instanceof Promise)) {
@@ -217,6 +278,7 @@ export class SimulatedGateway {
 
   /** What an agent is told that shows `secret`: a refusal's code, or `granted`. */
   async authenticate(secret: string): Promise<string> {
+    if (!this.#listens) return 'UNAVAILABLE';
     const shown = { authorization: undefined, agentKey: secret, clusterId: undefined };
     const decision = await this.#authenticator.authenticate(shown);
     return decision.outcome === 'granted' ? 'granted' : decision.code;

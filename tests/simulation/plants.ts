@@ -107,6 +107,31 @@ export const plants: Readonly<Record<string, Plant>> = {
       pin: (incarnation) => listener.pin(incarnation),
     }),
   },
+  'what changes after a snapshot is in no journal': {
+    shelf: (shelf) => ({
+      ...shelf,
+      async beginJournal(owner, mark) {
+        const journal = await shelf.beginJournal(owner, mark);
+        journal.append = async () => {};
+        return journal;
+      },
+    }),
+  },
+  'a journal is marked, and what it marks is not in it': {
+    shelf: (shelf) => ({
+      ...shelf,
+      async beginJournal(owner, mark) {
+        const journal = await shelf.beginJournal(owner, mark);
+        const append = journal.append.bind(journal);
+        journal.append = (records, place) =>
+          append(
+            records.filter(({ is }) => is !== 'tombstone'),
+            place,
+          );
+        return journal;
+      },
+    }),
+  },
   'a repair draws no fresh revision': {
     sweepHub: (hub) => ({ ...hub, drawRevisions: async () => {} }),
   },

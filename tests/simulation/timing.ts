@@ -11,6 +11,12 @@ export const timing = {
   frozenMaxMs: 3_000,
   tombstoneRetentionMs: 6_000,
   feedRetentionMs: 3_000,
+  snapshotEveryMs: 700,
+  /** Older, and what it holds is asked of the store first. */
+  snapshotFreshMs: 1_500,
+  /** Below the tombstones' retention. */
+  bootAgeMaxMs: 4_500,
+  bootWaitMs: 250,
   /** Law 6. */
   freshMs: 1_000,
 } as const;
