@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import { answerOf } from './answers.ts';
@@ -9,9 +9,10 @@ import { agentKeyHeader } from './credentials.ts';
 import type { Decision } from './decide.ts';
 import { type Forwarder, writeReply } from './forward/forwarder.ts';
 import { clustersPrefix, readTarget } from './forward/target.ts';
-import type { GatewayMetrics } from './metrics.ts';
+import { forwardAuthAnswer, forwardAuthInternalError, forwardAuthPath } from './forward-auth.ts';
+import type { GatewayMetrics, Route } from './metrics.ts';
 import type { Readiness } from './readiness.ts';
-import { badPath, internalError, notFound, toResponse } from './replies.ts';
+import { badPath, internalError, notFound, type Reply, toResponse } from './replies.ts';
 
 export interface HttpParts {
   authenticator: Authenticator;
@@ -25,11 +26,11 @@ export interface HttpParts {
 
 const authenticatePath = '/v1/authenticate';
 /**
- * The path of authentication and whatever stands below it, as it came. Proxies put the agent's own path there
+ * The paths of authentication and whatever stands below them, as it came. Proxies put the agent's own path there
  * (Envoy's `path_prefix` does), so nothing in it may be resolved: `/v1/authenticate/../../healthz` is a question
  * about a credential too, and a 200 from /healthz would let anyone in.
  */
-const belowAuthenticate = /^\/v1\/authenticate(?=[/?#\\]|$)/;
+const belowAuthenticate = /^(\/v1\/(?:authenticate|forward-auth))(?=[/?#\\]|$)/;
 
 export interface ServerSettings {
   connectionsMax: number;
@@ -42,20 +43,24 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
   const { authenticator, metrics, region, clock, log, readiness } = parts;
   const app = new Hono<{ Bindings: HttpBindings }>();
 
-  app.all(authenticatePath, (c) => {
-    const startedAt = clock.monotonic();
-    const finish = (decision: Decision): Response => {
-      metrics.decided('authenticate', decision, clock.monotonic() - startedAt);
-      return toResponse(answerOf(decision, region));
+  const authenticate = (route: Route, answer: (decision: Decision, region: string) => Reply) => {
+    return (c: Context) => {
+      const startedAt = clock.monotonic();
+      const finish = (decision: Decision): Response => {
+        metrics.decided(route, decision, clock.monotonic() - startedAt);
+        return toResponse(answer(decision, region));
+      };
+      const decision = authenticator.authenticate({
+        authorization: c.req.header('authorization'),
+        agentKey: c.req.header(agentKeyHeader),
+        clusterId: undefined,
+      });
+      if (decision instanceof Promise) return decision.then<Response>(finish);
+      return finish(decision);
     };
-    const decision = authenticator.authenticate({
-      authorization: c.req.header('authorization'),
-      agentKey: c.req.header(agentKeyHeader),
-      clusterId: undefined,
-    });
-    if (decision instanceof Promise) return decision.then<Response>(finish);
-    return finish(decision);
-  });
+  };
+  app.all(authenticatePath, authenticate('authenticate', answerOf));
+  app.all(forwardAuthPath, authenticate('forward-auth', forwardAuthAnswer));
 
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.get('/readyz', (c) => {
@@ -66,9 +71,9 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
     c.body(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }),
   );
   app.notFound(() => toResponse(notFound));
-  app.onError((error) => {
+  app.onError((error, c) => {
     log.error({ err: error }, 'a request failed by a mistake of ours');
-    return toResponse(internalError);
+    return toResponse(c.req.path === forwardAuthPath ? forwardAuthInternalError : internalError);
   });
   return app;
 }
@@ -128,7 +133,8 @@ export function createGatewayServer(parts: HttpParts, settings: ServerSettings):
   const server = createServer((incoming, outgoing) => {
     const requestTarget = incoming.url ?? '';
     if (requestTarget.startsWith(clustersPrefix)) return forward(incoming, outgoing);
-    if (belowAuthenticate.test(requestTarget)) incoming.url = authenticatePath;
+    const asked = belowAuthenticate.exec(requestTarget);
+    if (asked) incoming.url = asked[1]!;
     void answer(incoming, outgoing);
   });
   server.maxConnections = settings.connectionsMax;

@@ -38,7 +38,7 @@ class Tally<Label extends string> {
   }
 }
 
-export type Route = 'authenticate' | 'forward';
+export type Route = 'authenticate' | 'forward-auth' | 'forward';
 
 /** The gateway's numbers. One registry a gateway. */
 export class GatewayMetrics {
@@ -93,6 +93,7 @@ export class GatewayMetrics {
   });
   readonly #durationLabels = {
     authenticate: { route: 'authenticate' },
+    'forward-auth': { route: 'forward-auth' },
     forward: { route: 'forward' },
   } as const;
 
@@ -104,8 +105,7 @@ export class GatewayMetrics {
     const code = decision.outcome === 'granted' ? 'GRANTED' : decision.code;
     this.#decisions.add(`${route} ${code}`);
     if (code === 'DANGLING') this.#dangling.add('');
-    if (route === 'authenticate')
-      this.#duration.observe(this.#durationLabels.authenticate, durationMs / 1_000);
+    if (route !== 'forward') this.#duration.observe(this.#durationLabels[route], durationMs / 1_000);
   }
 
   forwarded(outcome: ForwardOutcome, durationMs: number): void {
