@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions as TlsServerOptions } from 'node:https';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { Clock } from '../contexts/base/clock.ts';
@@ -7,8 +8,9 @@ import { answerOf } from './answers.ts';
 import type { Authenticator } from './authenticate.ts';
 import { agentKeyHeader } from './credentials.ts';
 import type { Decision } from './decide.ts';
-import { type Forwarder, writeReply } from './forward/forwarder.ts';
+import { type Forwarder, writeReplyEarly } from './forward/forwarder.ts';
 import { clustersPrefix, readTarget } from './forward/target.ts';
+import { asksForTunnel, onUpgrade } from './forward/tunnel.ts';
 import { forwardAuthAnswer, forwardAuthInternalError, forwardAuthPath } from './forward-auth.ts';
 import type { GatewayMetrics, Route } from './metrics.ts';
 import type { Readiness } from './readiness.ts';
@@ -36,6 +38,10 @@ export interface ServerSettings {
   connectionsMax: number;
   /** The time a client has to send its headers. */
   headersTimeoutMs: number;
+  /** How long a connection is kept on which nothing is asked. */
+  keepAliveMs: number;
+  /** Set: nothing but TLS is spoken. */
+  tls: TlsServerOptions | undefined;
 }
 
 /** Everything the gateway answers itself. Handlers stay synchronous while everything is in memory. */
@@ -84,9 +90,10 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
  */
 function createClusterHandler(
   parts: HttpParts,
-): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
+): (incoming: IncomingMessage, outgoing: ServerResponse, tunnelHead?: Buffer) => void {
   const { authenticator, forwarder, metrics, region, clock, log } = parts;
-  return async (incoming, outgoing) => {
+  const refuse = writeReplyEarly;
+  return async (incoming, outgoing, tunnelHead) => {
     const startedAt = clock.monotonic();
     try {
       const target = readTarget(incoming.url ?? '');
@@ -106,6 +113,7 @@ function createClusterHandler(
         key: decision.key,
         cluster: decision.cluster,
         rest,
+        tunnelHead,
       });
       metrics.forwarded(outcome, clock.monotonic() - startedAt);
     } catch (error) {
@@ -120,23 +128,26 @@ function everyValue(incoming: IncomingMessage, name: string): string | undefined
   return incoming.headersDistinct[name]?.join(', ');
 }
 
-/** Answers without having read the request's body: what is left of it is not waited for. */
-function refuse(incoming: IncomingMessage, outgoing: ServerResponse, reply: typeof badPath): void {
-  if (!incoming.complete && !outgoing.headersSent) outgoing.setHeader('connection', 'close');
-  writeReply(outgoing, reply);
-}
-
 /** The gateway's server, not yet listening. */
 export function createGatewayServer(parts: HttpParts, settings: ServerSettings): Server {
   const answer = getRequestListener(createApp(parts).fetch);
   const forward = createClusterHandler(parts);
-  const server = createServer((incoming, outgoing) => {
+  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const requestTarget = incoming.url ?? '';
     if (requestTarget.startsWith(clustersPrefix)) return forward(incoming, outgoing);
     const asked = belowAuthenticate.exec(requestTarget);
     if (asked) incoming.url = asked[1]!;
     void answer(incoming, outgoing);
-  });
+  };
+  const options = {
+    keepAliveTimeout: settings.keepAliveMs,
+    shouldUpgradeCallback: (incoming: IncomingMessage) =>
+      asksForTunnel(incoming) && (incoming.url ?? '').startsWith(clustersPrefix),
+  };
+  const server = settings.tls
+    ? createTlsServer({ ...options, ...settings.tls }, onRequest)
+    : createServer(options, onRequest);
+  onUpgrade(server, forward);
   server.maxConnections = settings.connectionsMax;
   server.headersTimeout = settings.headersTimeoutMs;
   server.requestTimeout = 0; // a forwarded upload may take as long as it moves; what is idle is cut by the forwarder

@@ -4,7 +4,7 @@ import { StoreError } from '../contexts/store.ts';
 import type { CacheEvents, LoadingCache } from './cache/cache.ts';
 import type { Decision } from './decide.ts';
 import type { FeedTail, TailStep } from './feed-tail.ts';
-import type { ForwardOutcome } from './forward/failures.ts';
+import type { FailedForward, ForwardOutcome } from './forward/failures.ts';
 import type { PreparedContexts } from './prepared.ts';
 import type { Readiness } from './readiness.ts';
 
@@ -84,6 +84,16 @@ export class GatewayMetrics {
     ['step'],
   );
   readonly #forwards = this.#tally('spokecast_forwards_total', 'Forwarded requests by outcome.', ['outcome']);
+  readonly #forwardRetries = this.#tally(
+    'spokecast_forward_retries_total',
+    'Attempts at an upstream that failed and were made again, by the failure.',
+    ['failure'],
+  );
+  readonly #upstreamOuts = this.#tally(
+    'spokecast_upstream_outs_total',
+    'Times that an upstream was left alone after failures in a row, by the last of them.',
+    ['failure'],
+  );
   readonly #duration = new Histogram({
     name: 'spokecast_request_duration_seconds',
     help: 'From the request to the end of its decision (authenticate) or of its answer (forward).',
@@ -110,7 +120,18 @@ export class GatewayMetrics {
 
   forwarded(outcome: ForwardOutcome, durationMs: number): void {
     this.#forwards.add(outcome);
+    if (outcome === 'tunnelled') return; // lasts as long as both sides like
     this.#duration.observe(this.#durationLabels.forward, durationMs / 1_000);
+  }
+
+  /** An attempt that failed and was made again. */
+  retried(failure: FailedForward): void {
+    this.#forwardRetries.add(failure);
+  }
+
+  /** An upstream that is left alone from now on. */
+  upstreamOut(failure: FailedForward): void {
+    this.#upstreamOuts.add(failure);
   }
 
   storeFailed(part: 'cache' | 'feed' | 'status', error: unknown): void {
@@ -138,7 +159,7 @@ export class GatewayMetrics {
     cache: LoadingCache<PreparedContexts>;
     tail: FeedTail;
     readiness(): Readiness;
-    forwardsUnderWay(): number;
+    forwarder: { readonly underWay: number; readonly tunnels: number; readonly upstreamsOut: number };
     /** Seconds since the last turn that succeeded, of every loop. */
     loopAgesMs(): Record<string, number>;
   }): void {
@@ -184,7 +205,10 @@ export class GatewayMetrics {
     gauge('spokecast_ready', '1 while the gateway can answer.', () =>
       parts.readiness().status === 'not-ready' ? 0 : 1,
     );
-    gauge('spokecast_forwards_under_way', 'Requests being forwarded.', parts.forwardsUnderWay);
+    const { forwarder } = parts;
+    gauge('spokecast_forwards_under_way', 'Requests being forwarded.', () => forwarder.underWay);
+    gauge('spokecast_tunnels_open', 'Upgraded connections being carried.', () => forwarder.tunnels);
+    gauge('spokecast_upstreams_out', 'Upstreams left alone for now.', () => forwarder.upstreamsOut);
     new Gauge({
       name: 'spokecast_loop_age_seconds',
       help: 'Since each background loop last completed a turn.',

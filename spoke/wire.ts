@@ -3,8 +3,10 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
+import { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
 import { checkOwner, type Identity, type Store, StoreError } from '../contexts/store.ts';
+import { withdrawalOf } from './answers.ts';
 import { AppliedFeed } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
@@ -12,11 +14,15 @@ import { type CacheSettings, defaultCacheSettings } from './cache/settings.ts';
 import type { GatewayConfig } from './config.ts';
 import { FeedTail } from './feed-tail.ts';
 import { Forwarder } from './forward/forwarder.ts';
+import { forwardSettingsOf } from './forward/settings.ts';
 import { createGatewayServer } from './http.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { StatusWriter } from './status.ts';
+
+/** What is under way is asked so often whether its key is still good: a revocation ends it within a second or two. */
+const reviewEveryMs = 1_000;
 
 export interface GatewayParts {
   config: GatewayConfig;
@@ -50,6 +56,7 @@ export class Gateway implements AsyncDisposable {
   readonly #parts: GatewayParts;
   readonly #forwarder: Forwarder;
   readonly #status: StatusWriter;
+  readonly #review: Loop;
   readonly #server: Server;
   #stopping: Promise<void> | undefined;
   #requests = 0;
@@ -131,12 +138,28 @@ export class Gateway implements AsyncDisposable {
       onError: (error) => report.storeFailed('status', error),
     });
     this.authenticator = new Authenticator({ cache: this.cache, clock });
-    this.#forwarder = new Forwarder({
-      connectTimeoutMs: config.upstreamConnectTimeoutMs,
-      headersTimeoutMs: config.upstreamHeadersTimeoutMs,
-      idleTimeoutMs: config.upstreamIdleTimeoutMs,
-      forwardsMax: config.forwardsMax,
-      upstreamConnectionsMax: config.upstreamConnectionsMax,
+    this.#forwarder = new Forwarder(forwardSettingsOf(config), {
+      clock,
+      random,
+      events: {
+        retried: (failure) => this.metrics.retried(failure),
+        upstreamOut: (origin, failure) => {
+          this.metrics.upstreamOut(failure);
+          log.warn({ origin, failure }, 'an upstream fails again and again; it is left alone for a while');
+        },
+      },
+    });
+    this.#review = new Loop({
+      name: 'review',
+      clock,
+      everyMs: reviewEveryMs,
+      turn: async () =>
+        this.#forwarder.review((key) => {
+          const decision = this.authenticator.reconsider(key);
+          return decision instanceof Promise ? undefined : withdrawalOf(decision);
+        }),
+      onError: (error) =>
+        log.error({ err: error }, 'reviewing what is under way failed by a mistake of ours'),
     });
     this.#server = createGatewayServer(
       {
@@ -148,18 +171,24 @@ export class Gateway implements AsyncDisposable {
         log,
         readiness: () => this.readiness(),
       },
-      { connectionsMax: config.connectionsMax, headersTimeoutMs: 15_000 },
+      {
+        connectionsMax: config.connectionsMax,
+        headersTimeoutMs: 15_000,
+        keepAliveMs: config.keepAliveMs,
+        tls: undefined,
+      },
     );
     this.#countRequests();
     this.metrics.watch({
       cache: this.cache,
       tail: this.tail,
       readiness: () => this.readiness(),
-      forwardsUnderWay: () => this.#forwarder.underWay,
+      forwarder: this.#forwarder,
       loopAgesMs: () => ({
         'feed-tail': this.tail.ageMs,
         'gateway-status': this.#status.ageMs,
         'suspect-walk': this.cache.stats().walkAgeMs,
+        review: this.#review.ageMs(),
       }),
     });
   }
@@ -172,6 +201,7 @@ export class Gateway implements AsyncDisposable {
   start(): this {
     this.tail.start();
     this.#status.start();
+    this.#review.start();
     return this;
   }
 
@@ -200,6 +230,7 @@ export class Gateway implements AsyncDisposable {
     await this.#closeServer();
     await this.tail.stop();
     await this.#status.leave();
+    await this.#review.stop();
     await this.cache.stop();
     await this.#forwarder[Symbol.asyncDispose]();
     await this.#parts.store[Symbol.asyncDispose]();
@@ -212,6 +243,7 @@ export class Gateway implements AsyncDisposable {
     const patience = new AbortController();
     await Promise.race([closed, this.#parts.clock.sleep(this.#parts.config.shutdownMs, patience.signal)]);
     patience.abort();
+    this.#forwarder.cutAll(); // tunnels are no connections of the server's any more
     this.#server.closeAllConnections();
     await closed;
   }
