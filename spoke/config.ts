@@ -152,6 +152,30 @@ export const gatewayOptions = {
     default: '2000',
     doc: 'Milliseconds a request waits for the store before it is answered with 503.',
   }),
+  tlsCertFile: option({
+    env: 'SPOKECAST_TLS_CERT_FILE',
+    schema: value.text('a path'),
+    optional: true,
+    doc: 'The PEM file of the certificate to serve, with its chain. Given, nothing but TLS is spoken.',
+  }),
+  tlsKeyFile: option({
+    env: 'SPOKECAST_TLS_KEY_FILE',
+    schema: value.text('a path'),
+    optional: true,
+    doc: 'The PEM file of its private key.',
+  }),
+  tlsClientCaFile: option({
+    env: 'SPOKECAST_TLS_CLIENT_CA_FILE',
+    schema: value.text('a path'),
+    optional: true,
+    doc: 'The PEM file of the authorities of clients. Given, every client must show a certificate (mutual TLS).',
+  }),
+  tlsReloadMs: option({
+    env: 'SPOKECAST_TLS_RELOAD_MS',
+    schema: milliseconds(10, 86_400_000),
+    default: '10000',
+    doc: 'Milliseconds between two looks at these files, whose changes are taken without a restart. SIGHUP looks at once.',
+  }),
   connectionsMax: option({
     env: 'SPOKECAST_CONNECTIONS_MAX',
     schema: value.integer(1, 1_000_000),
@@ -259,6 +283,11 @@ export function readConfig(environment: Environment, known: readonly string[] = 
     problems.push(
       `${storeEndpoint.env} or ${storeAwsRegion.env} must say where the region's store is (AWS_REGION would do too)`,
     );
+  const { tlsCertFile, tlsKeyFile, tlsClientCaFile } = gatewayOptions;
+  if ((values.tlsCertFile === undefined) !== (values.tlsKeyFile === undefined))
+    problems.push(`${tlsCertFile.env} and ${tlsKeyFile.env} go together`);
+  if (values.tlsClientCaFile !== undefined && values.tlsCertFile === undefined)
+    problems.push(`${tlsClientCaFile.env} needs ${tlsCertFile.env}: clients show certificates over TLS only`);
   if (problems.length > 0) throw new ConfigurationError(problems);
   return { ...values, storeTable: values.storeTable ?? `spokecast-${values.environment}-${values.region}` };
 }

@@ -37,7 +37,7 @@ const belowAuthenticate = /^(\/v1\/(?:authenticate|forward-auth))(?=[/?#\\]|$)/;
 export interface ServerSettings {
   connectionsMax: number;
   /** The time a client has to send its headers. */
-  headersTimeoutMs: number;
+  headersTimeoutMs: number; // and its TLS handshake
   /** How long a connection is kept on which nothing is asked. */
   keepAliveMs: number;
   /** Set: nothing but TLS is spoken. */
@@ -145,7 +145,7 @@ export function createGatewayServer(parts: HttpParts, settings: ServerSettings):
       asksForTunnel(incoming) && (incoming.url ?? '').startsWith(clustersPrefix),
   };
   const server = settings.tls
-    ? createTlsServer({ ...options, ...settings.tls }, onRequest)
+    ? createTlsServer({ ...options, ...settings.tls, handshakeTimeout: settings.headersTimeoutMs }, onRequest)
     : createServer(options, onRequest);
   onUpgrade(server, forward);
   server.maxConnections = settings.connectionsMax;

@@ -1,7 +1,7 @@
 import { systemClock } from '../contexts/base/clock.ts';
 import { createLogger } from '../contexts/base/log.ts';
 import { ConfigurationError, type Environment } from '../contexts/base/options.ts';
-import { untilSignalled } from '../contexts/base/process.ts';
+import { onHangup, untilSignalled } from '../contexts/base/process.ts';
 import { systemRandom } from '../contexts/base/random.ts';
 import { StoreError } from '../contexts/store.ts';
 import { DynamoStore } from '../contexts/stores/dynamodb.ts';
@@ -31,6 +31,7 @@ export async function main(environment: Environment, known: readonly string[]): 
   await using gateway = new Gateway({ config, store, clock: systemClock, random: systemRandom, log, build });
   gateway.metrics.watchProcess();
   gateway.start();
+  if (config.tlsCertFile !== undefined) onHangup(() => gateway.reloadCertificate());
   const url = await gateway.listen();
   log.info({ url, id: gateway.id }, 'listening; not ready until the store was seen');
 

@@ -2,6 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { KindName } from '../contexts/kinds/index.ts';
 import { StoreError } from '../contexts/store.ts';
 import type { CacheEvents, LoadingCache } from './cache/cache.ts';
+import type { ReloadOutcome } from './certificate.ts';
 import type { Decision } from './decide.ts';
 import type { FeedTail, TailStep } from './feed-tail.ts';
 import type { FailedForward, ForwardOutcome } from './forward/failures.ts';
@@ -94,6 +95,11 @@ export class GatewayMetrics {
     'Times that an upstream was left alone after failures in a row, by the last of them.',
     ['failure'],
   );
+  readonly #certificates = this.#tally(
+    'spokecast_tls_certificate_changes_total',
+    'Changes of the certificate files by what came of them; what is refused is looked at again.',
+    ['outcome'],
+  );
   readonly #duration = new Histogram({
     name: 'spokecast_request_duration_seconds',
     help: 'From the request to the end of its decision (authenticate) or of its answer (forward).',
@@ -132,6 +138,22 @@ export class GatewayMetrics {
   /** An upstream that is left alone from now on. */
   upstreamOut(failure: FailedForward): void {
     this.#upstreamOuts.add(failure);
+  }
+
+  certificateLooked(outcome: ReloadOutcome): void {
+    if (outcome !== 'unchanged') this.#certificates.add(outcome);
+  }
+
+  /** For gateways that serve TLS. */
+  watchCertificate(certificate: { readonly expiresAtMs: number }): void {
+    new Gauge({
+      name: 'spokecast_tls_certificate_expires_timestamp_seconds',
+      help: 'When the certificate that is served expires, in seconds since the Unix epoch.',
+      registers: [this.registry],
+      collect() {
+        this.set(certificate.expiresAtMs / 1_000);
+      },
+    });
   }
 
   storeFailed(part: 'cache' | 'feed' | 'status', error: unknown): void {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
@@ -13,6 +14,7 @@ import { LoadingCache } from './cache/cache.ts';
 import { type CacheSettings, defaultCacheSettings } from './cache/settings.ts';
 import type { GatewayConfig } from './config.ts';
 import { FeedTail } from './feed-tail.ts';
+import { certificateOf, followCertificate } from './follow-certificate.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { forwardSettingsOf } from './forward/settings.ts';
 import { createGatewayServer } from './http.ts';
@@ -57,6 +59,7 @@ export class Gateway implements AsyncDisposable {
   readonly #forwarder: Forwarder;
   readonly #status: StatusWriter;
   readonly #review: Loop;
+  readonly #certificate: Loop | undefined;
   readonly #server: Server;
   #stopping: Promise<void> | undefined;
   #requests = 0;
@@ -161,6 +164,7 @@ export class Gateway implements AsyncDisposable {
       onError: (error) =>
         log.error({ err: error }, 'reviewing what is under way failed by a mistake of ours'),
     });
+    const certificate = certificateOf(config);
     this.#server = createGatewayServer(
       {
         authenticator: this.authenticator,
@@ -175,9 +179,14 @@ export class Gateway implements AsyncDisposable {
         connectionsMax: config.connectionsMax,
         headersTimeoutMs: 15_000,
         keepAliveMs: config.keepAliveMs,
-        tls: undefined,
+        tls: certificate?.options,
       },
     );
+    if (certificate) {
+      const server = this.#server as TlsServer;
+      const { metrics } = this;
+      this.#certificate = followCertificate({ certificate, server, metrics, clock, log }, config.tlsReloadMs);
+    }
     this.#countRequests();
     this.metrics.watch({
       cache: this.cache,
@@ -189,6 +198,7 @@ export class Gateway implements AsyncDisposable {
         'gateway-status': this.#status.ageMs,
         'suspect-walk': this.cache.stats().walkAgeMs,
         review: this.#review.ageMs(),
+        ...(this.#certificate ? { certificate: this.#certificate.ageMs() } : {}),
       }),
     });
   }
@@ -202,6 +212,7 @@ export class Gateway implements AsyncDisposable {
     this.tail.start();
     this.#status.start();
     this.#review.start();
+    this.#certificate?.start();
     return this;
   }
 
@@ -213,7 +224,8 @@ export class Gateway implements AsyncDisposable {
     const address = this.#server.address() as AddressInfo;
     const reachable =
       address.address === '0.0.0.0' || address.address === '::' ? '127.0.0.1' : address.address;
-    return `http://${address.family === 'IPv6' && reachable !== '127.0.0.1' ? `[${reachable}]` : reachable}:${address.port}`;
+    const scheme = this.#certificate ? 'https' : 'http';
+    return `${scheme}://${address.family === 'IPv6' && reachable !== '127.0.0.1' ? `[${reachable}]` : reachable}:${address.port}`;
   }
 
   /** Takes no more connections, lets requests under way end (within `shutdownMs`), then ends loops and store. */
@@ -231,6 +243,7 @@ export class Gateway implements AsyncDisposable {
     await this.tail.stop();
     await this.#status.leave();
     await this.#review.stop();
+    await this.#certificate?.stop();
     await this.cache.stop();
     await this.#forwarder[Symbol.asyncDispose]();
     await this.#parts.store[Symbol.asyncDispose]();
@@ -246,6 +259,11 @@ export class Gateway implements AsyncDisposable {
     this.#forwarder.cutAll(); // tunnels are no connections of the server's any more
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  /** Looks at the files of the certificate now (SIGHUP), and not only when it is time. */
+  reloadCertificate(): void {
+    this.#certificate?.wake();
   }
 
   /** Knows when the last request under way has ended: connections kept alive for more have no more use then. */
