@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { type Host, Network, networksRefused, type Started } from '../support/network.ts';
-import { describeWith, findRequirement } from '../support/requirements.ts';
+import { findRequirement } from '../support/programs.ts';
+import { describeWith } from '../support/requirements.ts';
 import { startWheel, type TestWheel } from '../support/wheel.ts';
 import { until } from './support/hub-and-spokes.ts';
 
@@ -29,7 +30,7 @@ const isolation = () => {
   let hub: Host;
   let agents: Host;
   let spokes: Spoke[];
-  let key: { id: string; secret: string };
+  let key: { id: string; secret: string } | undefined;
   let clusterId: string;
   let tenantId: string;
   const gateways = new Map<Spoke, Started>();
@@ -41,7 +42,7 @@ const isolation = () => {
     expect(answer.status, `${method} ${path}: ${answer.body}`).toBeLessThan(300);
     return answer.body === '' ? undefined : JSON.parse(answer.body);
   };
-  const askGateway = (spoke: Spoke, path: string, secret = key.secret) =>
+  const askGateway = (spoke: Spoke, path: string, secret = key?.secret ?? '') =>
     agents.ask(spoke.gateway.address, gatewayPort, { path, headers: { authorization: `Bearer ${secret}` } });
   const authenticate = (spoke: Spoke, secret?: string) => askGateway(spoke, '/v1/authenticate', secret);
 
@@ -71,6 +72,7 @@ const isolation = () => {
       env,
     );
     gateways.set(spoke, started);
+    await within('the gateway is ready', async () => (await askGateway(spoke, '/readyz')).status === 200);
   }
 
   const within = (what: string, condition: () => Promise<boolean>) => until(condition, what);
@@ -84,6 +86,7 @@ const isolation = () => {
       { region: 'apart-1', data, gateway: apart },
       { region: 'whole-1', data: whole, gateway: whole },
     ];
+    for (const spoke of spokes) captures.set(spoke, await spoke.gateway.capture());
     wheel = await startWheel({ within: hub.within, noRestart: true });
     for (const { region, data } of spokes) {
       const node = (main: string, first: string, port: number) =>
@@ -93,10 +96,7 @@ const isolation = () => {
       const endpoint = `http://${data.address}:${storePort}`;
       await api('POST', '/v1/regions', { id: region, store: { endpoint, table: `spokecast-dev-${region}` } });
     }
-    for (const spoke of spokes) {
-      captures.set(spoke, await spoke.gateway.capture());
-      await startGateway(spoke);
-    }
+    for (const spoke of spokes) await startGateway(spoke);
     tenantId = (await api('POST', '/v1/tenants', { name: 'Isolated' })).id;
     const cluster = await api('POST', '/v1/clusters', {
       tenantId,

@@ -169,7 +169,8 @@ export class Host {
   /** Captures what passes this host's interfaces, its loopback among them. */
   async capture(): Promise<{ packets(): Promise<Packet[]> }> {
     const opening = 'tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn';
-    const filter = `(${opening}) or (ip and not tcp) or (ip6 and not icmp6)`;
+    // Without what kernels tell each other about groups.
+    const filter = `(${opening}) or (ip and not tcp and not igmp) or (ip6 and not ip6 multicast)`;
     const args = ['-i', 'any', '-nn', '-l', '-q', '--immediate-mode', filter];
     const { lines, end: stop } = await this.start('tcpdump', args, /listening on/);
     return {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { freePort } from '../../support/process.ts';
-import { findRequirement, type Requirement } from '../../support/requirements.ts';
+import { findRequirement, type Requirement } from '../../support/programs.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 import { allOf, gone, keyContext, newDemo, publish, tenantContext } from '../support/contexts.ts';
 import { gatewayWorld } from '../support/gateway-world.ts';
