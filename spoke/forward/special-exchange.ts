@@ -6,7 +6,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { TLSSocket } from 'node:tls';
 import { errors } from 'undici';
@@ -65,8 +65,8 @@ export async function exchangeSpecially(
   try {
     send(request, attempt).catch((error) => request.destroy(error));
     const answered = await answer;
-    timers.answered();
     if ('socket' in answered) return answered;
+    timers.answered();
     const { response } = answered;
     beginAnswer(attempt, response.statusCode!, response.statusMessage!, response.rawHeaders);
     await pipeline(response, attempt.outgoing, { end: false });
@@ -117,7 +117,7 @@ function answerOf(
   return new Promise((resolve, reject) => {
     request.on('information', ({ statusCode, rawHeaders }) => inform(outgoing, statusCode, rawHeaders));
     request.on('response', (response: IncomingMessage) => resolve({ response }));
-    request.on('upgrade', (response: IncomingMessage, socket: Duplex, head: Buffer) =>
+    request.on('upgrade', (response: IncomingMessage, socket: Socket, head: Buffer) =>
       resolve({ response, socket, head }),
     );
     request.on('error', reject);

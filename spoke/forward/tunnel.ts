@@ -13,7 +13,7 @@ export const upgradeProtocol = 'websocket';
 /** A connection that the upstream has agreed to upgrade, and what it has already sent on it. */
 export interface Opened {
   response: IncomingMessage;
-  socket: Duplex;
+  socket: Socket;
   head: Buffer;
 }
 
@@ -61,6 +61,7 @@ export async function runTunnel(
     outcome = 'idle';
     client.destroy();
   });
+  upstream.setTimeout(0); // the client's is enough: every byte passes both
   const cut = () => client.destroy();
   signal.addEventListener('abort', cut, { once: true });
   client.write(switching(response));

@@ -4,6 +4,7 @@ import { type IncomingMessage, request, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'undici';
 import { describe, expect, test, vi } from 'vitest';
+import { systemClock } from '../../../contexts/base/clock.ts';
 import { gone, publish } from '../support/contexts.ts';
 import { type ForwardWorldOptions, forwardWorld } from '../support/forward-world.ts';
 import { answerOf, send } from '../support/upstream.ts';
@@ -164,6 +165,19 @@ describe('WebSockets', () => {
     await using world = await tunnelWorld({ environment: { SPOKECAST_TUNNEL_IDLE_TIMEOUT_MS: '100' } });
     const { socket } = await world.open();
     await once(socket, 'close');
+  });
+
+  test('may be silent for longer than an answer may', async () => {
+    const environment = {
+      SPOKECAST_UPSTREAM_IDLE_TIMEOUT_MS: '50',
+      SPOKECAST_UPSTREAM_HEADERS_TIMEOUT_MS: '50',
+    };
+    await using world = await tunnelWorld({ environment });
+    const { socket, messages } = await world.open();
+    await systemClock.sleep(500); // five times what would end an answer
+    socket.send('still here');
+    await vi.waitFor(() => expect(messages).toEqual(['hello', 'still here']));
+    socket.close();
   });
 
   test('[law 8] no more than the bound are open', async () => {
