@@ -189,6 +189,8 @@ const isolation = () => {
   }
 };
 
-const refused = findRequirement('ip') && findRequirement('tcpdump') ? networksRefused() : undefined;
-if (refused === undefined) describeWith('tcpdump', 'hosts of their own', isolation);
-else describe.skip(`hosts of their own (${refused})`, isolation);
+const lacking = (['ip', 'tcpdump'] as const).find((program) => !findRequirement(program));
+const refused = lacking === undefined ? networksRefused() : undefined;
+if (lacking !== undefined) describeWith(lacking, 'hosts of their own', isolation);
+else if (refused !== undefined) describe.skip(`hosts of their own (${refused})`, isolation);
+else describe('hosts of their own', isolation);
