@@ -2,6 +2,11 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: ['./hub/db/schema.ts', './hub/db/guard-schema.ts', './hub/db/fence-tables.ts'],
+  schema: [
+    './hub/db/schema.ts',
+    './hub/db/guard-schema.ts',
+    './hub/db/fence-tables.ts',
+    './hub/db/idempotency-table.ts',
+  ],
   out: './hub/db/migrations',
 });

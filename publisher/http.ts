@@ -2,7 +2,7 @@ import { Hono } from 'hono';
 import { problem, problemResponse } from '../contexts/base/problem.ts';
 import type { FreezeMode } from '../hub/db/guard-schema.ts';
 import type { PublisherMetrics } from './metrics.ts';
-import type { RegionState } from './region.ts';
+import type { RegionState } from './region-state.ts';
 
 export interface PublisherHealth {
   /** Why it cannot do its work; empty when it can. A region in trouble is not a reason: the others go on. */

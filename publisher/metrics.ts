@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { type RegionState, regionStates } from './region.ts';
+import { type RegionState, regionStates } from './region-state.ts';
 
 /** What a publisher tells of itself. docs/operations.md says which to alarm on. */
 export function publisherMetrics() {

@@ -1,25 +1,22 @@
 import type { Job } from 'bullmq';
-import type { Clock } from '../contexts/base/clock.ts';
-import type { Logger } from '../contexts/base/log.ts';
 import { backoffMs, Loop } from '../contexts/base/loop.ts';
-import type { Random } from '../contexts/base/random.ts';
 import { type ContextRef, refText } from '../contexts/kinds/index.ts';
 import { limits } from '../contexts/limits.ts';
-import { checkOwner, type IdentityOwner, type Store, StoreError } from '../contexts/store.ts';
+import { checkOwner, type Store, StoreError } from '../contexts/store.ts';
 import type { Build } from '../hub/db/builders/index.ts';
 import type { Receipt } from '../hub/db/receipts.ts';
 import { RegionAheadError } from './ahead.ts';
 import { type Backlog, backlogOf } from './backlog.ts';
 import { Breaker } from './breaker.ts';
-import { Collector, type CollectorPorts } from './collector.ts';
-import type { GuardPort } from './guard.ts';
+import { Collector } from './collector.ts';
 import { guardedStore } from './guarded-store.ts';
 import { storedHeartbeatMs } from './heartbeats.ts';
 import { eachKnown, queueNames, type RefreshJob, refreshJobOptions, type SweepJob } from './jobs.ts';
-import type { PublisherMetrics } from './metrics.ts';
 import { Publisher, type PublisherPort } from './publish.ts';
-import { addJobs, type JobQueue, type JobWorker, type Queues } from './queues.ts';
+import { addJobs, type JobQueue, type JobWorker } from './queues.ts';
 import { publishForReceipt } from './receipts.ts';
+import type { RegionOptions } from './region-options.ts';
+import type { RegionState } from './region-state.ts';
 import { compare } from './sweep/drift.ts';
 
 /**
@@ -35,39 +32,6 @@ import { compare } from './sweep/drift.ts';
  *
  * Coming back to *open* after any other state sets off a sweep, which begins with what changed meanwhile.
  */
-export type RegionState = 'opening' | 'open' | 'behind' | 'refused' | 'ahead';
-export const regionStates: readonly RegionState[] = ['opening', 'open', 'behind', 'refused', 'ahead'];
-
-export interface RegionOptions {
-  owner: IdentityOwner;
-  store: Store;
-  queues: Queues;
-  clock: Clock;
-  random: Random;
-  log: Logger;
-  metrics: PublisherMetrics;
-  hub(store: Store): PublisherPort;
-  guard: GuardPort;
-  /** Runs one sweep to its end; the row that asked for it is `sweepId`, or none. */
-  sweep(
-    job: SweepJob,
-    region: { store: Store; publisher: Publisher; hub: PublisherPort; signal: AbortSignal },
-  ): Promise<void>;
-  /**
-   * The region's table is not verified to hold everything: it is to be seeded, unless it is being seeded already.
-   * @param fresh the table's incarnation, where nothing was published to it yet.
-   */
-  requestSeeding(fresh: string | undefined): Promise<void>;
-  sweepEveryMs: number;
-  putConcurrency: number;
-  refreshConcurrency: number;
-  jobLockMs: number;
-  snapshotAgeMaxMs: number;
-  breakerFailuresMax: number;
-  collector: CollectorPorts & { everyMs: number; awaitedEveryMs: number };
-  writeReceipt(receipt: Receipt): Promise<void>;
-}
-
 export class Region implements AsyncDisposable {
   readonly id: string;
   #state: RegionState = 'opening';

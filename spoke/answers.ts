@@ -50,6 +50,12 @@ export function answerOf(decision: Decision, region: string): Reply {
   return key.granted.reply;
 }
 
+/** The answer that ends what was granted before; undefined where it goes on, or where nobody can tell now. */
+export function withdrawalOf(decision: Decision): Reply | undefined {
+  if (decision.outcome === 'granted' || refusals[decision.code] === 503) return undefined;
+  return refusalReplies[decision.code];
+}
+
 function grantReply(key: PreparedAgentKey, cluster: PreparedCluster, region: string): Reply {
   const { tenantId, clusterId, id: keyId, permissions } = key;
   return {

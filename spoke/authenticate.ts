@@ -2,7 +2,7 @@ import type { Clock } from '../contexts/base/clock.ts';
 import type { LoadingCache } from './cache/cache.ts';
 import type { Lookup } from './cache/outcomes.ts';
 import { readCredential } from './credentials.ts';
-import { type Decision, decideCredential, decideKey, decideScope } from './decide.ts';
+import { type Decision, decideCredential, decideKey, decideKeyAgain, decideScope } from './decide.ts';
 import type { PreparedAgentKey, PreparedContexts } from './prepared.ts';
 
 export interface Shown {
@@ -34,6 +34,17 @@ export class Authenticator {
     return this.#withKey(credential.secret, key, shown.clusterId);
   }
 
+  /** Decides once more about a key that was let in before, by what is known of it now. */
+  reconsider(letIn: PreparedAgentKey): Decision | Promise<Decision> {
+    const key = this.#cache.get('agent-key', letIn.id, 'reference');
+    const decide = (found: Lookup<PreparedAgentKey>) => {
+      const refusal = decideKeyAgain(letIn.verifier, found, this.#clock.now());
+      if (refusal !== undefined || found.state !== 'present') return refusal!;
+      return this.#withScope(found.value, undefined);
+    };
+    return key instanceof Promise ? key.then(decide) : decide(key);
+  }
+
   #withKey(
     secret: string,
     key: Lookup<PreparedAgentKey>,
@@ -41,7 +52,10 @@ export class Authenticator {
   ): Decision | Promise<Decision> {
     const refusal = decideKey(secret, key, this.#clock.now());
     if (refusal !== undefined || key.state !== 'present') return refusal!;
-    const { value } = key;
+    return this.#withScope(key.value, clusterId);
+  }
+
+  #withScope(value: PreparedAgentKey, clusterId: string | undefined): Decision | Promise<Decision> {
     const tenant = this.#cache.get('tenant', value.tenantId, 'reference');
     const cluster = this.#cache.get('cluster', value.clusterId, 'reference');
     if (tenant instanceof Promise || cluster instanceof Promise) {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import {
   ConfigurationError,
@@ -8,6 +9,7 @@ import {
   parseOptions,
   value,
 } from '../contexts/base/options.ts';
+import { familyOf, type TrustedProxies } from './forward/hop.ts';
 import { parseKeys } from './snapshot/keys.ts';
 
 const name = /^[a-z0-9][a-z0-9-]{0,62}$/;
@@ -21,6 +23,23 @@ const snapshotKeys = z.string().transform((text, context) => {
   return z.NEVER;
 });
 const milliseconds = (least = 1, most = 86_400_000) => value.integer(least, most);
+
+/** `10.0.0.0/8,192.0.2.1,fd00::/8`, or `none`. */
+const networks = z.string().transform((text, issues): TrustedProxies => {
+  if (text === 'none') return [];
+  return text.split(',').map((part) => {
+    const [address = '', prefixText] = part.trim().split('/');
+    const family = familyOf(address);
+    const most = family === 'ipv4' ? 32 : 128;
+    const prefix = prefixText === undefined ? most : Number(prefixText);
+    if (isIP(address) === 0 || !/^\d{1,3}$/.test(prefixText ?? '0') || prefix > most)
+      issues.addIssue({
+        code: 'custom',
+        message: `${JSON.stringify(part)} is no network such as 10.0.0.0/8`,
+      });
+    return { address, prefix, family };
+  });
+});
 
 /** Everything a gateway can be told. This file alone reads the environment. */
 export const gatewayOptions = {
@@ -143,6 +162,30 @@ export const gatewayOptions = {
     default: '2000',
     doc: 'Milliseconds a request waits for the store before it is answered with 503.',
   }),
+  tlsCertFile: option({
+    env: 'SPOKECAST_TLS_CERT_FILE',
+    schema: value.text('a path'),
+    optional: true,
+    doc: 'The PEM file of the certificate to serve, with its chain. Given, nothing but TLS is spoken.',
+  }),
+  tlsKeyFile: option({
+    env: 'SPOKECAST_TLS_KEY_FILE',
+    schema: value.text('a path'),
+    optional: true,
+    doc: 'The PEM file of its private key.',
+  }),
+  tlsClientCaFile: option({
+    env: 'SPOKECAST_TLS_CLIENT_CA_FILE',
+    schema: value.text('a path'),
+    optional: true,
+    doc: 'The PEM file of the authorities of clients. Given, every client must show a certificate (mutual TLS).',
+  }),
+  tlsReloadMs: option({
+    env: 'SPOKECAST_TLS_RELOAD_MS',
+    schema: milliseconds(10, 86_400_000),
+    default: '10000',
+    doc: 'Milliseconds between two looks at these files, whose changes are taken without a restart. SIGHUP looks at once.',
+  }),
   connectionsMax: option({
     env: 'SPOKECAST_CONNECTIONS_MAX',
     schema: value.integer(1, 1_000_000),
@@ -178,6 +221,48 @@ export const gatewayOptions = {
     schema: milliseconds(10, 86_400_000),
     default: '60000',
     doc: 'Milliseconds of silence in the middle of an answer after which it is cut off.',
+  }),
+  upstreamAttemptsMax: option({
+    env: 'SPOKECAST_UPSTREAM_ATTEMPTS_MAX',
+    schema: value.integer(1, 10),
+    default: '3',
+    doc: 'Attempts at one request, each at another upstream of its cluster. What an upstream may have received is repeated only if it is idempotent.',
+  }),
+  upstreamFailuresMax: option({
+    env: 'SPOKECAST_UPSTREAM_FAILURES_MAX',
+    schema: value.integer(1, 1_000),
+    default: '3',
+    doc: 'Failures in a row after which an upstream is left alone, if its cluster has another one.',
+  }),
+  upstreamOutMs: option({
+    env: 'SPOKECAST_UPSTREAM_OUT_MS',
+    schema: milliseconds(10, 3_600_000),
+    default: '10000',
+    doc: 'Milliseconds for which it is left alone, until one request tries it again.',
+  }),
+  tunnelsMax: option({
+    env: 'SPOKECAST_TUNNELS_MAX',
+    schema: value.integer(0, 1_000_000),
+    default: '2048',
+    doc: 'WebSocket connections carried to upstreams at the same time.',
+  }),
+  tunnelIdleTimeoutMs: option({
+    env: 'SPOKECAST_TUNNEL_IDLE_TIMEOUT_MS',
+    schema: milliseconds(10, 86_400_000),
+    default: '3600000',
+    doc: 'Milliseconds for which such a connection may be silent.',
+  }),
+  trustedProxies: option({
+    env: 'SPOKECAST_TRUSTED_PROXIES',
+    schema: networks,
+    default: '127.0.0.0/8,::1/128',
+    doc: 'Networks, by commas, of the proxies before this gateway. Only what they say in x-forwarded-* and Forwarded is handed on; none trusts nobody.',
+  }),
+  keepAliveMs: option({
+    env: 'SPOKECAST_KEEP_ALIVE_MS',
+    schema: milliseconds(0, 3_600_000),
+    default: '75000',
+    doc: 'Milliseconds for which an idle client connection is kept. Longer than the load balancer before it keeps one.',
   }),
   shutdownMs: option({
     env: 'SPOKECAST_SHUTDOWN_MS',
@@ -276,6 +361,11 @@ export function readConfig(environment: Environment, known: readonly string[] = 
     problems.push(
       `${storeEndpoint.env} or ${storeAwsRegion.env} must say where the region's store is (AWS_REGION would do too)`,
     );
+  const { tlsCertFile, tlsKeyFile, tlsClientCaFile } = gatewayOptions;
+  if ((values.tlsCertFile === undefined) !== (values.tlsKeyFile === undefined))
+    problems.push(`${tlsCertFile.env} and ${tlsKeyFile.env} go together`);
+  if (values.tlsClientCaFile !== undefined && values.tlsCertFile === undefined)
+    problems.push(`${tlsClientCaFile.env} needs ${tlsCertFile.env}: clients show certificates over TLS only`);
   if (problems.length > 0) throw new ConfigurationError(problems);
   return { ...values, storeTable: values.storeTable ?? `spokecast-${values.environment}-${values.region}` };
 }

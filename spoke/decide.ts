@@ -67,8 +67,23 @@ export function decideKey(
 ): Decision | undefined {
   if (key.state === 'failed') return unanswered[key.outcome];
   if (key.state === 'absent') return refused.NOT_FOUND;
-  const { verifier, expiresAtMs, status } = key.value;
-  if (!verifierMatches(secret, verifier)) return refused.WRONG_SECRET;
+  if (!verifierMatches(secret, key.value.verifier)) return refused.WRONG_SECRET;
+  return decideState(key.value, nowMs);
+}
+
+/** As {@link decideKey}, for somebody who has shown the secret of `verifier` before. */
+export function decideKeyAgain(
+  verifier: string,
+  key: Lookup<PreparedAgentKey>,
+  nowMs: number,
+): Decision | undefined {
+  if (key.state === 'failed') return unanswered[key.outcome];
+  if (key.state === 'absent') return refused.NOT_FOUND;
+  if (key.value.verifier !== verifier) return refused.WRONG_SECRET;
+  return decideState(key.value, nowMs);
+}
+
+function decideState({ expiresAtMs, status }: PreparedAgentKey, nowMs: number): Decision | undefined {
   if (expiresAtMs !== null && nowMs >= expiresAtMs) return refused.EXPIRED;
   if (status === 'disabled') return refused.DISABLED;
   return undefined;

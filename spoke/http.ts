@@ -1,17 +1,20 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions as TlsServerOptions } from 'node:https';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import { answerOf } from './answers.ts';
 import type { Authenticator } from './authenticate.ts';
 import { agentKeyHeader } from './credentials.ts';
 import type { Decision } from './decide.ts';
-import { type Forwarder, writeReply } from './forward/forwarder.ts';
+import { type Forwarder, writeReplyEarly } from './forward/forwarder.ts';
 import { clustersPrefix, readTarget } from './forward/target.ts';
-import type { GatewayMetrics } from './metrics.ts';
+import { asksForTunnel, onUpgrade } from './forward/tunnel.ts';
+import { forwardAuthAnswer, forwardAuthInternalError, forwardAuthPath } from './forward-auth.ts';
+import type { GatewayMetrics, Route } from './metrics.ts';
 import type { Readiness } from './readiness.ts';
-import { badPath, internalError, notFound, toResponse } from './replies.ts';
+import { badPath, internalError, notFound, type Reply, toResponse } from './replies.ts';
 import { type Question, questionsSchema, shadowPath } from './snapshot/shadow.ts';
 
 export interface HttpParts {
@@ -28,16 +31,20 @@ export interface HttpParts {
 
 const authenticatePath = '/v1/authenticate';
 /**
- * The path of authentication and whatever stands below it, as it came. Proxies put the agent's own path there
+ * The paths of authentication and whatever stands below them, as it came. Proxies put the agent's own path there
  * (Envoy's `path_prefix` does), so nothing in it may be resolved: `/v1/authenticate/../../healthz` is a question
  * about a credential too, and a 200 from /healthz would let anyone in.
  */
-const belowAuthenticate = /^\/v1\/authenticate(?=[/?#\\]|$)/;
+const belowAuthenticate = /^(\/v1\/(?:authenticate|forward-auth))(?=[/?#\\]|$)/;
 
 export interface ServerSettings {
   connectionsMax: number;
   /** The time a client has to send its headers. */
-  headersTimeoutMs: number;
+  headersTimeoutMs: number; // and its TLS handshake
+  /** How long a connection is kept on which nothing is asked. */
+  keepAliveMs: number;
+  /** Set: nothing but TLS is spoken. */
+  tls: TlsServerOptions | undefined;
 }
 
 /** Everything the gateway answers itself. Handlers stay synchronous while everything is in memory. */
@@ -45,20 +52,24 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
   const { authenticator, metrics, region, clock, log, readiness, shadow } = parts;
   const app = new Hono<{ Bindings: HttpBindings }>();
 
-  app.all(authenticatePath, (c) => {
-    const startedAt = clock.monotonic();
-    const finish = (decision: Decision): Response => {
-      metrics.decided('authenticate', decision, clock.monotonic() - startedAt);
-      return toResponse(answerOf(decision, region));
+  const authenticate = (route: Route, answer: (decision: Decision, region: string) => Reply) => {
+    return (c: Context) => {
+      const startedAt = clock.monotonic();
+      const finish = (decision: Decision): Response => {
+        metrics.decided(route, decision, clock.monotonic() - startedAt);
+        return toResponse(answer(decision, region));
+      };
+      const decision = authenticator.authenticate({
+        authorization: c.req.header('authorization'),
+        agentKey: c.req.header(agentKeyHeader),
+        clusterId: undefined,
+      });
+      if (decision instanceof Promise) return decision.then<Response>(finish);
+      return finish(decision);
     };
-    const decision = authenticator.authenticate({
-      authorization: c.req.header('authorization'),
-      agentKey: c.req.header(agentKeyHeader),
-      clusterId: undefined,
-    });
-    if (decision instanceof Promise) return decision.then<Response>(finish);
-    return finish(decision);
-  });
+  };
+  app.all(authenticatePath, authenticate('authenticate', answerOf));
+  app.all(forwardAuthPath, authenticate('forward-auth', forwardAuthAnswer));
 
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.get('/readyz', (c) => {
@@ -71,9 +82,9 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
   if (shadow)
     app.post(shadowPath, async (c) => c.json(questionsSchema.parse(await c.req.json()).map(shadow)));
   app.notFound(() => toResponse(notFound));
-  app.onError((error) => {
+  app.onError((error, c) => {
     log.error({ err: error }, 'a request failed by a mistake of ours');
-    return toResponse(internalError);
+    return toResponse(c.req.path === forwardAuthPath ? forwardAuthInternalError : internalError);
   });
   return app;
 }
@@ -84,9 +95,10 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
  */
 function createClusterHandler(
   parts: HttpParts,
-): (incoming: IncomingMessage, outgoing: ServerResponse) => void {
+): (incoming: IncomingMessage, outgoing: ServerResponse, tunnelHead?: Buffer) => void {
   const { authenticator, forwarder, metrics, region, clock, log } = parts;
-  return async (incoming, outgoing) => {
+  const refuse = writeReplyEarly;
+  return async (incoming, outgoing, tunnelHead) => {
     const startedAt = clock.monotonic();
     try {
       const target = readTarget(incoming.url ?? '');
@@ -106,6 +118,7 @@ function createClusterHandler(
         key: decision.key,
         cluster: decision.cluster,
         rest,
+        tunnelHead,
       });
       metrics.forwarded(outcome, clock.monotonic() - startedAt);
     } catch (error) {
@@ -120,22 +133,26 @@ function everyValue(incoming: IncomingMessage, name: string): string | undefined
   return incoming.headersDistinct[name]?.join(', ');
 }
 
-/** Answers without having read the request's body: what is left of it is not waited for. */
-function refuse(incoming: IncomingMessage, outgoing: ServerResponse, reply: typeof badPath): void {
-  if (!incoming.complete && !outgoing.headersSent) outgoing.setHeader('connection', 'close');
-  writeReply(outgoing, reply);
-}
-
 /** The gateway's server, not yet listening. */
 export function createGatewayServer(parts: HttpParts, settings: ServerSettings): Server {
   const answer = getRequestListener(createApp(parts).fetch);
   const forward = createClusterHandler(parts);
-  const server = createServer((incoming, outgoing) => {
+  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const requestTarget = incoming.url ?? '';
     if (requestTarget.startsWith(clustersPrefix)) return forward(incoming, outgoing);
-    if (belowAuthenticate.test(requestTarget)) incoming.url = authenticatePath;
+    const asked = belowAuthenticate.exec(requestTarget);
+    if (asked) incoming.url = asked[1]!;
     void answer(incoming, outgoing);
-  });
+  };
+  const options = {
+    keepAliveTimeout: settings.keepAliveMs,
+    shouldUpgradeCallback: (incoming: IncomingMessage) =>
+      asksForTunnel(incoming) && (incoming.url ?? '').startsWith(clustersPrefix),
+  };
+  const server = settings.tls
+    ? createTlsServer({ ...options, ...settings.tls, handshakeTimeout: settings.headersTimeoutMs }, onRequest)
+    : createServer(options, onRequest);
+  onUpgrade(server, forward);
   server.maxConnections = settings.connectionsMax;
   server.headersTimeout = settings.headersTimeoutMs;
   server.requestTimeout = 0; // a forwarded upload may take as long as it moves; what is idle is cut by the forwarder

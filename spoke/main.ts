@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { systemClock } from '../contexts/base/clock.ts';
 import { createLogger } from '../contexts/base/log.ts';
 import { ConfigurationError, type Environment } from '../contexts/base/options.ts';
-import { untilSignalled } from '../contexts/base/process.ts';
+import { onHangup, untilSignalled } from '../contexts/base/process.ts';
 import { systemRandom } from '../contexts/base/random.ts';
 import { StoreError } from '../contexts/store.ts';
 import { DynamoStore } from '../contexts/stores/dynamodb.ts';
@@ -44,6 +44,7 @@ export async function main(environment: Environment, known: readonly string[]): 
   gateway.metrics.watchProcess();
   gateway.start();
   await gateway.booted;
+  if (config.tlsCertFile !== undefined) onHangup(() => gateway.reloadCertificate());
   const url = await gateway.listen();
   const { status, reasons } = gateway.readiness();
   log.info(

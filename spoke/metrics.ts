@@ -2,9 +2,10 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { KindName } from '../contexts/kinds/index.ts';
 import { StoreError } from '../contexts/store.ts';
 import type { CacheEvents, LoadingCache } from './cache/cache.ts';
+import type { ReloadOutcome } from './certificate.ts';
 import type { Decision } from './decide.ts';
 import type { FeedTail, TailStep } from './feed-tail.ts';
-import type { ForwardOutcome } from './forward/failures.ts';
+import type { FailedForward, ForwardOutcome } from './forward/failures.ts';
 import type { PreparedContexts } from './prepared.ts';
 import type { Readiness } from './readiness.ts';
 import { SnapshotMetrics } from './snapshot/metrics.ts';
@@ -39,7 +40,7 @@ class Tally<Label extends string> {
   }
 }
 
-export type Route = 'authenticate' | 'forward';
+export type Route = 'authenticate' | 'forward-auth' | 'forward';
 
 /** The gateway's numbers. One registry a gateway. */
 export class GatewayMetrics {
@@ -87,6 +88,21 @@ export class GatewayMetrics {
     ['step'],
   );
   readonly #forwards = this.#tally('spokecast_forwards_total', 'Forwarded requests by outcome.', ['outcome']);
+  readonly #forwardRetries = this.#tally(
+    'spokecast_forward_retries_total',
+    'Attempts at an upstream that failed and were made again, by the failure.',
+    ['failure'],
+  );
+  readonly #upstreamOuts = this.#tally(
+    'spokecast_upstream_outs_total',
+    'Times that an upstream was left alone after failures in a row, by the last of them.',
+    ['failure'],
+  );
+  readonly #certificates = this.#tally(
+    'spokecast_tls_certificate_changes_total',
+    'Changes of the certificate files by what came of them; what is refused is looked at again.',
+    ['outcome'],
+  );
   readonly #duration = new Histogram({
     name: 'spokecast_request_duration_seconds',
     help: 'From the request to the end of its decision (authenticate) or of its answer (forward).',
@@ -96,6 +112,7 @@ export class GatewayMetrics {
   });
   readonly #durationLabels = {
     authenticate: { route: 'authenticate' },
+    'forward-auth': { route: 'forward-auth' },
     forward: { route: 'forward' },
   } as const;
 
@@ -118,17 +135,43 @@ export class GatewayMetrics {
     const code = decision.outcome === 'granted' ? 'GRANTED' : decision.code;
     this.#decisions.add(`${route} ${code}`);
     if (code === 'DANGLING') this.#dangling.add('');
-    if (route === 'authenticate')
-      this.#duration.observe(this.#durationLabels.authenticate, durationMs / 1_000);
+    if (route !== 'forward') this.#duration.observe(this.#durationLabels[route], durationMs / 1_000);
   }
 
   forwarded(outcome: ForwardOutcome, durationMs: number): void {
     this.#forwards.add(outcome);
+    if (outcome === 'tunnelled') return; // lasts as long as both sides like
     this.#duration.observe(this.#durationLabels.forward, durationMs / 1_000);
   }
 
   heartbeatArrived(lagMs: number): void {
     this.#heartbeatLag.observe(lagMs / 1_000);
+  }
+
+  /** An attempt that failed and was made again. */
+  retried(failure: FailedForward): void {
+    this.#forwardRetries.add(failure);
+  }
+
+  /** An upstream that is left alone from now on. */
+  upstreamOut(failure: FailedForward): void {
+    this.#upstreamOuts.add(failure);
+  }
+
+  certificateLooked(outcome: ReloadOutcome): void {
+    if (outcome !== 'unchanged') this.#certificates.add(outcome);
+  }
+
+  /** For gateways that serve TLS. */
+  watchCertificate(certificate: { readonly expiresAtMs: number }): void {
+    new Gauge({
+      name: 'spokecast_tls_certificate_expires_timestamp_seconds',
+      help: 'When the certificate that is served expires, in seconds since the Unix epoch.',
+      registers: [this.registry],
+      collect() {
+        this.set(certificate.expiresAtMs / 1_000);
+      },
+    });
   }
 
   storeFailed(part: 'cache' | 'feed' | 'status', error: unknown): void {
@@ -157,9 +200,9 @@ export class GatewayMetrics {
     tail: FeedTail;
     watermark(): number | undefined;
     readiness(): Readiness;
-    forwardsUnderWay(): number;
     /** Undefined where the region has no heartbeat. */
     heartbeatAgeMs(): number | undefined;
+    forwarder: { readonly underWay: number; readonly tunnels: number; readonly upstreamsOut: number };
     /** Seconds since the last turn that succeeded, of every loop. */
     loopAgesMs(): Record<string, number>;
   }): void {
@@ -219,7 +262,10 @@ export class GatewayMetrics {
     gauge('spokecast_ready', '1 while the gateway can answer.', () =>
       parts.readiness().status === 'not-ready' ? 0 : 1,
     );
-    gauge('spokecast_forwards_under_way', 'Requests being forwarded.', parts.forwardsUnderWay);
+    const { forwarder } = parts;
+    gauge('spokecast_forwards_under_way', 'Requests being forwarded.', () => forwarder.underWay);
+    gauge('spokecast_tunnels_open', 'Upgraded connections being carried.', () => forwarder.tunnels);
+    gauge('spokecast_upstreams_out', 'Upstreams left alone for now.', () => forwarder.upstreamsOut);
     new Gauge({
       name: 'spokecast_loop_age_seconds',
       help: 'Since each background loop last completed a turn.',

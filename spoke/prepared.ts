@@ -14,15 +14,19 @@ export interface PreparedTenant {
 export interface PreparedCluster {
   readonly name: string;
   readonly status: Body<'cluster'>['status'];
-  readonly upstream: Upstream;
+  /** Where the cluster's requests go: at least one, those of the first priority first. */
+  readonly upstreams: readonly Upstream[];
 }
 
-/** Where a cluster's requests go. */
 export interface Upstream {
   /** Scheme, host and port: `https://metadata.internal:8443`. */
   readonly origin: string;
   /** The URL's path without a trailing slash; empty at the root. */
   readonly basePath: string;
+  /** The lowest number with anything usable takes all requests, */
+  readonly priority: number;
+  /** which those of one priority share in proportion to their weights. */
+  readonly weight: number;
 }
 
 export interface PreparedAgentKey {
@@ -59,10 +63,18 @@ export const prepare: {
   tenant: (envelope) => prepared(envelope, ({ status }) => [{ status }, 0]),
 
   cluster: (envelope) =>
-    prepared(envelope, ({ name, status, upstreamUrl }) => {
-      const { origin, pathname } = new URL(upstreamUrl);
-      const upstream = { origin, basePath: pathname.replace(/\/+$/, '') };
-      return [{ name, status, upstream }, name.length + upstreamUrl.length];
+    prepared(envelope, ({ name, status, upstreamUrl, upstreams: list }) => {
+      const upstreams = (list ?? [{ url: upstreamUrl, priority: 0, weight: 1 }])
+        .map(({ url, priority, weight }): Upstream => {
+          const { origin, pathname } = new URL(url);
+          return { origin, basePath: pathname.replace(/\/+$/, ''), priority, weight };
+        })
+        .sort((one, other) => one.priority - other.priority);
+      const text = upstreams.reduce(
+        (sum, { origin, basePath }) => sum + origin.length + basePath.length + 32,
+        0,
+      );
+      return [{ name, status, upstreams }, name.length + text];
     }),
 
   'agent-key': (envelope) =>

@@ -1,28 +1,39 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
+import { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
-import { checkOwner, type FeedHead, type Identity, type Store, StoreError } from '../contexts/store.ts';
+import { type FeedHead, type Identity, type Store, StoreError } from '../contexts/store.ts';
+import { withdrawalOf } from './answers.ts';
 import { AppliedFeed, type OwingCache } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
-import { type CacheSettings, defaultCacheSettings } from './cache/settings.ts';
+import type { CacheSettings } from './cache/settings.ts';
+import { cacheSettingsOf } from './cache-settings.ts';
 import type { GatewayConfig } from './config.ts';
 import { FeedTail } from './feed-tail.ts';
+import { certificateOf, followCertificate } from './follow-certificate.ts';
 import { Forwarder } from './forward/forwarder.ts';
+import { forwardSettingsOf } from './forward/settings.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { createGatewayServer } from './http.ts';
 import { GatewayMetrics } from './metrics.ts';
+import { ownershipOf } from './ownership.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
+import { Reporter } from './reporter.ts';
 import { Rehearsal, type Shadow } from './snapshot/rehearsal.ts';
 import { answerTo } from './snapshot/shadow.ts';
 import type { SnapshotShelf } from './snapshot/shelf.ts';
 import { Snapshots } from './snapshot/snapshots.ts';
 import { StatusWriter } from './status.ts';
 import { Warmer } from './warm.ts';
+
+/** What is under way is asked so often whether its key is still good: a revocation ends it within a second or two. */
+const reviewEveryMs = 1_000;
 
 export interface GatewayParts {
   config: GatewayConfig;
@@ -67,6 +78,8 @@ export class Gateway implements AsyncDisposable {
   readonly #parts: GatewayParts;
   readonly #forwarder: Forwarder;
   readonly #status: StatusWriter;
+  readonly #review: Loop;
+  readonly #certificate: Loop | undefined;
   readonly #server: Server;
   #stopping: Promise<void> | undefined;
   #requests = 0;
@@ -80,15 +93,7 @@ export class Gateway implements AsyncDisposable {
     this.identified = identified.promise;
     this.identified.catch(() => {}); // told to whoever asks; nobody has to
 
-    const ownership = (identity: Identity) => {
-      try {
-        checkOwner(identity, { environment: config.environment, region: config.region });
-        return undefined;
-      } catch (error) {
-        if (error instanceof StoreError) return error;
-        throw error;
-      }
-    };
+    const ownership = ownershipOf(config);
     const owns = (identity: Identity) => ownership(identity) === undefined;
     const counted = this.metrics.cacheEvents();
     this.cache = new LoadingCache<PreparedContexts>({
@@ -171,13 +176,30 @@ export class Gateway implements AsyncDisposable {
       onError: (error) => report.storeFailed('status', error),
     });
     this.authenticator = new Authenticator({ cache: this.cache, clock });
-    this.#forwarder = new Forwarder({
-      connectTimeoutMs: config.upstreamConnectTimeoutMs,
-      headersTimeoutMs: config.upstreamHeadersTimeoutMs,
-      idleTimeoutMs: config.upstreamIdleTimeoutMs,
-      forwardsMax: config.forwardsMax,
-      upstreamConnectionsMax: config.upstreamConnectionsMax,
+    this.#forwarder = new Forwarder(forwardSettingsOf(config), {
+      clock,
+      random,
+      events: {
+        retried: (failure) => this.metrics.retried(failure),
+        upstreamOut: (origin, failure) => {
+          this.metrics.upstreamOut(failure);
+          log.warn({ origin, failure }, 'an upstream fails again and again; it is left alone for a while');
+        },
+      },
     });
+    this.#review = new Loop({
+      name: 'review',
+      clock,
+      everyMs: reviewEveryMs,
+      turn: async () =>
+        this.#forwarder.review((key) => {
+          const decision = this.authenticator.reconsider(key);
+          return decision instanceof Promise ? undefined : withdrawalOf(decision);
+        }),
+      onError: (error) =>
+        log.error({ err: error }, 'reviewing what is under way failed by a mistake of ours'),
+    });
+    const certificate = certificateOf(config);
     this.#server = createGatewayServer(
       {
         authenticator: this.authenticator,
@@ -189,22 +211,34 @@ export class Gateway implements AsyncDisposable {
         readiness: () => this.readiness(),
         shadow: config.shadowSocket === undefined ? undefined : (question) => answerTo(this.cache, question),
       },
-      { connectionsMax: config.connectionsMax, headersTimeoutMs: 15_000 },
+      {
+        connectionsMax: config.connectionsMax,
+        headersTimeoutMs: 15_000,
+        keepAliveMs: config.keepAliveMs,
+        tls: certificate?.options,
+      },
     );
+    if (certificate) {
+      const server = this.#server as TlsServer;
+      const { metrics } = this;
+      this.#certificate = followCertificate({ certificate, server, metrics, clock, log }, config.tlsReloadMs);
+    }
     this.#countRequests();
     this.metrics.watch({
       cache: this.cache,
       tail: this.tail,
       watermark: () => this.#position()?.number,
       readiness: () => this.readiness(),
-      forwardsUnderWay: () => this.#forwarder.underWay,
       heartbeatAgeMs: () => this.heartbeat.ageMs,
+      forwarder: this.#forwarder,
       loopAgesMs: () => ({
         'feed-tail': this.tail.loopAgeMs,
         'gateway-status': this.#status.ageMs,
         heartbeat: this.heartbeat.loopAgeMs,
         'suspect-walk': this.cache.stats().walkAgeMs,
         ...this.snapshots?.keeper.stats().loopAgesMs,
+        review: this.#review.ageMs(),
+        ...(this.#certificate ? { certificate: this.#certificate.ageMs() } : {}),
       }),
     });
   }
@@ -286,6 +320,8 @@ export class Gateway implements AsyncDisposable {
     if (this.#stopping) return;
     this.tail.start();
     this.#status.start();
+    this.#review.start();
+    this.#certificate?.start();
     this.heartbeat.start();
     this.#rehearsal?.start();
     if (snapshots) await snapshots.settled();
@@ -301,7 +337,8 @@ export class Gateway implements AsyncDisposable {
     const address = this.#server.address() as AddressInfo;
     const reachable =
       address.address === '0.0.0.0' || address.address === '::' ? '127.0.0.1' : address.address;
-    return `http://${address.family === 'IPv6' && reachable !== '127.0.0.1' ? `[${reachable}]` : reachable}:${address.port}`;
+    const scheme = this.#certificate ? 'https' : 'http';
+    return `${scheme}://${address.family === 'IPv6' && reachable !== '127.0.0.1' ? `[${reachable}]` : reachable}:${address.port}`;
   }
 
   /** Takes no more connections, lets requests under way end (within `shutdownMs`), then ends loops and store. */
@@ -319,6 +356,8 @@ export class Gateway implements AsyncDisposable {
     await this.booted;
     await this.tail.stop();
     await this.#status.leave();
+    await this.#review.stop();
+    await this.#certificate?.stop();
     await this.#warmer?.stop();
     await this.#rehearsal?.[Symbol.asyncDispose]();
     await this.snapshots?.[Symbol.asyncDispose]();
@@ -336,8 +375,14 @@ export class Gateway implements AsyncDisposable {
     const patience = new AbortController();
     await Promise.race([closed, this.#parts.clock.sleep(this.#parts.config.shutdownMs, patience.signal)]);
     patience.abort();
+    this.#forwarder.cutAll(); // tunnels are no connections of the server's any more
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  /** Looks at the files of the certificate now (SIGHUP), and not only when it is time. */
+  reloadCertificate(): void {
+    this.#certificate?.wake();
   }
 
   /** Knows when the last request under way has ended: connections kept alive for more have no more use then. */
@@ -351,49 +396,4 @@ export class Gateway implements AsyncDisposable {
       });
     });
   }
-}
-
-/** Counts every failure and step, and logs those that are news: the first failure of a row, a gap. */
-class Reporter {
-  readonly #log: Logger;
-  readonly #metrics: GatewayMetrics;
-  #failing = false;
-
-  constructor(log: Logger, metrics: GatewayMetrics) {
-    this.#log = log;
-    this.#metrics = metrics;
-  }
-
-  stepped(step: Parameters<GatewayMetrics['stepped']>[0]): void {
-    this.#metrics.stepped(step);
-    if (this.#failing) this.#log.info('the store answers again');
-    this.#failing = false;
-    if (step === 'gap' || step === 'went-back' || step === 'new-incarnation') {
-      this.#log.warn({ step }, 'announcements may have been missed; everything held is being verified');
-    }
-  }
-
-  storeFailed(part: 'feed' | 'status', error: unknown): void {
-    this.#metrics.storeFailed(part, error);
-    if (this.#failing) return;
-    this.#failing = true;
-    const reason = error instanceof Error ? error.message : String(error);
-    this.#log.warn({ part, reason }, 'the store does not answer; going on with what is held');
-  }
-}
-
-function cacheSettingsOf(config: GatewayConfig): CacheSettings {
-  return {
-    ...defaultCacheSettings,
-    entriesMax: config.cacheEntriesMax,
-    bytesMax: config.cacheBytesMax,
-    negativesMax: config.cacheNegativesMax,
-    refreshMs: config.cacheRefreshMs,
-    freshMs: config.cacheFreshMs,
-    absentMs: config.cacheAbsentMs,
-    unknownPerSecond: config.unknownPerSecond,
-    unknownBurst: config.unknownBurst,
-    waitMs: config.fillWaitMs,
-    readTimeoutMs: config.storeTimeoutMs,
-  };
 }

@@ -20,3 +20,9 @@ export function untilSignalled(): Promise<'SIGINT' | 'SIGTERM'> {
     process.on('SIGTERM', onSignal);
   });
 }
+
+/** Calls `fn` for every SIGHUP, which otherwise ends a process. Returns how to take that back. */
+export function onHangup(fn: () => void): () => void {
+  process.on('SIGHUP', fn);
+  return () => process.off('SIGHUP', fn);
+}

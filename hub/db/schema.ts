@@ -133,6 +133,9 @@ export const tenants = pgTable(
   (t) => [check('tenants_status', sql`${t.status} in ('active', 'suspended')`)],
 );
 
+/** One of several upstreams: the lowest priority that is usable takes the requests, shared by weight. */
+export type UpstreamChoice = { url: string; priority: number; weight: number };
+
 export const clusters = pgTable(
   'clusters',
   {
@@ -145,6 +148,8 @@ export const clusters = pgTable(
       .notNull()
       .default('active'),
     upstreamUrl: text('upstream_url').notNull(),
+    /** Where to instead of `upstream_url`, if to more than one place. */
+    upstreams: jsonb('upstreams').$type<UpstreamChoice[]>(),
     settings: jsonb('settings').$type<Record<string, unknown>>().notNull().default({}),
     createdAt,
     updatedAt,
@@ -158,6 +163,7 @@ export const clusters = pgTable(
 /** What a placement may replace of the cluster's global values in its region. */
 export interface PlacementOverrides {
   upstreamUrl?: string;
+  upstreams?: UpstreamChoice[];
   settings?: Record<string, unknown>;
 }
 
@@ -373,23 +379,6 @@ export const auditLog = pgTable(
   (t) => [
     index('audit_log_tenant').on(t.tenantId, t.id),
     index('audit_log_resource').on(t.resourceType, t.resourceId, t.id),
-  ],
-);
-
-/** Answers kept so that a repeated POST with the same `Idempotency-Key` does nothing twice. Never a secret. */
-export const idempotencyKeys = pgTable(
-  'idempotency_keys',
-  {
-    applicationKeyId: id('application_key_id').notNull(),
-    key: text('key').notNull(),
-    requestHash: text('request_hash').notNull(),
-    status: integer('status').notNull(),
-    body: jsonb('body').$type<Record<string, unknown>>().notNull(),
-    createdAt,
-  },
-  (t) => [
-    primaryKey({ columns: [t.applicationKeyId, t.key] }),
-    index('idempotency_keys_created').on(t.createdAt),
   ],
 );
 

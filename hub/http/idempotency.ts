@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { and, eq, sql } from 'drizzle-orm';
 import { canonicalJson } from '../../contexts/envelope.ts';
 import type { Queryable } from '../db/client.ts';
-import { idempotencyKeys } from '../db/schema.ts';
+import { idempotencyKeys } from '../db/idempotency-table.ts';
 import { fail } from './problems.ts';
 
 /**

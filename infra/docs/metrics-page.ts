@@ -55,5 +55,6 @@ interface Described {
 function gatewayRegistry(): Registry {
   const metrics = new GatewayMetrics();
   metrics.watch({} as Parameters<GatewayMetrics['watch']>[0]);
+  metrics.watchCertificate({ expiresAtMs: 0 });
   return metrics.registry;
 }

@@ -3,16 +3,14 @@ import { untilSignalled } from '../../contexts/base/process.ts';
 
 /**
  * A stand-in for a cluster's metadata store: it answers every request with what it received, so that one sees
- * what a gateway forwards and what it strips. `node upstream-main.ts <region> <port>`
+ * what a gateway forwards and what it strips. `node upstream-main.ts <region> <port> [address]`
  */
 const bodyBytesMax = 1024 * 1024;
-const [region, port] = process.argv.slice(2);
-if (!region || !port) throw new Error('usage: upstream-main.ts <region> <port>');
+const [region, port, address = '127.0.0.1'] = process.argv.slice(2);
+if (!region || !port) throw new Error('usage: upstream-main.ts <region> <port> [address]');
 
 const server = createServer((request, response) => void echo(request, response));
-server.listen(Number(port), '127.0.0.1', () =>
-  console.log(`upstream of ${region}, listening on port ${port}`),
-);
+server.listen(Number(port), address, () => console.log(`upstream of ${region}, listening on port ${port}`));
 await untilSignalled();
 server.close();
 server.closeAllConnections();

@@ -4,6 +4,10 @@ import { badPath, problemReply, type Reply } from '../replies.ts';
 /** What came of forwarding a request. One closed union for metrics, logs and tests. */
 export const forwardOutcomes = [
   'forwarded',
+  /** The connection was upgraded, and is over. */
+  'tunnelled',
+  /** The key was refused, revoked or expired before the exchange was over, and so the exchange was ended. */
+  'withdrawn',
   /** The client went away; so did the upstream's request. */
   'client-aborted',
   /** Refused before anything was sent, because a bound was reached. */
@@ -15,12 +19,27 @@ export const forwardOutcomes = [
   /** The upstream fell silent in the middle of its answer, which is cut off. */
   'idle-timeout',
   'unreachable',
-  /** The upstream's answer is no HTTP, or broke off. */
+  /** The upstream took the request, or may have; its answer is no HTTP, or broke off. */
   'broken',
 ] as const;
 export type ForwardOutcome = (typeof forwardOutcomes)[number];
 
-export type FailedForward = Exclude<ForwardOutcome, 'forwarded' | 'client-aborted'>;
+export type FailedForward = Exclude<
+  ForwardOutcome,
+  'forwarded' | 'tunnelled' | 'withdrawn' | 'client-aborted'
+>;
+
+/** RFC 9110 9.2.2. */
+const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+
+/**
+ * Whether a request whose body nobody has read yet may be sent again. What never reached an upstream may; what may
+ * have reached it only if twice is as good as once. Not what timed out there: a slow upstream is not helped by more.
+ */
+export function mayRetry(failure: FailedForward, method: string | undefined): boolean {
+  if (failure === 'unreachable' || failure === 'connect-timeout') return true;
+  return failure === 'broken' && idempotent.has(method ?? '');
+}
 
 /** Why undici gave up. The client's own going away is told apart before. */
 export function failureOf(error: unknown): FailedForward {
@@ -35,8 +54,10 @@ export function failureOf(error: unknown): FailedForward {
     error instanceof errors.ResponseContentLengthMismatchError
   )
     return 'broken';
-  const code = (error as { code?: unknown } | null)?.code;
-  return code === 'ECONNRESET' || code === 'EPIPE' ? 'broken' : 'unreachable';
+  const { code, syscall } = (error ?? {}) as { code?: unknown; syscall?: unknown };
+  if (code === 'ECONNRESET' || code === 'EPIPE' || String(code).startsWith('HPE_')) return 'broken';
+  // Whatever happens while reading or writing happens on a connection.
+  return syscall === 'read' || syscall === 'write' ? 'broken' : 'unreachable';
 }
 
 const timedOut = (title: string) => problemReply(504, 'UPSTREAM_TIMEOUT', title);

@@ -1,21 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
-import { Agent, type Dispatcher } from 'undici';
-import type { PreparedAgentKey, PreparedCluster } from '../prepared.ts';
+import type { Clock } from '../../contexts/base/clock.ts';
+import type { Random } from '../../contexts/base/random.ts';
+import type { PreparedAgentKey, PreparedCluster, Upstream } from '../prepared.ts';
 import type { Reply } from '../replies.ts';
-import { type FailedForward, type ForwardOutcome, failureOf, failureReplies } from './failures.ts';
-import { requestHeaders, responseHeaders } from './headers.ts';
+import { bodyOf, type RequestBody } from './attempt.ts';
+import { type FailedForward, type ForwardOutcome, failureOf, failureReplies, mayRetry } from './failures.ts';
+import { requestHeaders } from './headers.ts';
+import { HopReader } from './hop.ts';
+import { createPlainAgent, exchangePlainly, type PlainAgent } from './plain-exchange.ts';
+import type { ForwardSettings } from './settings.ts';
+import { exchangeSpecially, isSpecial, SpecialAgent } from './special-exchange.ts';
 import { upstreamPath } from './target.ts';
+import { runTunnel } from './tunnel.ts';
+import { Upstreams } from './upstreams.ts';
 
-export interface ForwardSettings {
-  connectTimeoutMs: number;
-  /** From the end of the request to the upstream's response headers. */
-  headersTimeoutMs: number;
-  /** Silence in the middle of a body, in either direction. */
-  idleTimeoutMs: number;
-  /** Requests under way in all, and to one upstream (which is also its number of connections). */
-  forwardsMax: number;
-  upstreamConnectionsMax: number;
+export interface ForwardEvents {
+  /** An upstream is left alone from now on, after this failure. */
+  upstreamOut(origin: string, failure: FailedForward): void;
+  retried(failure: FailedForward): void;
 }
 
 export interface Forward {
@@ -25,110 +27,221 @@ export interface Forward {
   cluster: PreparedCluster;
   /** As {@link readTarget} split it. */
   rest: string;
+  /** Set for requests that ask for a tunnel: what the client has already sent on it. */
+  tunnelHead?: Buffer | undefined;
+}
+
+/** A forward under way. */
+interface Ongoing {
+  readonly forward: Forward;
+  readonly body: RequestBody | undefined;
+  /** Aborted when the client has gone, or when the permission has. */
+  readonly end: AbortController;
+  /** What the client is told whose permission has gone. */
+  withdrawn: Reply | undefined;
+  /** What is new was decided about just now. */
+  isNew: boolean;
 }
 
 /**
  * Forwards requests to the upstreams of clusters, streaming both ways with back-pressure and changing no byte of
- * either body. docs/adr/0010-forwarding.md says why this is undici's `request` and not `fetch`.
+ * either body. docs/adr/0010-forwarding.md says how, docs/adr/0017-upstreams.md to which.
  *
- * A forward is *sending* (the upstream has not answered: a failure is a problem document), *answering* (its headers
- * are on their way: a failure cuts the connection, so that nobody takes half a body for a whole one) or over.
+ * A forward is *sending* (no upstream has answered: a failure may be tried elsewhere, else it is a problem
+ * document), *answering* (the headers are on their way: a failure cuts the connection, so that nobody takes half a
+ * body for a whole one), *tunnelling* (the connection was upgraded), or over. In all of them it ends when the
+ * client goes away, and when {@link review} finds that its key is refused by now.
  */
 export class Forwarder implements AsyncDisposable {
   readonly #settings: ForwardSettings;
-  readonly #agent: Agent;
-  /** Forwards under way by origin; without those that have none. */
-  readonly #underWay = new Map<string, number>();
-  #count = 0;
+  readonly #events: ForwardEvents;
+  readonly #plain: PlainAgent;
+  readonly #special: SpecialAgent;
+  readonly #upstreams: Upstreams;
+  readonly #hops: HopReader;
+  readonly #ongoing = new Set<Ongoing>();
+  #tunnels = 0;
 
-  constructor(settings: ForwardSettings) {
+  constructor(settings: ForwardSettings, parts: { clock: Clock; random: Random; events: ForwardEvents }) {
+    const { upstreamConnectionsMax: connectionsMax, tunnelsMax } = settings;
+    const { upstreamFailuresMax: failuresMax, upstreamOutMs: outMs, trustedProxies } = settings;
     this.#settings = settings;
-    this.#agent = new Agent({
-      connect: { timeout: settings.connectTimeoutMs },
-      headersTimeout: settings.headersTimeoutMs,
-      bodyTimeout: settings.idleTimeoutMs,
-      connections: settings.upstreamConnectionsMax,
-      // A pipelined request waits for a stranger's; and an upstream speaks what its URL says.
-      pipelining: 1,
-      allowH2: false,
-    });
+    this.#events = parts.events;
+    this.#plain = createPlainAgent(settings, connectionsMax);
+    this.#special = new SpecialAgent(settings, parts.clock, connectionsMax + tunnelsMax);
+    this.#upstreams = new Upstreams({ failuresMax, outMs, connectionsMax }, parts);
+    this.#hops = new HopReader(trustedProxies);
   }
 
+  /** Requests under way, without the tunnels. */
   get underWay(): number {
-    return this.#count;
+    return this.#ongoing.size - this.#tunnels;
+  }
+
+  get tunnels(): number {
+    return this.#tunnels;
+  }
+
+  get upstreamsOut(): number {
+    return this.#upstreams.out;
   }
 
   /** Sends the request on and its answer back. Resolves when both are over; never rejects. */
   async forward(forward: Forward): Promise<ForwardOutcome> {
-    const { origin } = forward.cluster.upstream;
-    const toOrigin = this.#underWay.get(origin) ?? 0;
-    if (this.#count >= this.#settings.forwardsMax || toOrigin >= this.#settings.upstreamConnectionsMax) {
-      return this.#fail(forward.outgoing, 'overloaded');
-    }
-    this.#count += 1;
-    this.#underWay.set(origin, toOrigin + 1);
+    const { forwardsMax, tunnelsMax } = this.#settings;
+    const tunnel = forward.tunnelHead !== undefined;
+    if (tunnel ? this.#tunnels >= tunnelsMax : this.underWay >= forwardsMax)
+      return this.#fail(forward, 'overloaded');
+    const { incoming } = forward;
+    const end = new AbortController();
+    const body = tunnel ? undefined : bodyOf(incoming);
+    const ongoing: Ongoing = { forward, body, end, withdrawn: undefined, isNew: true };
+    this.#ongoing.add(ongoing);
+    if (tunnel) this.#tunnels += 1;
     try {
-      return await this.#exchange(forward);
+      return await this.#whileClientStays(ongoing);
     } finally {
-      this.#count -= 1;
-      const left = this.#underWay.get(origin)! - 1;
-      if (left > 0) this.#underWay.set(origin, left);
-      else this.#underWay.delete(origin);
+      this.#ongoing.delete(ongoing);
+      if (tunnel) this.#tunnels -= 1;
     }
   }
 
-  async #exchange({ incoming, outgoing, key, cluster, rest }: Forward): Promise<ForwardOutcome> {
-    const client = new AbortController();
+  /**
+   * Ends what is under way for keys that are refused by now. `refusalOf` gives the answer for those; undefined
+   * where a key is good, or where that cannot be told.
+   */
+  review(refusalOf: (key: PreparedAgentKey) => Reply | undefined): void {
+    for (const ongoing of this.#ongoing) {
+      if (ongoing.isNew) {
+        ongoing.isNew = false;
+        continue;
+      }
+      const refusal = refusalOf(ongoing.forward.key);
+      if (refusal === undefined) continue;
+      ongoing.withdrawn = refusal;
+      ongoing.end.abort();
+    }
+  }
+
+  async #whileClientStays(ongoing: Ongoing): Promise<ForwardOutcome> {
+    const { outgoing } = ongoing.forward;
     const clientClosed = () => {
-      if (!outgoing.writableFinished) client.abort();
+      if (!outgoing.writableFinished) ongoing.end.abort();
     };
     outgoing.on('close', clientClosed);
-    if (outgoing.closed || outgoing.destroyed) client.abort();
+    if (outgoing.closed || outgoing.destroyed) ongoing.end.abort();
     const { headersTimeoutMs, idleTimeoutMs } = this.#settings;
     // A client that neither sends nor takes anything; the upstream's own silence is noticed earlier.
     outgoing.setTimeout(headersTimeoutMs + idleTimeoutMs, () => outgoing.destroy());
     try {
-      const { origin, basePath } = cluster.upstream;
-      const response = await this.#agent.request({
-        origin,
-        path: upstreamPath(basePath, rest),
-        method: incoming.method as Dispatcher.HttpMethod,
-        headers: requestHeaders(incoming.rawHeaders, key, {
-          remoteAddress: incoming.socket.remoteAddress ?? 'unknown',
-          host: incoming.headers.host,
-          protocol: 'http',
-          httpVersion: incoming.httpVersion,
-        }),
-        body: hasBody(incoming) ? incoming : null,
-        responseHeaders: 'raw',
-        signal: client.signal,
-      });
-      // undici types raw headers as a record; with `responseHeaders: 'raw'` they are a list.
-      const headers = responseHeaders(response.headers as unknown as string[]);
-      outgoing.writeHead(response.statusCode, response.statusText, headers);
-      outgoing.flushHeaders();
-      await pipeline(response.body, outgoing);
-      return 'forwarded';
-    } catch (error) {
-      if (client.signal.aborted) {
-        outgoing.destroy();
-        return 'client-aborted';
-      }
-      return this.#fail(outgoing, failureOf(error));
+      return await this.#attempts(ongoing);
     } finally {
       outgoing.off('close', clientClosed);
     }
   }
 
-  #fail(outgoing: ServerResponse, outcome: FailedForward): ForwardOutcome {
-    if (outgoing.headersSent) outgoing.destroy();
-    else writeReply(outgoing, failureReplies[outcome]);
+  async #attempts(ongoing: Ongoing): Promise<ForwardOutcome> {
+    const { forward, body } = ongoing;
+    const { upstreams } = forward.cluster;
+    const tried = new Set<Upstream>();
+    let failure: FailedForward | undefined;
+    for (let attempts = 1; ; attempts++) {
+      const upstream = this.#upstreams.choose(upstreams, tried);
+      if (upstream === undefined) return this.#fail(forward, failure ?? 'overloaded');
+      tried.add(upstream);
+      const outcome = await this.#attempt(ongoing, upstream);
+      switch (outcome) {
+        case 'forwarded':
+        case 'tunnelled':
+        case 'client-aborted':
+        case 'withdrawn':
+          return outcome;
+      }
+      failure = outcome;
+      const { method } = forward.incoming;
+      const unsent = !forward.outgoing.headersSent && (body === undefined || body.untouched);
+      if (!unsent || attempts >= this.#settings.attemptsMax || !mayRetry(outcome, method))
+        return this.#fail(forward, outcome);
+      // A connection that was kept alive may have ended just then: that says nothing against the only upstream.
+      if (outcome === 'broken' && upstreams.length === 1 && attempts === 1) tried.clear();
+      this.#events.retried(outcome);
+    }
+  }
+
+  async #attempt(ongoing: Ongoing, upstream: Upstream): Promise<ForwardOutcome> {
+    const { forward, body, end } = ongoing;
+    const { incoming, outgoing, key, rest, tunnelHead } = forward;
+    const attempt = {
+      ...{ incoming, outgoing, upstream, body },
+      path: upstreamPath(upstream.basePath, rest),
+      headers: requestHeaders(incoming.rawHeaders, key, this.#hops.read(incoming)),
+      signal: end.signal,
+      answered: () => this.#upstreams.answered(upstream),
+    };
+    const done = this.#upstreams.begin(upstream);
+    try {
+      if (tunnelHead !== undefined) {
+        const opened = await exchangeSpecially(this.#special, attempt, 'upgrade');
+        if (opened === undefined) return 'forwarded';
+        attempt.answered();
+        done(); // a tunnel is no request under way
+        await runTunnel(outgoing, tunnelHead, opened, {
+          idleTimeoutMs: this.#settings.tunnelIdleTimeoutMs,
+          signal: end.signal,
+        });
+        return ongoing.withdrawn ? 'withdrawn' : 'tunnelled';
+      }
+      if (isSpecial(incoming)) await exchangeSpecially(this.#special, attempt, 'with-trailers');
+      else await exchangePlainly(this.#plain, attempt);
+      return 'forwarded';
+    } catch (error) {
+      if (end.signal.aborted) return this.#ended(ongoing);
+      const failure = failureOf(error);
+      if (failure !== 'refused' && this.#upstreams.failed(upstream) === 'put-out')
+        this.#events.upstreamOut(upstream.origin, failure);
+      return failure;
+    } finally {
+      done();
+    }
+  }
+
+  #ended({ forward, withdrawn }: Ongoing): ForwardOutcome {
+    const { outgoing } = forward;
+    if (withdrawn === undefined || outgoing.destroyed) {
+      outgoing.destroy();
+      return 'client-aborted';
+    }
+    answerInstead(forward, withdrawn);
+    return 'withdrawn';
+  }
+
+  #fail(forward: Forward, outcome: FailedForward): ForwardOutcome {
+    answerInstead(forward, failureReplies[outcome]);
     return outcome;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#agent.destroy();
+  /** Ends everything under way, tunnels too. */
+  cutAll(): void {
+    for (const { end } of this.#ongoing) end.abort();
   }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cutAll();
+    this.#special.destroy();
+    await this.#plain.destroy();
+  }
+}
+
+/** Answers, or cuts the answer that has begun. */
+function answerInstead({ incoming, outgoing }: Forward, reply: Reply): void {
+  if (outgoing.headersSent) outgoing.destroy();
+  else writeReplyEarly(incoming, outgoing, reply);
+}
+
+/** Answers without having read the request's body: what is left of it is not waited for. */
+export function writeReplyEarly(incoming: IncomingMessage, outgoing: ServerResponse, reply: Reply): void {
+  if (!incoming.complete && !outgoing.headersSent) outgoing.setHeader('connection', 'close');
+  writeReply(outgoing, reply);
 }
 
 /** Sends a whole answer over a node response. */
@@ -136,10 +249,4 @@ export function writeReply(outgoing: ServerResponse, reply: Reply): void {
   if (outgoing.destroyed || outgoing.headersSent) return;
   outgoing.writeHead(reply.status, { ...reply.headers, 'content-length': Buffer.byteLength(reply.body) });
   outgoing.end(reply.body);
-}
-
-/** RFC 9112 6.3: a request has a body exactly if it says how that is framed. */
-function hasBody(incoming: IncomingMessage): boolean {
-  const { 'content-length': length, 'transfer-encoding': encoding } = incoming.headers;
-  return encoding !== undefined || (length !== undefined && length !== '0');
 }

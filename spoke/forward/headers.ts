@@ -1,21 +1,22 @@
 import { identityHeaders } from '../answers.ts';
 import { carriesAgentKey } from '../credentials.ts';
 import type { PreparedAgentKey } from '../prepared.ts';
+import type { Hop } from './hop.ts';
 
 /**
  * The header rules of forwarding, on raw headers: name, value, name, value, ... in the order and spelling in which
  * they came, repeated ones repeated.
  *
  * Connection-specific fields end at each hop (RFC 9110 7.6.1): those that `Connection` names, and these, which some
- * send without naming them. `trailer` and `te` go too, because trailers are not forwarded; `expect` because the
- * server has answered it.
+ * send without naming them. `te` is a hop's own and made anew where trailers are wanted; `expect` ends here because
+ * the server has answered it. `traceparent` and `tracestate` pass unchanged, as the standard asks of those who do
+ * not take part in a trace (W3C Trace Context, 3.2 and 3.3).
  */
 const hopByHop = new Set([
   'connection',
   'proxy-connection',
   'keep-alive',
   'te',
-  'trailer',
   'transfer-encoding',
   'upgrade',
   'proxy-authenticate',
@@ -24,42 +25,47 @@ const hopByHop = new Set([
   'http2-settings',
 ]);
 
+/** Fields that frame a message, say who sends it or what it is: in a trailer they come too late (RFC 9110 6.5.1). */
+const notInTrailers = new Set([
+  ...['content-length', 'content-type', 'content-encoding', 'content-range', 'host', 'trailer', 'via'],
+  ...['authorization', 'cookie', 'set-cookie', 'cache-control', 'expect', 'max-forwards', 'range', 'te'],
+]);
+
+/** What proxies say of where a request came from, in every spelling that something might take for it. */
+const provenance = /^(?:x[-_]forwarded[-_]|x[-_]real[-_]ip$|forwarded$)/;
+
 /** With `_` too: CGI, WSGI and their like make both spellings one name, and would take the spoofed one for ours. */
 const ours = /^spokecast[-_]/;
-
-export interface Hop {
-  /** The peer that this request came from. */
-  remoteAddress: string;
-  /** The `host` it was sent to. */
-  host: string | undefined;
-  protocol: 'http' | 'https';
-  httpVersion: string;
-}
 
 /** What the upstream is sent: the client's headers without the hop's and without credentials, and who it is. */
 export function requestHeaders(raw: readonly string[], key: PreparedAgentKey, hop: Hop): string[] {
   const listed = connectionListed(raw);
   const headers: string[] = [];
-  const forwarded = { for: '', host: '', proto: '', via: '' };
+  const said = { for: '', host: '', proto: '', forwarded: '', via: '' };
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!;
     const value = raw[i + 1]!;
     const lower = name.toLowerCase();
+    if (!hop.trusted && provenance.test(lower)) continue;
     switch (lower) {
       case 'x-forwarded-for':
-        forwarded.for = joined(forwarded.for, value);
+        said.for = joined(said.for, value);
         continue;
       case 'x-forwarded-host':
-        forwarded.host = joined(forwarded.host, value);
+        said.host = joined(said.host, value);
         continue;
       case 'x-forwarded-proto':
-        forwarded.proto = joined(forwarded.proto, value);
+        said.proto = joined(said.proto, value);
+        continue;
+      case 'forwarded':
+        said.forwarded = joined(said.forwarded, value);
         continue;
       case 'via':
-        forwarded.via = joined(forwarded.via, value);
+        said.via = joined(said.via, value);
         continue;
       case 'host':
       case 'expect':
+      case 'trailer': // whoever sends trailers on announces them
         continue;
       case 'authorization':
         if (carriesAgentKey(value)) continue;
@@ -67,10 +73,13 @@ export function requestHeaders(raw: readonly string[], key: PreparedAgentKey, ho
     if (hopByHop.has(lower) || listed.has(lower) || ours.test(lower)) continue;
     headers.push(name, value);
   }
-  headers.push('x-forwarded-for', joined(forwarded.for, hop.remoteAddress));
-  if (hop.host !== undefined) headers.push('x-forwarded-host', joined(forwarded.host, hop.host));
-  headers.push('x-forwarded-proto', joined(forwarded.proto, hop.protocol));
-  headers.push('via', joined(forwarded.via, `${hop.httpVersion} spokecast`));
+  headers.push('x-forwarded-for', joined(said.for, hop.remoteAddress));
+  // Host and protocol are those of the first hop; only who was trusted has told of an earlier one.
+  const host = said.host || hop.host;
+  if (host !== undefined) headers.push('x-forwarded-host', host);
+  headers.push('x-forwarded-proto', said.proto || hop.protocol);
+  if (said.forwarded !== '') headers.push('forwarded', joined(said.forwarded, forwardedElement(hop)));
+  headers.push('via', joined(said.via, `${hop.httpVersion} spokecast`));
   headers.push(
     identityHeaders.tenant,
     key.tenantId,
@@ -82,24 +91,39 @@ export function requestHeaders(raw: readonly string[], key: PreparedAgentKey, ho
   return headers;
 }
 
-/** What the client is sent: the upstream's headers without the hop's, and without any that would pass for ours. */
-export function responseHeaders(raw: readonly string[]): string[] {
+/** This hop in the words of RFC 7239. */
+function forwardedElement({ remoteAddress, host, protocol }: Hop): string {
+  const address = remoteAddress.includes(':') ? `"[${remoteAddress}]"` : remoteAddress;
+  const quoted = host === undefined ? '' : `;host="${host.replaceAll(/["\\]/g, '')}"`;
+  return `for=${address}${quoted};proto=${protocol}`;
+}
+
+/**
+ * What the client is sent: the upstream's headers without the hop's, and without any that would pass for ours.
+ * `trailer` announces what only a chunked message can have; elsewhere it is left out.
+ */
+export function responseHeaders(raw: readonly string[], chunked: boolean): string[] {
   const listed = connectionListed(raw);
   const headers: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const lower = raw[i]!.toLowerCase();
     if (hopByHop.has(lower) || listed.has(lower) || ours.test(lower)) continue;
+    if (lower === 'trailer' && !chunked) continue;
     headers.push(raw[i]!, raw[i + 1]!);
   }
   return headers;
 }
 
-/** The value of the only header of that name, or of the first. */
-export function rawHeader(raw: readonly string[], name: string): string | undefined {
+/** The trailers that may go on, as pairs. They carry no more authority than headers do: ours stay ours. */
+export function trailers(raw: readonly string[]): [name: string, value: string][] {
+  const pairs: [string, string][] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (raw[i]!.toLowerCase() === name) return raw[i + 1];
+    const lower = raw[i]!.toLowerCase();
+    if (hopByHop.has(lower) || notInTrailers.has(lower) || ours.test(lower) || provenance.test(lower))
+      continue;
+    pairs.push([raw[i]!, raw[i + 1]!]);
   }
-  return undefined;
+  return pairs;
 }
 
 /**

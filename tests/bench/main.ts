@@ -19,6 +19,10 @@ const flags = {
 const { values, positionals: names } = parseArgs({ options: flags, allowPositionals: true });
 
 const benches: Record<string, { what: string; run: () => Promise<void> }> = {
+  bodies: {
+    what: '1 GB through a gateway, up and down, and the memory that takes',
+    run: async () => (await import('./bodies.ts')).bodies({ bytes: 1024 ** 3 }),
+  },
   cache: {
     what: 'what a hit of the loading cache costs, and a herd at a cold key, beside the caches of others',
     run: async () => (await import('./cache.ts')).cache(),

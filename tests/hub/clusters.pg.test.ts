@@ -58,6 +58,34 @@ describe('clusters', () => {
     expect((await hub.owner.get(`/v1/agent-keys/${key.id}`)).status).toBe(404);
   });
 
+  test('have a list of upstreams, with what is not said filled in, and null takes it away', async () => {
+    const [one, other] = ['https://a.example', 'https://b.example/base'];
+    const created = await hub.owner.post('/v1/clusters', {
+      tenantId: tenant,
+      name: 'listed',
+      upstreamUrl: one,
+      upstreams: [{ url: one }, { url: other, priority: 1, weight: 7 }],
+      placements: [{ region: 'north', overrides: { upstreams: [{ url: other }] } }, { region: 'south' }],
+    });
+    expect(created.body).toMatchObject({
+      upstreamUrl: one,
+      upstreams: [
+        { url: one, priority: 0, weight: 1 },
+        { url: other, priority: 1, weight: 7 },
+      ],
+      placements: [
+        { region: 'north', overrides: { upstreams: [{ url: other, priority: 0, weight: 1 }] } },
+        { region: 'south' },
+      ],
+    });
+    const path = `/v1/clusters/${created.body.id}`;
+    const before = await revisionOf(created.body.id);
+    await hub.owner.patch(path, { upstreams: created.body.upstreams });
+    expect(await revisionOf(created.body.id)).toBe(before);
+    expect((await hub.owner.patch(path, { upstreams: null })).body.upstreams).toBe(null);
+    expect(await revisionOf(created.body.id)).toBeGreaterThan(before);
+  });
+
   test('have names that are unique within their tenant only', async () => {
     const other = await make.tenant(hub.owner);
     await make.cluster(hub.owner, tenant, ['north'], { name: 'same' });

@@ -91,7 +91,8 @@ test('every rule is told of in docs/operations.md, and every alarm told of there
 
 test('every metric that the documents name exists', () => {
   const unknown: string[] = [];
-  for (const page of ['README.md', ...globSync('docs/**/*.md')]) {
+  // The integrations name variables of other programs.
+  for (const page of ['README.md', ...globSync('docs/**/*.md', { exclude: ['docs/integrations/**'] })]) {
     for (const [name] of readFileSync(page, 'utf8').matchAll(/\bspokecast_[a-z_]+[a-z]\b/g)) {
       const known = series.has(name) || series.has(`${name}_bucket`) || channels.has(name);
       if (!known) unknown.push(`${page}: ${name}`);

@@ -51,4 +51,35 @@ describe('the configuration of a gateway', () => {
       'SPOKECAST_CACHE_REFRESH_MS=5000 must be below SPOKECAST_CACHE_FRESH_MS=5000',
     ]);
   });
+
+  const enough = { SPOKECAST_REGION: 'eu-west-1', AWS_REGION: 'eu-west-1' };
+
+  test.each([
+    ['10.0.0.0/8, fd00::/8,192.0.2.1', ['10.0.0.0/8', 'fd00::/8', '192.0.2.1/32']],
+    ['::1', ['::1/128']],
+    ['none', []],
+  ])('trusted proxies %s', (text, expected) => {
+    const { trustedProxies } = readConfig({ ...enough, SPOKECAST_TRUSTED_PROXIES: text });
+    expect(trustedProxies.map(({ address, prefix }) => `${address}/${prefix}`)).toEqual(expected);
+  });
+
+  test.each(['10.0.0.0/33', 'proxy.example', '10.0.0.0/x', '10.0.0.0/', ',', '::/129', '10.0.0.0/-1'])(
+    'trusted proxies may not be %s',
+    (text) => {
+      const [problem] = mistakes({ ...enough, SPOKECAST_TRUSTED_PROXIES: text });
+      expect(problem).toContain('is no network such as 10.0.0.0/8');
+    },
+  );
+
+  test('a certificate and its key go together, and certificates of clients need them', () => {
+    const [cert, ca] = [{ SPOKECAST_TLS_CERT_FILE: '/c' }, { SPOKECAST_TLS_CLIENT_CA_FILE: '/a' }];
+    expect(mistakes({ ...enough, ...cert })).toEqual([expect.stringContaining('go together')]);
+    expect(mistakes({ ...enough, SPOKECAST_TLS_KEY_FILE: '/k' })).toEqual([
+      expect.stringContaining('go together'),
+    ]);
+    expect(mistakes({ ...enough, ...ca })).toEqual([
+      expect.stringContaining('needs SPOKECAST_TLS_CERT_FILE'),
+    ]);
+    expect(mistakes({ ...enough, ...cert, ...ca, SPOKECAST_TLS_KEY_FILE: '/k' })).toEqual([]);
+  });
 });

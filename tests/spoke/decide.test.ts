@@ -26,7 +26,7 @@ function key(changes: Partial<PreparedAgentKey> = {}): PreparedAgentKey {
 const goodTenant = held<PreparedTenant>({ status: 'active' });
 const badTenant = held<PreparedTenant>({ status: 'suspended' });
 const clusterOf = (status: 'active' | 'disabled') =>
-  held<PreparedCluster>({ name: 'orders', status, upstream: { origin: 'http://u', basePath: '' } });
+  held<PreparedCluster>({ name: 'orders', status, upstreams: [] });
 const goodCluster = clusterOf('active');
 const badCluster = clusterOf('disabled');
 

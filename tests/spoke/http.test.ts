@@ -333,3 +333,50 @@ describe('stopping', () => {
     await expect(fetch(`${world.url}/healthz`)).rejects.toThrow();
   });
 });
+
+describe('/v1/forward-auth', () => {
+  test('grants as /v1/authenticate does', async () => {
+    await using world = await ready();
+    const headers = { authorization: `Bearer ${world.demo.secret}` };
+    const [one, other] = await Promise.all(
+      ['authenticate', 'forward-auth/any/path?x'].map((path) => send(`${world.url}/v1/${path}`, { headers })),
+    );
+    expect([other!.status, other!.text]).toEqual([200, one!.text]);
+    expect(other!.headers['spokecast-key-id']).toBe(world.demo.keyId);
+  });
+
+  test('refuses with 401 and 403 only, and says in headers what it is', async () => {
+    await using world = await ready();
+    const { demo } = world;
+    const expects = async (headers: Record<string, string>, ...expected: unknown[]) => {
+      const answer = await send(`${world.url}/v1/forward-auth`, { headers });
+      const { 'spokecast-status': status, 'spokecast-code': code } = answer.headers;
+      expect([answer.status, status, code]).toEqual(expected);
+      return answer;
+    };
+    const none = await expects({}, 401, '401', 'NO_CREDENTIAL');
+    expect(none.headers['www-authenticate']).toContain('Bearer');
+    const headers = { authorization: `Bearer ${demo.secret}` };
+    const wrong = newSecret('agentKey', demo.keyId, systemRandom);
+    await expects({ authorization: `Bearer ${wrong}` }, 401, '401', 'NOT_FOUND');
+    await publish(world.store, tenantContext(demo, 2, { status: 'suspended' }));
+    await vi.waitFor(() => expects(headers, 403, '403', 'TENANT_SUSPENDED'));
+    const dangling = newDemo();
+    await publish(world.store, keyContext(dangling, 1));
+    const unanswered = await expects({ authorization: `Bearer ${dangling.secret}` }, 403, '503', 'DANGLING');
+    expect(unanswered.headers['retry-after']).toBe('1');
+    expect(unanswered.headers).not.toHaveProperty('www-authenticate');
+  });
+
+  test('[law 7] what cannot be told now is no denial of the credential', async () => {
+    await using world = await ready();
+    world.store.failNext('read', 1_000);
+    const headers = { authorization: `Bearer ${newDemo().secret}` };
+    const answer = await send(`${world.url}/v1/forward-auth`, { headers });
+    expect([answer.status, answer.headers['spokecast-status'], answer.json().code]).toEqual([
+      403,
+      '503',
+      'UNAVAILABLE',
+    ]);
+  });
+});

@@ -8,13 +8,20 @@ export const requirements = {
     commands: ['chromium', 'chromium-browser', 'google-chrome'],
     install: 'apt-get install chromium',
   },
+  openssl: { commands: ['openssl'], install: 'apt-get install openssl' },
+  tcpdump: { commands: ['tcpdump'], install: 'apt-get install tcpdump' },
+  ip: { commands: ['ip'], install: 'apt-get install iproute2' },
+  nginx: { commands: ['nginx'], install: 'apt-get install nginx' },
+  haproxy: { commands: ['haproxy'], install: 'apt-get install haproxy' },
+  caddy: { commands: ['caddy'], install: 'apt-get install caddy' },
 } as const;
 
 export type Requirement = keyof typeof requirements;
 
 /** Where the program is, or `undefined` where this machine lacks it. */
 export function findRequirement(name: Requirement): string | undefined {
-  const directories = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
+  // Debian keeps servers where an ordinary user's PATH does not lead.
+  const directories = [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), '/usr/sbin', '/sbin'];
   const paths = requirements[name].commands.flatMap((command) =>
     directories.map((directory) => join(directory, command)),
   );

@@ -20,6 +20,8 @@ export interface WheelSetup {
   env?: Record<string, string>;
   /** Kept when the wheel ends, so that another can start from it. A new temporary one, removed, if absent. */
   directory?: string;
+  /** The command that the wheel is run by, for a host of its own: `ip netns exec <name>`. */
+  within?: readonly string[];
   /** More flags of `npm start --`. */
   flags?: readonly string[];
 }
@@ -74,7 +76,12 @@ export class TestWheel implements AsyncDisposable {
     this.#temporary = setup.directory === undefined;
     const flags = ['--dir', directory, '--port-base', String(portBase), ...(setup.flags ?? [])];
     if (setup.noRestart) flags.push('--no-restart');
-    this.#process = this.#spawn([main, ...flags], { ...outerEnvironment(), ...setup.env }, 'pipe');
+    this.#process = this.#spawn(
+      [main, ...flags],
+      { ...outerEnvironment(), ...setup.env },
+      'pipe',
+      setup.within,
+    );
     for (const stream of [this.#process.stdout!, this.#process.stderr!]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.#output += text;
@@ -186,8 +193,14 @@ export class TestWheel implements AsyncDisposable {
     if (this.#temporary) await rm(this.directory, { recursive: true, force: true, maxRetries: 10 });
   }
 
-  #spawn(args: string[], env: NodeJS.ProcessEnv, output: 'pipe'): ChildProcess {
-    const child = spawn(process.execPath, args, { env, stdio: ['ignore', output, output], detached: true });
+  #spawn(
+    args: string[],
+    env: NodeJS.ProcessEnv,
+    output: 'pipe',
+    within: readonly string[] = [],
+  ): ChildProcess {
+    const [command, ...rest] = [...within, process.execPath, ...args];
+    const child = spawn(command!, rest, { env, stdio: ['ignore', output, output], detached: true });
     this.#watchdog.tell({ order: 'guard', pid: child.pid!, signal: 'SIGTERM' });
     child.once('exit', () => this.#watchdog.tell({ order: 'forget', pid: child.pid! }));
     return child;

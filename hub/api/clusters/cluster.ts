@@ -16,14 +16,52 @@ export const upstreamUrl = httpUrl("Where gateways forward the cluster's request
   example: 'https://metadata.acme.example',
 });
 
+/** One URL twice would be two weights for one place. */
+export const upstreams = z
+  .array(
+    z
+      .strictObject({
+        url: httpUrl('Where to forward to.').openapi({ example: 'https://a.metadata.acme.example' }),
+        priority: z
+          .int('must be a whole number')
+          .min(0, 'must be from 0 to 1000')
+          .max(1000, 'must be from 0 to 1000')
+          .default(0)
+          .openapi({ description: 'The lowest that has a usable upstream takes all requests.' }),
+        weight: z
+          .int('must be a whole number')
+          .min(1, 'must be from 1 to 1000')
+          .max(1000, 'must be from 1 to 1000')
+          .default(1)
+          .openapi({ description: 'The share among those of one priority.' }),
+      })
+      .openapi('Upstream'),
+  )
+  .min(1, 'must name at least one upstream; null for none but upstreamUrl')
+  .max(16, 'must have at most 16 upstreams')
+  .superRefine((list, issues) => {
+    const seen = new Set<string>();
+    for (const [index, { url }] of list.entries()) {
+      if (seen.has(url))
+        issues.addIssue({ code: 'custom', path: [index, 'url'], message: 'is named a second time' });
+      seen.add(url);
+    }
+  })
+  .openapi({ description: 'Where gateways forward to instead of `upstreamUrl`, if to more than one place.' });
+
 const Placement = z
   .strictObject({
     region: regionId,
     overrides: z
-      .strictObject({ upstreamUrl: upstreamUrl.optional(), settings: settings.optional() })
+      .strictObject({
+        upstreamUrl: upstreamUrl.optional(),
+        upstreams: upstreams.optional(),
+        settings: settings.optional(),
+      })
       .optional()
       .openapi({
-        description: "What is given here replaces the cluster's own value, as a whole, in this region.",
+        description:
+          "What is given here replaces the cluster's own value, as a whole, in this region. `upstreamUrl` without `upstreams` replaces the cluster's `upstreams` too.",
       }),
   })
   .openapi('Placement');
@@ -59,6 +97,7 @@ export const Cluster = z
     name: name.openapi({ example: 'orders' }),
     status: clusterStatus,
     upstreamUrl,
+    upstreams: upstreams.nullable(),
     settings,
     placements: z.array(Placement).openapi({ description: 'In the order of their regions.' }),
     createdAt: moment,
@@ -81,9 +120,9 @@ export type ClusterRow = typeof clusters.$inferSelect & {
 };
 
 export function toCluster(row: ClusterRow): z.infer<typeof Cluster> {
-  const { id, tenantId, name, status, upstreamUrl, createdAt, updatedAt } = row;
+  const { id, tenantId, name, status, upstreamUrl, upstreams, createdAt, updatedAt } = row;
   return {
-    ...{ id, tenantId, name, status, upstreamUrl },
+    ...{ id, tenantId, name, status, upstreamUrl, upstreams },
     settings: row.settings as z.infer<typeof settings>,
     placements: row.placements.map(({ region, overrides }) => ({
       region,

@@ -5,7 +5,15 @@ import { clusters } from '../../db/schema.ts';
 import { idOf, name, settings } from '../../http/fields.ts';
 import { defineRoute } from '../../http/route.ts';
 import { requireTenant } from '../tenants/tenant.ts';
-import { Cluster, findCluster, placementList, toCluster, upstreamUrl, withUniqueName } from './cluster.ts';
+import {
+  Cluster,
+  findCluster,
+  placementList,
+  toCluster,
+  upstreams,
+  upstreamUrl,
+  withUniqueName,
+} from './cluster.ts';
 import { replacePlacements } from './placements.ts';
 
 const body = z
@@ -13,6 +21,7 @@ const body = z
     tenantId: idOf('tenant'),
     name: name.openapi({ example: 'orders' }),
     upstreamUrl,
+    upstreams: upstreams.nullable().optional(),
     settings: settings.optional(),
     placements: placementList,
   })

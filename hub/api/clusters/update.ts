@@ -14,6 +14,7 @@ import {
   lockCluster,
   placementList,
   toCluster,
+  upstreams,
   upstreamUrl,
   withUniqueName,
 } from './cluster.ts';
@@ -24,6 +25,10 @@ const body = z
     name: name.optional(),
     status: clusterStatus.optional(),
     upstreamUrl: upstreamUrl.optional(),
+    upstreams: upstreams
+      .nullable()
+      .optional()
+      .openapi({ description: 'Replaces the list; null for none but `upstreamUrl`.' }),
     settings: settings.optional().openapi({ description: 'Replaces all settings.' }),
     placements: placementList.optional().openapi({
       description: 'Replaces all placements; regions that are not named lose the cluster and its keys.',

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { clusters, holdings, type PlacementOverrides, placements } from '../schema.ts';
+import { clusters, holdings, type PlacementOverrides, placements, type UpstreamChoice } from '../schema.ts';
 import { defineBuilder } from './builder.ts';
 
 interface Row {
@@ -8,6 +8,7 @@ interface Row {
   name: string;
   status: 'active' | 'disabled';
   upstream_url: string;
+  upstreams: UpstreamChoice[] | null;
   settings: never;
   /** Null where somebody wrote JSON's null: nothing is overridden. */
   overrides: PlacementOverrides | null;
@@ -18,7 +19,8 @@ export const clusterBuilder = defineBuilder({
   kind: 'cluster',
   derive: (region) => sql`
     select ${clusters.id} as "key", ${clusters.tenantId} as tenant_id, ${clusters.name} as name,
-      ${clusters.status} as status, ${clusters.upstreamUrl} as upstream_url, ${clusters.settings} as settings,
+      ${clusters.status} as status, ${clusters.upstreamUrl} as upstream_url, ${clusters.upstreams} as upstreams,
+      ${clusters.settings} as settings,
       ${placements.overrides} as overrides
     from ${clusters} join ${placements} on ${placements.clusterId} = ${clusters.id}
     where ${placements.region} = ${region}`,
@@ -30,7 +32,29 @@ export const clusterBuilder = defineBuilder({
     tenantId: row.tenant_id,
     name: row.name,
     status: row.status,
-    upstreamUrl: row.overrides?.upstreamUrl ?? row.upstream_url,
+    ...upstreamsOf(row),
     settings: (row.overrides?.settings as never) ?? row.settings,
   }),
 });
+
+/**
+ * Where the region's gateways forward to. A placement that overrides either way of saying it overrides both, or a
+ * region with an upstream of its own would go on with the cluster's list. Gateways older than the list get the
+ * first of the region's choice.
+ */
+function upstreamsOf({ overrides, upstream_url, upstreams }: Row) {
+  if (overrides?.upstreams)
+    return {
+      upstreamUrl: overrides.upstreamUrl ?? firstOf(overrides.upstreams),
+      upstreams: overrides.upstreams,
+    };
+  if (overrides?.upstreamUrl) return { upstreamUrl: overrides.upstreamUrl };
+  return upstreams ? { upstreamUrl: upstream_url, upstreams } : { upstreamUrl: upstream_url };
+}
+
+/** The URL that takes most. SQL can write anything here: what is no list of upstreams is left to the schema to refuse. */
+function firstOf(upstreams: readonly (UpstreamChoice | null)[]): string {
+  if (!Array.isArray(upstreams)) return '';
+  const [first] = upstreams.toSorted((a, b) => a?.priority - b?.priority || b?.weight - a?.weight);
+  return first?.url ?? '';
+}

@@ -150,6 +150,31 @@ describe('a build', () => {
     });
   });
 
+  test('a list of upstreams goes with the URL for gateways that do not know it, and either way overrides both', async () => {
+    await hub.cluster('vci_1', 'ten_1', 'r1', 'r2');
+    const wide = [{ url: 'https://a.example', priority: 0, weight: 2 }];
+    const own = [
+      { url: 'https://spare.example', priority: 1, weight: 9 },
+      { url: 'https://light.example', priority: 0, weight: 1 },
+      { url: 'https://heavy.example', priority: 0, weight: 5 },
+    ];
+    await hub.sql`update clusters set upstreams = ${hub.sql.json(wide)}`;
+    const places = async () => {
+      const { upstreamUrl, upstreams } = bodyOf((await build('r1', cluster('vci_1')))[0]);
+      return [upstreamUrl, upstreams];
+    };
+    const override = (overrides: object) =>
+      hub.sql`update placements set overrides = ${hub.sql.json(overrides as never)} where region = 'r1'`;
+    expect(await places()).toEqual(['https://up.example', wide]);
+    await override({ upstreamUrl: 'https://r1.example' });
+    expect(await places()).toEqual(['https://r1.example', undefined]);
+    await override({ upstreams: own });
+    expect(await places()).toEqual(['https://heavy.example', own]);
+    await override({ upstreams: own, upstreamUrl: 'https://r1.example' });
+    expect(await places()).toEqual(['https://r1.example', own]);
+    expect(bodyOf((await build('r2', cluster('vci_1')))[0]).upstreams).toEqual(wide);
+  });
+
   test('[law 10] of a key has the verifier and nothing else of the row', async () => {
     await hub.cluster('vci_1', 'ten_1', 'r1');
     await hub.key('aki_1', 'vci_1');
@@ -180,6 +205,14 @@ describe('a build', () => {
   test.each([
     ['an upstream that is no URL', `update clusters set upstream_url = 'nowhere'`, 'cluster/vci_1'],
     ['an upstream that is not http', `update clusters set upstream_url = 'ftp://x'`, 'cluster/vci_1'],
+    ...['[]', '{}', '[null]', '"x"', '[{"url":"ftp://x","priority":0,"weight":1}]'].flatMap((json) => [
+      [`upstreams that are ${json}`, `update clusters set upstreams = '${json}'`, 'cluster/vci_1'],
+      [
+        `overridden upstreams that are ${json}`,
+        `update placements set overrides = '{"upstreams":${json}}'`,
+        'cluster/vci_1',
+      ],
+    ]),
     ['settings that are no object', `update clusters set settings = '[1]'`, 'cluster/vci_1'],
     [
       'overrides that are no object',

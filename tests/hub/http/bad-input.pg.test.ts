@@ -78,6 +78,24 @@ describe('bad input gets a clear problem document and changes nothing', () => {
       ['/placements/0/overrides/upstreamUrl'],
       'http://',
     ],
+    ['no upstreams', { upstreams: [] }, ['/upstreams'], 'at least one'],
+    [
+      'upstreams that are out of bounds',
+      {
+        upstreams: [
+          { url: 'x', weight: 0 },
+          { url: 'http://u.example', priority: -1 },
+        ],
+      },
+      ['/upstreams/0/url', '/upstreams/0/weight', '/upstreams/1/priority'],
+      '',
+    ],
+    [
+      'an upstream named twice',
+      { upstreams: [{ url: 'http://u.example' }, { url: 'http://u.example' }] },
+      ['/upstreams/1/url'],
+      'second time',
+    ],
     ['settings that are no object', { settings: [1] }, ['/settings'], 'must be an object'],
     ['settings that are too large', { settings: { a: 'x'.repeat(40_000) } }, ['/settings'], '32768'],
     ['settings nested too deep', { settings: { a: deep(60) } }, [''], 'nested'],

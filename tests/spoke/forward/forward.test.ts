@@ -5,38 +5,8 @@ import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test, vi } from 'vitest';
 import { Gate } from '../../support/gate.ts';
-import { allOf, newDemo, publish } from '../support/contexts.ts';
-import { gatewayWorld } from '../support/gateway-world.ts';
-import { answerOf, send, startUpstream } from '../support/upstream.ts';
-
-/** A gateway with one cluster whose upstream behaves as `handle` says. */
-async function forwardWorld(
-  handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
-  options: { environment?: Record<string, string>; basePath?: string; upstreamUrl?: string } = {},
-) {
-  const upstream = await startUpstream(handle);
-  const { environment = {}, basePath = '' } = options;
-  const world = await gatewayWorld({ initialised: true, environment });
-  await vi.waitFor(() => expect(world.gateway.readiness().status).toBe('ready'));
-  const demo = newDemo();
-  await publish(
-    world.store,
-    ...allOf(demo, 1, { upstreamUrl: (options.upstreamUrl ?? upstream.url) + basePath }),
-  );
-  const url = `${world.url}/v1/clusters/${demo.clusterId}`;
-  const authorization = `Bearer ${demo.secret}`;
-  return {
-    ...world,
-    upstream,
-    demo,
-    url,
-    authorization,
-    async [Symbol.asyncDispose]() {
-      await world[Symbol.asyncDispose]();
-      await upstream[Symbol.asyncDispose]();
-    },
-  };
-}
+import { forwardWorld } from '../support/forward-world.ts';
+import { answerOf, send } from '../support/upstream.ts';
 
 /** Answers with what it received. */
 function echo(incoming: IncomingMessage, outgoing: ServerResponse): void {
@@ -243,7 +213,7 @@ describe('forwarding', () => {
       connection: 'x-mine',
       'x-mine': '1',
       'x-stay': '2',
-      te: 'trailers',
+      te: 'gzip',
     };
     const answer = await send(world.url, { headers });
     expect(answer.json()).toMatchObject({ 'x-stay': '2' });

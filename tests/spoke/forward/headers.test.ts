@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readCredential } from '../../../spoke/credentials.ts';
-import { requestHeaders, responseHeaders } from '../../../spoke/forward/headers.ts';
+import { requestHeaders, responseHeaders, trailers } from '../../../spoke/forward/headers.ts';
+import { type Hop, HopReader } from '../../../spoke/forward/hop.ts';
 import { readTarget, upstreamPath } from '../../../spoke/forward/target.ts';
 import { newDemo } from '../support/contexts.ts';
 
@@ -8,10 +9,20 @@ const demo = newDemo();
 const key = { id: demo.keyId, tenantId: demo.tenantId, clusterId: demo.clusterId } as Parameters<
   typeof requestHeaders
 >[1];
-const hop = { remoteAddress: '10.0.0.9', host: 'gw.example', protocol: 'http', httpVersion: '1.1' } as const;
+const hop = {
+  remoteAddress: '10.0.0.9',
+  trusted: true,
+  host: 'gw.example',
+  protocol: 'http',
+  httpVersion: '1.1',
+} as const;
 
 function sent(...raw: string[]): [string, string][] {
-  const headers = requestHeaders(raw, key, hop);
+  return sentFrom({}, ...raw);
+}
+
+function sentFrom(peer: Partial<Hop>, ...raw: string[]): [string, string][] {
+  const headers = requestHeaders(raw, key, { ...hop, ...peer });
   return Array.from({ length: headers.length / 2 }, (_, i) => [headers[2 * i]!, headers[2 * i + 1]!]);
 }
 
@@ -113,21 +124,104 @@ describe('what the upstream is sent', () => {
     ]);
   });
 
-  test('appends to what earlier hops said', () => {
+  test('appends to what trusted proxies said; host and protocol are those of the first hop', () => {
+    const said = ['X-Forwarded-For', '1.1.1.1', 'x-forwarded-for', '2.2.2.2', 'X-Forwarded-Proto', 'https'];
     const headers = sent(
-      'X-Forwarded-For',
+      ...said,
+      'x-forwarded-host',
+      'agents.example',
+      'X-Real-Ip',
       '1.1.1.1',
-      'x-forwarded-for',
-      '2.2.2.2',
-      'X-Forwarded-Proto',
-      'https',
       'Via',
       '2 edge',
     );
     expect(headers).toContainEqual(['x-forwarded-for', '1.1.1.1, 2.2.2.2, 10.0.0.9']);
-    expect(headers).toContainEqual(['x-forwarded-proto', 'https, http']);
+    expect(headers).toContainEqual(['x-forwarded-proto', 'https']);
+    expect(headers).toContainEqual(['x-forwarded-host', 'agents.example']);
+    expect(headers).toContainEqual(['X-Real-Ip', '1.1.1.1']);
     expect(headers).toContainEqual(['via', '2 edge, 1.1 spokecast']);
   });
+
+  test('hands nothing on of what anybody else says of where a request came from', () => {
+    const names = [
+      'x-forwarded-for',
+      'X-Forwarded-Host',
+      'x-forwarded-proto',
+      'X-Forwarded-Prefix',
+      'Forwarded',
+    ];
+    const all = [...names, 'x_forwarded_for', 'x-real-ip', 'X_Real-Ip'];
+    const headers = sentFrom({ trusted: false }, ...all.flatMap((name) => [name, 'evil']), 'Via', '2 edge');
+    expect(JSON.stringify(headers)).not.toContain('evil');
+    expect(headers).toContainEqual(['x-forwarded-for', '10.0.0.9']);
+    expect(headers).toContainEqual(['x-forwarded-host', 'gw.example']);
+    expect(headers).toContainEqual(['x-forwarded-proto', 'http']);
+    expect(headers).toContainEqual(['via', '2 edge, 1.1 spokecast']);
+  });
+
+  test('adds this hop to Forwarded where a trusted proxy sent one (RFC 7239)', () => {
+    expect(sent('Forwarded', 'for=1.1.1.1;proto=https')).toContainEqual([
+      'forwarded',
+      'for=1.1.1.1;proto=https, for=10.0.0.9;host="gw.example";proto=http',
+    ]);
+    const six = sentFrom({ remoteAddress: '2001:db8::9', host: undefined }, 'forwarded', 'for=_x');
+    expect(six).toContainEqual(['forwarded', 'for=_x, for="[2001:db8::9]";proto=http']);
+    expect(sent('accept', 'x').map(([name]) => name)).not.toContain('forwarded');
+  });
+
+  test('carries a trace on unchanged, whatever is in it', () => {
+    const trace = [
+      ['traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'],
+      ['tracestate', 'rojo=00f067aa0ba902b7'],
+      ['TraceState', 'congo=t61rcWkgMzE'],
+    ];
+    expect(sentFrom({ trusted: false }, ...trace.flat()).slice(0, 3)).toEqual(trace);
+    expect(sent('traceparent', 'no trace at all')).toContainEqual(['traceparent', 'no trace at all']);
+  });
+});
+
+describe('a hop', () => {
+  const reader = new HopReader([
+    { address: '10.0.0.0', prefix: 8, family: 'ipv4' },
+    { address: 'fd00::', prefix: 8, family: 'ipv6' },
+  ]);
+  const from = (remoteAddress: string | undefined, encrypted = false) =>
+    reader.read({ socket: { remoteAddress, encrypted }, headers: { host: 'h' }, httpVersion: '1.1' });
+
+  test.each([
+    ['10.1.2.3', true],
+    ['::ffff:10.1.2.3', true],
+    ['11.1.2.3', false],
+    ['::ffff:11.1.2.3', false],
+    ['fd12::1', true],
+    ['fe80::1', false],
+    [undefined, false],
+  ])('from %s is trusted: %s', (address, trusted) => expect(from(address).trusted).toBe(trusted));
+
+  test('shows IPv4 as such, and says whether it was TLS', () => {
+    const seen = from('::ffff:10.1.2.3', true);
+    expect([seen.remoteAddress, seen.protocol, from('10.1.2.3').protocol]).toEqual([
+      '10.1.2.3',
+      'https',
+      'http',
+    ]);
+  });
+});
+
+test('trailers carry no identity, no credential and nothing that frames a message', () => {
+  const raw = [
+    'X-Checksum',
+    'abc',
+    'Content-Length',
+    '5',
+    'spokecast-tenant-id',
+    'ten_evil',
+    'Authorization',
+    'x',
+  ];
+  expect(trailers([...raw, 'transfer-encoding', 'chunked', 'x-forwarded-for', '1.1.1.1'])).toEqual([
+    ['X-Checksum', 'abc'],
+  ]);
 });
 
 test("what the client is sent is the upstream's headers without the hop's", () => {
@@ -145,12 +239,19 @@ test("what the client is sent is the upstream's headers without the hop's", () =
     'Transfer-Encoding',
     'chunked',
   ];
-  expect(responseHeaders(raw)).toEqual(['Content-Encoding', 'gzip', 'Set-Cookie', 'a', 'Set-Cookie', 'b']);
+  expect(responseHeaders(raw, true)).toEqual([
+    'Content-Encoding',
+    'gzip',
+    'Set-Cookie',
+    'a',
+    'Set-Cookie',
+    'b',
+  ]);
 });
 
 test("an upstream cannot put words into the gateway's mouth", () => {
   const raw = ['Spokecast-Tenant-Id', 'ten_evil', 'spokecast_key_id', 'aki_evil', 'X-Own', 'fine'];
-  expect(responseHeaders(raw)).toEqual(['X-Own', 'fine']);
+  expect(responseHeaders(raw, true)).toEqual(['X-Own', 'fine']);
 });
 
 describe('the target', () => {

@@ -14,6 +14,7 @@ export async function startUpstream(handle: (incoming: IncomingMessage, outgoing
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    server,
     sockets,
     async [Symbol.asyncDispose]() {
       const closed = once(server, 'close');

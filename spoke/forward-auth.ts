@@ -1,0 +1,36 @@
+import { answerOf } from './answers.ts';
+import { type Decision, type RefusalCode, refusals } from './decide.ts';
+import { internalError, type Reply } from './replies.ts';
+
+/**
+ * Authentication for callers that understand 2xx, 401 and 403 only: nginx's `auth_request` makes a 500 of anything
+ * else, so that an agent would take "ask again in a second" for a fault. Here every refusal is 401 or 403, and two
+ * headers carry what it really is, for the caller to answer with: the status, and the code of the problem document.
+ *
+ * What is no denial becomes 403 and never 401: a client that is told 401 throws its credential away.
+ */
+export const forwardAuthPath = '/v1/forward-auth';
+
+export const refusalHeaders = { status: 'spokecast-status', code: 'spokecast-code' } as const;
+
+export function forwardAuthAnswer(decision: Decision, region: string): Reply {
+  return decision.outcome === 'refused' ? refusalReplies[decision.code] : answerOf(decision, region);
+}
+
+export const forwardAuthInternalError = narrowed(internalError, 'INTERNAL');
+
+const refusalReplies = Object.fromEntries(
+  (Object.keys(refusals) as RefusalCode[]).map((code) => {
+    const told = code === 'WRONG_SECRET' ? 'NOT_FOUND' : code;
+    return [code, narrowed(answerOf({ outcome: 'refused', code }, ''), told)];
+  }),
+) as Record<RefusalCode, Reply>;
+
+function narrowed(reply: Reply, code: string): Reply {
+  const { status, headers, body } = reply;
+  return {
+    status: status === 401 ? 401 : 403,
+    headers: { ...headers, [refusalHeaders.status]: String(status), [refusalHeaders.code]: code },
+    body,
+  };
+}

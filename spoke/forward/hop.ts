@@ -1,0 +1,57 @@
+import { BlockList, isIPv6 } from 'node:net';
+
+/**
+ * Networks whose peers may say who a request came from (`SPOKECAST_TRUSTED_PROXIES`). What anybody else says about
+ * that is a claim, and goes no further.
+ */
+export type TrustedProxies = readonly { address: string; prefix: number; family: 'ipv4' | 'ipv6' }[];
+
+/** What this gateway itself knows of where a request came from. */
+export interface Hop {
+  /** The peer that this request came from. */
+  remoteAddress: string;
+  /** Whether that is a proxy whose word counts. */
+  trusted: boolean;
+  /** The `host` it was sent to. */
+  host: string | undefined;
+  protocol: 'http' | 'https';
+  httpVersion: string;
+}
+
+/** The part of an incoming request that {@link HopReader} looks at. */
+interface Arrived {
+  readonly socket: { readonly remoteAddress?: string | undefined; readonly encrypted?: boolean };
+  readonly headers: { readonly host?: string | undefined };
+  readonly httpVersion: string;
+}
+
+/** Reads hops. What is the same for all requests of a connection is found out once. */
+export class HopReader {
+  readonly #trusted = new BlockList();
+  readonly #peers = new WeakMap<object, Pick<Hop, 'remoteAddress' | 'trusted' | 'protocol'>>();
+
+  constructor(trusted: TrustedProxies) {
+    for (const { address, prefix, family } of trusted) this.#trusted.addSubnet(address, prefix, family);
+  }
+
+  read({ socket, headers, httpVersion }: Arrived): Hop {
+    let peer = this.#peers.get(socket);
+    if (peer === undefined) {
+      const remoteAddress = plainAddress(socket.remoteAddress ?? 'unknown');
+      const trusted =
+        remoteAddress !== 'unknown' && this.#trusted.check(remoteAddress, familyOf(remoteAddress));
+      peer = { remoteAddress, trusted, protocol: socket.encrypted ? 'https' : 'http' };
+      this.#peers.set(socket, peer);
+    }
+    return { ...peer, host: headers.host, httpVersion };
+  }
+}
+
+export function familyOf(address: string): 'ipv4' | 'ipv6' {
+  return isIPv6(address) ? 'ipv6' : 'ipv4';
+}
+
+/** An IPv4 address as such, also where a socket that listens on both families shows it as IPv6. */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
+}
