@@ -32,7 +32,7 @@ export function connect(databaseUrl: string, options: ConnectOptions): Database 
     onnotice: () => {},
     connection: {
       application_name: options.applicationName,
-      idle_in_transaction_session_timeout: 10_000,
+      idle_in_transaction_session_timeout: 5_000,
       statement_timeout: options.statementTimeoutMs ?? 30_000,
     },
   });

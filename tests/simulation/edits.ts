@@ -46,6 +46,7 @@ export class Editor {
     this.#hub = hub;
     this.#clock = clock;
     this.#random = random;
+    hub.secretOf = (verifier) => this.#secretOf(verifier);
   }
 
   /** Returns the facts; none where it does not apply as things are. @throws BlockedError */

@@ -27,7 +27,7 @@ export function generate(seed: number, count: number): Step[] {
 }
 
 function losesForGood(step: Step): boolean {
-  if (step.do === 'tamper') return true;
+  if (step.do === 'tamper' || step.do === 'restore') return true;
   return step.do === 'lose' && ['outbox row', 'job', 'table'].includes(step.what);
 }
 
@@ -52,6 +52,8 @@ const weights = {
   probe: 1,
   restart: 3,
   'step clock': 1,
+  'back up': 1,
+  restore: 1,
 } as const satisfies Record<Step['do'], number>;
 const bag = Object.entries(weights).flatMap(([name, weight]) =>
   Array<Step['do']>(weight).fill(name as Step['do']),
@@ -107,6 +109,9 @@ function nextStep(dice: Dice, publishers: number, hot: number): Step {
       return { do: what, publisher, region };
     case 'restart':
       return { do: what, region, gateway };
+    case 'back up':
+    case 'restore':
+      return { do: what };
     case 'step clock':
       return { do: what, ms: dice.of([-400, -100, 100, 400]) };
   }

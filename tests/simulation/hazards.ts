@@ -89,6 +89,7 @@ export const required: readonly string[] = [
   'answer: from a snapshot',
   'snapshot: written',
   'clock: stepped',
+  'hub: restored',
   'transaction: blocked',
   'transaction: committed late',
   'transaction: rolled back',

@@ -151,6 +151,7 @@ export const plants: Readonly<Record<string, Plant>> = {
     }),
   },
   'a watermark tells what was read, and not what is in force': { reportsWhatIsRead: true },
+  'a restored hub takes over no revocation': { importsNothing: true },
   'a placement does not cascade': {
     relay: (ports) => ({ ...ports, cascade: async () => {} }),
   },

@@ -158,6 +158,31 @@ const firstSweepOfAll: Scene = (on) => {
   return [on.lose('marks of sweeps'), begun, on.sweep, on.run, on.change(), on.resume, on.run];
 };
 
+/** Somebody revokes, the regions hear of it, and the hub forgets: perhaps with somebody still at work on the lost past. */
+const hubRestored: Scene = (on) => {
+  const before: Step[] = [on.changeKey('create'), on.run, on.run, { do: 'back up' }];
+  const since = [
+    on.changeKey('delete', 'delete', 'disable'),
+    ...(on.chance(0.4) ? [on.move()] : [on.change()]),
+  ];
+  const late = on.chance(0.5) ? [on.freeze('put', 'announce', 'build', 'enqueue')] : [];
+  return [
+    ...before,
+    ...since,
+    on.run,
+    ...late,
+    on.change(),
+    on.run,
+    { do: 'restore' },
+    on.ask,
+    on.resume,
+    on.run,
+    on.sweep,
+    on.run,
+    on.ask,
+  ];
+};
+
 /** Those that it takes more luck to come through stand here twice. */
 const scenes: readonly Scene[] = [
   repairInterrupted,
@@ -172,6 +197,8 @@ const scenes: readonly Scene[] = [
   slowStart,
   relayInterrupted,
   firstSweepOfAll,
+  hubRestored,
+  hubRestored,
 ];
 
 /**

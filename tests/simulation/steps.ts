@@ -42,6 +42,8 @@ export type Step =
   | { do: 'tamper'; region: number; how: Tampering; n: number }
   | { do: 'crash' | 'probe'; publisher: number; region: number }
   | { do: 'restart'; region: number; gateway: number }
+  /** The database is copied; it is as it was when it was last copied, and its epoch is promoted. */
+  | { do: 'back up' | 'restore' }
   | { do: 'step clock'; ms: number };
 
 export const publisherName = (n: number) => `p${n + 1}`;

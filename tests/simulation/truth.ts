@@ -58,6 +58,27 @@ export class Truth {
     }
   }
 
+  /** What is true now, for {@link become} to make true again. */
+  copy(): Pick<Truth, 'tenants' | 'clusters' | 'keys' | 'placements'> {
+    const { tenants, clusters, keys, placements } = this;
+    return {
+      tenants: new Map(tenants),
+      clusters: new Map(clusters),
+      keys: new Map(keys),
+      placements: new Map([...placements].map(([id, placed]) => [id, new Map(placed)])),
+    };
+  }
+
+  become(copy: ReturnType<Truth['copy']>): void {
+    for (const name of ['tenants', 'clusters', 'keys'] as const) {
+      const [here, then] = [this[name] as Map<string, unknown>, copy[name]];
+      here.clear();
+      for (const [id, is] of then) here.set(id, is);
+    }
+    this.placements.clear();
+    for (const [id, placed] of copy.placements) this.placements.set(id, new Map(placed));
+  }
+
   #dropCluster(id: string): void {
     this.clusters.delete(id);
     this.placements.delete(id);

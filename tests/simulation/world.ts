@@ -10,6 +10,7 @@ import { SimulatedHub } from './hub/hub.ts';
 import { type PublisherPlant, SimulatedPublisher } from './publisher.ts';
 import { JobQueue } from './queue.ts';
 import { SimulatedRegion } from './region.ts';
+import { type Backup, backUp, restore } from './restore.ts';
 import {
   describe,
   gatewayCount,
@@ -26,6 +27,8 @@ import { type Fact, Truth } from './truth.ts';
 export interface Plant extends GatewayPlant, Omit<PublisherPlant, 'store'> {
   publisherStore?: PublisherPlant['store'];
   hub?(hub: SimulatedHub): void;
+  /** A promotion takes over nothing of what the regions know. */
+  importsNothing?: boolean;
 }
 
 interface OpenTransaction {
@@ -34,7 +37,7 @@ interface OpenTransaction {
 }
 
 /** What was lost for good, so that only a sweep can find it. */
-export type Loss = 'outbox row' | 'job' | 'item' | 'table';
+export type Loss = 'outbox row' | 'job' | 'item' | 'table' | 'database';
 
 const ownerOf = (region: string) => ({ environment: 'sim', region, hubId: 'hub' });
 
@@ -56,6 +59,8 @@ export class World {
   readonly #onEvent: (what: string) => void;
   #incarnations = 0;
   #rowsDoomed = 0;
+  #backup: Backup | undefined;
+  readonly #importsNothing: boolean | undefined;
 
   constructor(seed: number, plant: Plant = {}, onEvent: (what: string) => void = () => {}) {
     this.#dice = new Dice(seed + 1_000_000);
@@ -69,6 +74,7 @@ export class World {
     const names = Array.from({ length: regionCount }, (_, n) => regionName(n));
     this.hub = new SimulatedHub(this.clock, names);
     plant.hub?.(this.hub);
+    this.#importsNothing = plant.importsNothing;
     this.hub.onCommitted = () => {
       this.truth.committed(this.hub.database.commits, names, universe);
       this.#loseRows(this.hub.database.commits);
@@ -200,6 +206,11 @@ export class World {
       case 'restart':
         hazards.met('gateway: restarted');
         return at.gateways[step.gateway]!.restart();
+      case 'back up':
+        this.#backup = backUp(this.hub, this.truth);
+        return;
+      case 'restore':
+        return this.#restore();
       case 'step clock':
         hazards.met('clock: stepped');
         return clock.stepWall(step.ms);
@@ -303,6 +314,22 @@ export class World {
       this.hazards.met('lost: outbox row');
       this.losses.add('outbox row');
     }
+  }
+
+  /** Only where every region can be asked: else the command refuses. */
+  async #restore(): Promise<void> {
+    const regions = this.regions.map(({ region }) => region);
+    const answers = regions.every(({ id, table }) => table.identity && !this.faults.outages.has(id));
+    if (!this.#backup || !answers) return;
+    for (const open of this.#open.splice(0)) this.#end(open, 'rollback');
+    const { hub, truth } = this;
+    this.losses.add('database');
+    this.hazards.met('hub: restored');
+    const importsNothing = this.#importsNothing;
+    const parts = { hub, truth, regions, nowMs: this.clock.now(), importsNothing };
+    const wrong = await restore(this.#backup, parts);
+    this.violations.push(...wrong);
+    this.note(`the hub is as it was, in epoch ${hub.epoch}`);
   }
 
   async #probe(region: number): Promise<void> {

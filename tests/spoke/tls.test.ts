@@ -86,7 +86,7 @@ describeWith('openssl', 'TLS', () => {
 
     const metric = async (outcome: string) =>
       (await ask(`${world.url}/metrics`)).text.includes(
-        `spokecast_tls_certificate_changes_total{outcome="${outcome}"}`,
+        `spokecast_tls_certificate_changes_total{outcome="${outcome}"`,
       );
     const second = authority.files('second');
     await copyFile(second.cert, environment.SPOKECAST_TLS_CERT_FILE); // its key is not there yet

@@ -97,5 +97,5 @@ test('a connection of ours that idles in a transaction is ended by the server', 
   const [settings] = await connected.sql`
     select current_setting('idle_in_transaction_session_timeout') as idle, current_setting('statement_timeout') as statement,
       current_setting('application_name') as name`;
-  expect(settings).toEqual({ idle: '10s', statement: '30s', name: 'test' });
+  expect(settings).toEqual({ idle: '5s', statement: '30s', name: 'test' });
 });

@@ -28,6 +28,8 @@ export class SimulatedHub {
   onCommitted: () => void = () => {};
   /** A lease was over, and its row is another relay's now. */
   onTakenOver: () => void = () => {};
+  /** The secret that a verifier was made of, which only its maker knows. */
+  secretOf: (verifier: string) => string = () => '';
 
   constructor(clock: Clock, regions: readonly string[]) {
     this.#clock = clock;
@@ -318,6 +320,10 @@ export class SimulatedHub {
 
   lastMark(region: string): SweepMark {
     return this.#marks.get(region) ?? { mark: null, tail: [] };
+  }
+
+  restoreMarks(marks: ReadonlyMap<string, SweepMark>): void {
+    for (const [region, mark] of marks) this.#marks.set(region, mark);
   }
 
   /** As after the database was loaded from a dump: no mark of before counts. */

@@ -3,6 +3,7 @@ import { expect, vi } from 'vitest';
 import type { Body } from '../../../contexts/kinds/index.ts';
 import { allOf, newDemo, publish } from './contexts.ts';
 import { gatewayWorld } from './gateway-world.ts';
+import { withoutRegion } from './metrics.ts';
 import { startUpstream } from './upstream.ts';
 
 export interface ForwardWorldOptions {
@@ -33,7 +34,7 @@ export async function forwardWorld(
     authorization: `Bearer ${demo.secret}`,
     /** A sample of /metrics, by its name and labels. */
     async metric(sample: string): Promise<number | undefined> {
-      const text = await (await fetch(`${world.url}/metrics`)).text();
+      const text = withoutRegion(await (await fetch(`${world.url}/metrics`)).text());
       const line = text.split('\n').find((each) => each.startsWith(`${sample} `));
       return line === undefined ? undefined : Number(line.slice(sample.length));
     },

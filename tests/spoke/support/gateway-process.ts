@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../../contexts/base/clock.ts';
 import { freePort } from '../../support/process.ts';
 import { owner } from './contexts.ts';
+import { withoutRegion } from './metrics.ts';
 
 const bin = fileURLToPath(new URL('../../../infra/bin/spokecast.js', import.meta.url));
 /** As the wheels have it: a role starts in half the time. */
@@ -84,12 +85,8 @@ export class GatewayProcess implements AsyncDisposable {
 
   /** The value of a metric without labels, or with the labels as they are printed. */
   async metric(name: string): Promise<number | undefined> {
-    const text = await (await fetch(`${this.url}/metrics`)).text();
-    // Each number carries the region as its last label, which `name` leaves out.
-    const line = text
-      .split('\n')
-      .map((each) => each.replace(/,?region="[^"]*"/, '').replace('{}', ''))
-      .find((each) => each.startsWith(`${name} `));
+    const text = withoutRegion(await (await fetch(`${this.url}/metrics`)).text());
+    const line = text.split('\n').find((each) => each.startsWith(`${name} `));
     return line === undefined ? undefined : Number(line.slice(name.length + 1));
   }
 
