@@ -164,6 +164,7 @@ export class Rig implements AsyncDisposable {
     const env = {
       ...this.#environment(),
       SPOKECAST_ENV: environment,
+      SPOKECAST_HEARTBEAT_EVERY_MS: '0', // writes are counted here
       SPOKECAST_PORT: String(port),
       ...options,
     };
