@@ -27,6 +27,12 @@ export const publisherOptions = {
     default: 'false',
     doc: 'true works on a database that a newer version has migrated, instead of refusing: for going back from an upgrade whose migrations only added.',
   }),
+  shutdownTimeoutMs: option({
+    env: 'SPOKECAST_SHUTDOWN_TIMEOUT_MS',
+    schema: value.integer(0, 120_000),
+    default: '4000',
+    doc: 'Milliseconds that jobs in hand are given when the publisher stops. What is left is done again by another, or after the next start.',
+  }),
   environment: option({
     env: 'SPOKECAST_ENV',
     schema: value.matching(/^[a-z0-9-]{1,20}$/, 'up to 20 lower-case letters, digits and dashes'),
