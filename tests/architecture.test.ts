@@ -175,7 +175,7 @@ describe('the rules', () => {
     const home = ['', 'home', 'ann', 'x'].join('/');
     const texts = new Map([
       ['docs/a.md', `see ${home}\nand /checkout/hub/x.ts`],
-      ['package-lock.json', '"resolved": "https://registry.example/x.tgz"'],
+      ['package-lock.json', `"resolved": "${['https', '//packages.example/x.tgz'].join(':')}"`],
     ]);
     expect(tree.portableTexts(texts, '/checkout')).toHaveLength(3);
     const packages = { 'node_modules/a': { optionalDependencies: { b: '1' }, hasInstallScript: true } };

@@ -82,7 +82,7 @@ export function portableTexts(texts: ReadonlyMap<string, string>, machineRoot: s
     text.split('\n').flatMap((line, index) => {
       const at = `${path}:${index + 1}`;
       if (path === 'package-lock.json') {
-        return line.includes('"resolved": "http')
+        return /"resolved": "\w+:\/\//.test(line)
           ? [`${at}: names a registry; keep omit-lockfile-registry-resolved in .npmrc`]
           : [];
       }
