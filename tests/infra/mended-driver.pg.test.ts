@@ -35,6 +35,55 @@ const script = (mend: string) => `
   console.log(JSON.stringify({ outcomes, again }));
   process.exit(0);
 `;
+/**
+ * A transaction that is cut off between two of its statements, and goes on with them only when the pool's one
+ * connection serves the next transaction already.
+ */
+const lingering = (mend: string) => `
+  ${mend}
+  const { default: postgres } = await import('postgres');
+  const sql = postgres(process.env.DATABASE_URL, { max: 1, connect_timeout: 2, backoff: () => 0, onnotice: () => {} });
+  const other = postgres(process.env.DATABASE_URL, { max: 1, onnotice: () => {} });
+  await other\`create table if not exists kept (who text)\`;
+  await other\`truncate kept\`;
+  const { promise: cutOff, resolve: goOn } = Promise.withResolvers();
+  let said;
+  const first = sql.begin(async (tx) => {
+    const [{ pid }] = await tx\`select pg_backend_pid() as pid\`;
+    await other\`select pg_terminate_backend(\${pid})\`;
+    await cutOff;
+    said = await tx\`insert into kept values ('first')\`.then(() => 'done', (error) => error.code);
+    throw new Error('given up');
+  }).then(() => 'committed', (error) => error.code);
+  const outcomes = [await first];
+  outcomes.push(await sql.begin(async (tx) => {
+    await tx\`insert into kept values ('second')\`;
+    goOn();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await tx\`insert into kept values ('second, too')\`;
+  }).then(() => 'committed', (error) => error.code));
+  const kept = (await other\`select who from kept order by who\`).map(({ who }) => who);
+  console.log(JSON.stringify({ outcomes, said, kept }));
+  process.exit(0);
+`;
+/** A reserved session that is cut off, and is used, and given back, when its connection serves others. */
+const reserved = (mend: string) => `
+  ${mend}
+  const { default: postgres } = await import('postgres');
+  const sql = postgres(process.env.DATABASE_URL, { max: 1, connect_timeout: 2, backoff: () => 0, onnotice: () => {} });
+  const other = postgres(process.env.DATABASE_URL, { max: 1, onnotice: () => {} });
+  const session = await sql.reserve();
+  const [{ pid }] = await session\`select pg_backend_pid() as pid, pg_advisory_lock(1)\`;
+  await other\`select pg_terminate_backend(\${pid})\`;
+  let said, again;
+  for (let tries = 0; tries < 50 && again === undefined; tries++)
+    again = await sql\`select 7 as again\`.then(([row]) => row.again, () => undefined);
+  said = await session\`select 1\`.then(() => 'done', (error) => error.code);
+  session.release();
+  const both = await Promise.all([sql\`select 1 as one\`, sql\`select 2 as one\`]);
+  console.log(JSON.stringify({ again, said, both: both.map(([{ one }]) => one) }));
+  process.exit(0);
+`;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const mend = "await import('./infra/bin/mended-driver.ts');";
 
@@ -59,13 +108,34 @@ describe('the driver, cut off in a transaction', () => {
     for (const outcome of outcomes) expect(outcome).toMatch(/57P01|CONNECTION|ECONNRESET/);
   });
 
+  test('[law 1] as the services load it, what is left of the transaction touches no other', async () => {
+    const { stdout } = await run(lingering(mend));
+    const { outcomes, said, kept } = JSON.parse(stdout);
+    expect(outcomes[0]).toMatch(/57P01|CONNECTION|ECONNRESET/);
+    expect(said).toBe('CONNECTION_CLOSED');
+    expect(outcomes[1]).toBe('committed');
+    expect(kept).toEqual(['second', 'second, too']);
+  });
+
+  test('as the services load it, a reserved session that was cut off stays so', async () => {
+    const { stdout } = await run(reserved(mend));
+    expect(JSON.parse(stdout)).toEqual({ again: 7, said: 'CONNECTION_CLOSED', both: [1, 2] });
+  });
+
+  test('as it comes, rolls back another transaction, which is told that it was committed: else the mend can go', async () => {
+    const { stdout } = await run(lingering(''));
+    const { outcomes, kept } = JSON.parse(stdout);
+    expect(outcomes[1]).toBe('committed');
+    expect(kept).not.toContain('second');
+  });
+
   test('as it comes, ends the process: else infra/bin/mended-driver.ts can go', async () => {
     await expect(run(script(''))).rejects.toThrow("reading 'write'");
   });
 });
 
-test('the installed driver is one that is mended', () => {
+test.each(['connection.js', 'index.js'])('%s of the installed driver is one that is mended', (file) => {
   const entry = createRequire(import.meta.url).resolve('postgres');
-  const source = readFileSync(join(dirname(entry), '../../src/connection.js'), 'utf8');
-  expect(mended(source)).not.toBe(source);
+  const source = readFileSync(join(dirname(entry), '../../src', file), 'utf8');
+  expect(mended(file, source)).not.toBe(source);
 });
