@@ -44,9 +44,11 @@ export class Convergence {
   }
 
   async check(): Promise<readonly string[]> {
-    const { sql, stores, readers } = this.#options;
+    const { sql, stores, readers, tally } = this.#options;
     await this.#untilRelayed();
+    tally.say('all changes are relayed');
     await Promise.all(stores.map(({ id }) => this.#sweep(id)));
+    tally.say('every region was swept; its store and its gateways are compared');
     for (const { id, store } of stores) {
       const wanted = await derivedByHand(sql, id);
       this.#compare(id, wanted, await heldLive(store));
@@ -56,6 +58,7 @@ export class Convergence {
           .map((reader) => this.#compareAnswers(reader, wanted)),
       );
     }
+    tally.say('all is compared; one more sweep a region');
     await Promise.all(stores.map(({ id }) => this.#sweepFindsNothing(id)));
     return this.#problems;
   }

@@ -3,6 +3,7 @@ import { systemClock as clock } from '../../contexts/base/clock.ts';
 import type { Dice } from '../simulation/dice.ts';
 import type { RoleInTrouble, RoleKind } from './role.ts';
 import type { Tally } from './tally.ts';
+import { inTime } from './waits.ts';
 import { redisCommand, type SoakWheel } from './wheel.ts';
 
 /** What can befall a process of each kind, and for how long at the most it is then gone or frozen. */
@@ -48,6 +49,8 @@ const victims: readonly RoleKind[] = [
   ...(['gateway', 'gateway', 'gateway', 'hub', 'hub', 'postgres', 'redis', 'redis'] as const),
 ];
 const atOnceMax = 3;
+/** Longer than any trouble lasts and its process may then take to answer. */
+const itselfAgainWithinMs = 90_000;
 
 /**
  * Breaks things, a few at a time. Every trouble ends by itself, and the process it befell answers again, before
@@ -84,7 +87,9 @@ export class Faults {
       }
       await clock.sleep(100 + this.#dice.below(900), signal);
     }
-    await Promise.all(this.#inTrouble.values());
+    await Promise.all(
+      [...this.#inTrouble].map(([role, done]) => inTime(`${role.name} again`, done, itselfAgainWithinMs)),
+    );
     if (failure !== undefined) throw failure;
   }
 
@@ -119,12 +124,26 @@ export class Faults {
   }
 }
 
-/** `kill -9` of one of Postgres' own processes: it then throws out everybody, and recovers. */
+/** `kill -9` of one of Postgres' own processes: it then throws out everybody, and recovers, which is waited for. */
 async function crashBackend(sql: postgres.Sql): Promise<void> {
   try {
-    const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
-    if (row) process.kill(row.pid, 'SIGKILL');
+    process.kill(await backendPid(sql), 'SIGKILL');
+    await backendPid(sql);
   } finally {
     await sql.end({ timeout: 0 }).catch(() => {});
+  }
+}
+
+/** Once there is a backend: Postgres may be recovering. */
+async function backendPid(sql: postgres.Sql): Promise<number> {
+  const startedAtMs = clock.monotonic();
+  for (;;) {
+    try {
+      const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      return row!.pid;
+    } catch (error) {
+      if (clock.monotonic() - startedAtMs > 30_000) throw error;
+      await clock.sleep(100);
+    }
   }
 }

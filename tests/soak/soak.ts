@@ -15,6 +15,7 @@ import { Platform } from './platform.ts';
 import { Reader } from './reader.ts';
 import { writeBySql } from './sql-writer.ts';
 import { Tally } from './tally.ts';
+import { inTime } from './waits.ts';
 import { SoakWheel } from './wheel.ts';
 
 export interface SoakInput {
@@ -39,6 +40,9 @@ const sqlWriters = 3;
 const apiWriters = 2;
 const stormMs = { least: 7_000, span: 6_000 };
 const quietMs = 4_000;
+/** Longer than a statement or a request of a writer may take; and than a reader or watcher waits for an answer. */
+const writersEndWithinMs = 30_000;
+const judgedWithinMs = 60_000;
 
 /**
  * Changes, reads and breaks a wheel of real processes, in storms with quiet between them, then checks it whole.
@@ -112,6 +116,13 @@ export async function soak(input: SoakInput): Promise<SoakOutcome> {
     ...watches.map(({ watch }) => watch.run(stopping.signal)),
   ];
 
+  const watcherNames = [
+    ...readers.map(({ gateway }) => `the reader of ${gateway.name}`),
+    ...watches.map(({ id }) => `the watch of ${id}`),
+  ];
+  const writersEnd = () =>
+    Promise.all(writers.map((one, n) => inTime(`the end of writer ${n + 1}`, one, writersEndWithinMs)));
+
   const order = new OrderJudge();
   const judge = async () => {
     const answers = readers.flatMap((reader) => reader.take());
@@ -136,7 +147,7 @@ export async function soak(input: SoakInput): Promise<SoakOutcome> {
       const storm = stormMs.least + stormDice.below(stormMs.span);
       await faults.storm(Math.min(storm, Math.max(0, forMs - elapsed())), signal);
       await clock.sleep(quietMs, signal);
-      await judge();
+      await inTime('a judgement of the answers', judge(), judgedWithinMs);
       const changes = tally.total('change', (what) => !/failed|un|rolled|refused/.test(what));
       tally.say(
         `-- quiet after ${(elapsed() / 1000).toFixed(0)} of ${forMs / 1000} s: ${changes} changes, ` +
@@ -145,7 +156,7 @@ export async function soak(input: SoakInput): Promise<SoakOutcome> {
     }
     if (signal.aborted) tally.say('asked to end: checking what there is');
     writing.abort();
-    await Promise.all(writers);
+    await writersEnd();
     tally.say('nothing changes or breaks any more; one sweep a region');
     const stores = watches.map(({ id, store }) => ({ id, store }));
     const convergence = new Convergence({ sql, hub, stores, readers, platform, tally });
@@ -155,9 +166,12 @@ export async function soak(input: SoakInput): Promise<SoakOutcome> {
   } finally {
     writing.abort();
     stopping.abort();
-    await Promise.all([...writers, ...watching]);
+    await Promise.all([
+      writersEnd(),
+      ...watching.map((one, n) => inTime(`the end of ${watcherNames[n]}`, one, writersEndWithinMs)),
+    ]).catch((error) => problems.push(String(error)));
   }
-  const history = await judge().catch((error) => {
+  const history = await inTime('the last judgement', judge(), judgedWithinMs).catch((error) => {
     problems.push(`the last answers could not be judged: ${error}`);
     return undefined;
   });

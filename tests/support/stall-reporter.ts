@@ -1,7 +1,7 @@
 import type { Reporter, TestModule, Vitest } from 'vitest/node';
 
-/** Longer than any one test or hook may take by vitest.config.ts. */
-const stallMs = 240_000;
+/** Longer than any one test or hook may take. */
+const stallMs = 320_000;
 const lookEveryMs = 5_000;
 
 /**
