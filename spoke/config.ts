@@ -126,14 +126,24 @@ export const gatewayOptions = {
     default: '100000',
     doc: 'Absences and tombstones held in memory at the most.',
   }),
+  cacheFreshMs: option({
+    env: 'SPOKECAST_CACHE_FRESH_MS',
+    schema: milliseconds(1_000),
+    optional: true,
+    doc:
+      'Age in milliseconds up to which no context is read again unless it was announced; three quarters of ' +
+      'SPOKECAST_CACHE_REFRESH_MS where it is not given.',
+  }),
   cacheRefreshMs: option({
     env: 'SPOKECAST_CACHE_REFRESH_MS',
     schema: milliseconds(1_000),
     default: '240000',
-    doc: 'Age in milliseconds at which a context that is asked for is read again behind the scenes.',
+    doc:
+      'Age in milliseconds by which a context that is asked for is read again behind the scenes: each at a moment ' +
+      'of its own between the two.',
   }),
-  cacheFreshMs: option({
-    env: 'SPOKECAST_CACHE_FRESH_MS',
+  cacheStaleMs: option({
+    env: 'SPOKECAST_CACHE_STALE_MS',
     schema: milliseconds(1_000),
     default: '600000',
     doc: 'Age in milliseconds from which a context is counted as stale. It is served all the same.',
@@ -346,17 +356,30 @@ export const gatewayOptions = {
   }),
 } satisfies OptionTable;
 
-export type GatewayConfig = Omit<OptionValues<typeof gatewayOptions>, 'storeTable'> & { storeTable: string };
+export type GatewayConfig = Omit<OptionValues<typeof gatewayOptions>, 'storeTable' | 'cacheFreshMs'> & {
+  storeTable: string;
+  cacheFreshMs: number;
+};
 
 /** @throws ConfigurationError naming every mistake. `known` are the variables of other services. */
 export function readConfig(environment: Environment, known: readonly string[] = []): GatewayConfig {
   const values = parseOptions(gatewayOptions, environment, known);
-  const { cacheRefreshMs, cacheFreshMs, storeEndpoint, storeAwsRegion } = gatewayOptions;
+  const { storeEndpoint, storeAwsRegion } = gatewayOptions;
+  const derived = {
+    storeTable: values.storeTable ?? `spokecast-${values.environment}-${values.region}`,
+    cacheFreshMs: values.cacheFreshMs ?? Math.floor(values.cacheRefreshMs * 0.75),
+  };
+  const windows = { ...values, ...derived };
   const problems: string[] = [];
-  if (values.cacheRefreshMs >= values.cacheFreshMs)
-    problems.push(
-      `${cacheRefreshMs.env}=${values.cacheRefreshMs} must be below ${cacheFreshMs.env}=${values.cacheFreshMs}`,
-    );
+  for (const [lower, upper] of [
+    ['cacheFreshMs', 'cacheRefreshMs'],
+    ['cacheRefreshMs', 'cacheStaleMs'],
+  ] as const) {
+    if (windows[lower] > windows[upper])
+      problems.push(
+        `${gatewayOptions[lower].env}=${windows[lower]} must not be above ${gatewayOptions[upper].env}=${windows[upper]}`,
+      );
+  }
   if (!values.storeEndpoint && !values.storeAwsRegion && !environment.AWS_REGION)
     problems.push(
       `${storeEndpoint.env} or ${storeAwsRegion.env} must say where the region's store is (AWS_REGION would do too)`,
@@ -367,5 +390,5 @@ export function readConfig(environment: Environment, known: readonly string[] = 
   if (values.tlsClientCaFile !== undefined && values.tlsCertFile === undefined)
     problems.push(`${tlsClientCaFile.env} needs ${tlsCertFile.env}: clients show certificates over TLS only`);
   if (problems.length > 0) throw new ConfigurationError(problems);
-  return { ...values, storeTable: values.storeTable ?? `spokecast-${values.environment}-${values.region}` };
+  return windows;
 }

@@ -153,7 +153,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     const present = this.#entries.present(kind, key) as PresentEntry<Values[Kind]> | undefined;
     if (present !== undefined) {
       const now = this.#clock.monotonic();
-      if (now < present.freshUntil) {
+      if (now < present.staleAt) {
         if (now >= present.touchAt) this.#entries.touch(present, now);
         if (now >= present.refreshAt) this.#refresh(present.ref, present, now);
         this.#events.lookedUp(kind, 'hit');
@@ -325,6 +325,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     const { kind, key } = named;
     const { version, value } = read;
     const { suspect, floor, floorOf, restored } = state;
+    const { freshMs, refreshMs, staleMs } = this.#settings;
     const now = this.#clock.monotonic();
     const bodyText = (this.#keepsBodies ? read.bodyText : undefined) ?? undefined;
     const doubtful = suspect || floor !== undefined;
@@ -333,8 +334,8 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       ...{ negative: false, version, bodyText, floor, floorOf, suspect, restored },
       bytes: read.bytes + (bodyText?.length ?? 0),
       hit: { state: 'present', outcome: 'hit', value, version },
-      refreshAt: doubtful ? 0 : now + jittered(this.#random, this.#settings.refreshMs, 0.2),
-      freshUntil: doubtful ? 0 : now + this.#settings.freshMs,
+      refreshAt: doubtful ? 0 : now + freshMs + this.#random.fraction() * (refreshMs - freshMs),
+      staleAt: doubtful ? 0 : now + staleMs,
     });
   }
 
@@ -419,7 +420,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       held.floor = newest(held.floor, version);
       held.floorOf = this.#pinned;
       held.refreshAt = 0;
-      if (!held.negative) held.freshUntil = 0;
+      if (!held.negative) held.staleAt = 0;
     }
     if (flight !== undefined) {
       flight.raiseFloor(version, 'live');
@@ -453,7 +454,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       entry.suspect = true;
       if (entry.restored) entry.restored = 'aged';
       entry.refreshAt = 0;
-      if (!entry.negative) entry.freshUntil = 0;
+      if (!entry.negative) entry.staleAt = 0;
       this.#walk.add(ref);
     }
   }

@@ -30,7 +30,7 @@ export interface PresentEntry<Value = unknown> extends Held {
   /** What a look-up returns while the entry is fresh: made once, so that a hit allocates nothing. */
   readonly hit: PresentLookup<Value>;
   /** Monotonic time from which it is told as stale; 0 once it is suspect or superseded. */
-  freshUntil: number;
+  staleAt: number;
   /** `refText` of it, for what is done more rarely than being read. */
   readonly ref: string;
   /** Monotonic time from which a look-up counts as a use once more. */

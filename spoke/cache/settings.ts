@@ -10,12 +10,14 @@ export interface CacheSettings {
   negativesMax: number;
 
   /**
-   * The age at which a look-up of a present entry starts a refresh behind its back. The feed keeps entries current;
-   * this is the backstop for an announcement that was lost without a trace.
+   * A look-up of a present entry starts a refresh behind its back from an age on that is drawn for each entry
+   * between these two: what was filled at one time, as at a boot, is not refreshed at one time. The feed keeps
+   * entries current; this is the backstop for an announcement that was lost without a trace.
    */
+  freshMs: number;
   refreshMs: number;
   /** The age from which a present entry is told as `stale`: its refreshes have been failing. It is served on. */
-  freshMs: number;
+  staleMs: number;
   /** The age at which a look-up of an absence or tombstone starts a refresh behind its back. */
   absentMs: number;
   /** The wait before the next try of a refresh that failed or found no room. Jittered. */
@@ -64,8 +66,9 @@ export const defaultCacheSettings: CacheSettings = {
   entriesMax: 200_000,
   bytesMax: 256 * 1024 * 1024,
   negativesMax: 100_000,
+  freshMs: 180_000,
   refreshMs: 240_000,
-  freshMs: 600_000,
+  staleMs: 600_000,
   absentMs: 60_000,
   retryMs: 1_000,
   unknownPerSecond: 500,
@@ -97,13 +100,13 @@ export function checkCacheSettings(settings: CacheSettings): void {
     const { batchesMax, flightsMax } = settings.lanes[lane];
     assert(batchesMax >= 1 && flightsMax >= 1, `lane ${lane} must have room for a batch and a flight`);
   }
-  const { refreshMs, freshMs, retryMs, absentMs } = settings;
+  const { freshMs, refreshMs, staleMs, retryMs, absentMs } = settings;
   assert(
-    refreshMs < freshMs,
-    `refreshMs (${refreshMs}) must be below freshMs (${freshMs}), or every entry is stale before it is refreshed`,
+    freshMs <= refreshMs && refreshMs <= staleMs,
+    `freshMs (${freshMs}), refreshMs (${refreshMs}) and staleMs (${staleMs}) must ascend`,
   );
   assert(
-    retryMs <= refreshMs && retryMs <= absentMs,
-    `retryMs (${retryMs}) must not be above refreshMs or absentMs`,
+    retryMs <= freshMs && retryMs <= absentMs,
+    `retryMs (${retryMs}) must not be above freshMs or absentMs`,
   );
 }

@@ -46,9 +46,14 @@ describe('the configuration of a gateway', () => {
   });
 
   test('windows that contradict each other are a mistake', () => {
-    const windows = { SPOKECAST_CACHE_REFRESH_MS: '5000', SPOKECAST_CACHE_FRESH_MS: '5000' };
+    const windows = {
+      SPOKECAST_CACHE_FRESH_MS: '7000',
+      SPOKECAST_CACHE_REFRESH_MS: '6000',
+      SPOKECAST_CACHE_STALE_MS: '5000',
+    };
     expect(mistakes({ SPOKECAST_REGION: 'eu-west-1', AWS_REGION: 'eu-west-1', ...windows })).toEqual([
-      'SPOKECAST_CACHE_REFRESH_MS=5000 must be below SPOKECAST_CACHE_FRESH_MS=5000',
+      'SPOKECAST_CACHE_FRESH_MS=7000 must not be above SPOKECAST_CACHE_REFRESH_MS=6000',
+      'SPOKECAST_CACHE_REFRESH_MS=6000 must not be above SPOKECAST_CACHE_STALE_MS=5000',
     ]);
   });
 
