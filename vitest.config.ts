@@ -5,7 +5,7 @@ import { SummaryReporter } from './tests/support/summary-reporter.ts';
 
 /**
  * Two projects, one after the other: what runs inside a test process, two files at a time; then the suites that
- * start whole wheels of processes and measure how fast they are, one at a time.
+ * start whole wheels of processes, two at a time as well: they wait more than they work.
  */
 const patient = { testTimeout: 30_000, hookTimeout: 60_000, teardownTimeout: 20_000 };
 const ownProcesses = ['tests/**/*.wheel.test.ts', 'tests/**/*.browser.test.ts'];
@@ -31,7 +31,7 @@ export default defineConfig({
           name: 'wheel',
           include: ownProcesses,
           pool: 'forks',
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
           ...patient,
           testTimeout: 120_000,

@@ -1,17 +1,18 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
-import { describeWith } from '../support/requirements.ts';
+import { expect } from 'vitest';
 
 const main = fileURLToPath(new URL('./main.ts', import.meta.url));
 
 /** A soak of a minute takes one and a half; the longest of its own waits are over well before this. */
 const patienceMs = 280_000;
+export const testTimeoutMs = patienceMs + 20_000;
 
 /** Runs `npm run soak` as a person would, for a minute of trouble. What hangs is ended, and its output shown. */
 async function soak(queue: 'postgres' | 'redis'): Promise<{ exitCode: number | null; output: string }> {
+  const { PATH, HOME, TMPDIR, VITEST_POOL_ID } = process.env;
   const child = spawn(process.execPath, [main, '--minutes', '1', '--queue', queue], {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: process.env.TMPDIR },
+    env: { PATH, HOME, TMPDIR, VITEST_POOL_ID },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -28,7 +29,8 @@ function count(output: string, what: RegExp): number {
   return rows.reduce((sum, [, number]) => sum + Number(number), 0);
 }
 
-async function survives(queue: 'postgres' | 'redis'): Promise<void> {
+/** The whole of a suite: a file for each queue backend, so that the two run at one time. */
+export async function survives(queue: 'postgres' | 'redis'): Promise<void> {
   const { exitCode, output } = await soak(queue);
   expect(exitCode, output).toBe(0);
   expect(output).toContain('no law was broken');
@@ -47,11 +49,3 @@ async function survives(queue: 'postgres' | 'redis'): Promise<void> {
     expect(count(output, what), `${what}\n${output}`).toBeGreaterThanOrEqual(least);
   }
 }
-
-describe('[law 2] [law 3] a soak with queues in Postgres', () => {
-  test('survives a minute of kills, freezes and restarts', () => survives('postgres'), patienceMs + 20_000);
-});
-
-describeWith('redis-server', '[law 2] [law 3] a soak with queues in Redis', () => {
-  test('survives a minute of kills, freezes and restarts', () => survives('redis'), patienceMs + 20_000);
-});
