@@ -52,8 +52,9 @@ export class HubClient {
     return new HubClient({ ...address, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
   }
 
-  get<Body>(path: string): Promise<Body> {
-    return this.#ask<Body>('GET', path);
+  /** @param timeoutMs where the hub is asked to take its time before it answers. */
+  get<Body>(path: string, timeoutMs?: number): Promise<Body> {
+    return this.#ask<Body>('GET', path, undefined, timeoutMs);
   }
 
   post<Body>(path: string, body?: unknown): Promise<Body> {
@@ -68,7 +69,34 @@ export class HubClient {
     return this.#ask<void>('DELETE', path);
   }
 
-  async #ask<Body>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<Body> {
+  async #ask<Body>(method: Method, path: string, body?: unknown, timeoutMs = this.#timeoutMs): Promise<Body> {
+    const { status, text } = await this.#answer(method, path, body, timeoutMs).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message || error.name : String(error);
+      throw new HubRequestError(
+        `the hub at ${this.#url} does not answer (${reason}). Is SPOKECAST_HUB_URL right, and does it run?`,
+        hubExitCodes.unreachable,
+      );
+    });
+    if (status < 300) return this.#parse(text);
+    throw refusal(method, path, status, text);
+  }
+
+  #parse<Body>(text: string): Body {
+    try {
+      return (text === '' ? undefined : JSON.parse(text)) as Body;
+    } catch {
+      const start = text.slice(0, 200);
+      throw new HubRequestError(`what answers at ${this.#url} is no hub: ${start}`, hubExitCodes.unreachable);
+    }
+  }
+
+  /** The whole answer: a hub that ends in the middle of it has not answered. */
+  async #answer(
+    method: Method,
+    path: string,
+    body: unknown,
+    timeoutMs: number,
+  ): Promise<{ status: number; text: string }> {
     const answer = await request(`${this.#url}${path}`, {
       method,
       headers: {
@@ -76,20 +104,13 @@ export class HubClient {
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       body: body === undefined ? null : JSON.stringify(body),
-      signal: AbortSignal.timeout(this.#timeoutMs),
-    }).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message || error.name : String(error);
-      throw new HubRequestError(
-        `the hub at ${this.#url} does not answer (${reason}). Is SPOKECAST_HUB_URL right, and does it run?`,
-        hubExitCodes.unreachable,
-      );
+      signal: AbortSignal.timeout(timeoutMs),
     });
-    const text = await answer.body.text();
-    const { statusCode: status } = answer;
-    if (status < 300) return (text === '' ? undefined : JSON.parse(text)) as Body;
-    throw refusal(method, path, status, text);
+    return { status: answer.statusCode, text: await answer.body.text() };
   }
 }
+
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
 function refusal(method: string, path: string, status: number, text: string): HubRequestError {
   let problem: { code?: string; title?: string; detail?: string } = {};

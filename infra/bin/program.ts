@@ -8,7 +8,8 @@ import {
   value,
 } from '../../contexts/base/options.ts';
 import manifest from '../../package.json' with { type: 'json' };
-import { hubAddress, hubClientOptions } from './hub-options.ts';
+import { HubClient } from './hub-client.ts';
+import { hubClientOptions } from './hub-options.ts';
 import { addPromoteEpoch } from './promote-epoch.ts';
 import { addRegion } from './region.ts';
 import { knownVariables, serviceRoles } from './roles.ts';
@@ -96,13 +97,13 @@ export function createProgram(environment: Environment, exit: (code: number) => 
       `\nExit codes: 0 seen everywhere, 75 not within the timeout, 66 no such fence, 77 key refused, 69 the hub does not answer.\n\nConfigured by environment variables:\n\n${describeOptions(hubClientOptions)}`,
     )
     .action(async (fence: string, { timeout, hub, keyFile, json = false }: WaitFlags) => {
-      const address = hubAddress(environment, { hub, keyFile });
+      const client = HubClient.from(environment, { hub, keyFile });
       const { waitForFence } = await import('./wait.ts');
       const terminal = {
         print: (line: string) => console.log(line),
         say: (line: string) => console.error(line),
       };
-      const wanted = { hub: address, fence, timeoutMs: timeout * 1000, json, clock: systemClock };
+      const wanted = { hub: client, fence, timeoutMs: timeout * 1000, json, clock: systemClock };
       exit(await waitForFence({ ...wanted, ...terminal }));
     });
 

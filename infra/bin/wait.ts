@@ -1,6 +1,5 @@
-import { request } from 'undici';
 import type { Clock } from '../../contexts/base/clock.ts';
-import type { HubAddress } from './hub-options.ts';
+import { type HubClient, HubRequestError, hubExitCodes } from './hub-client.ts';
 
 /** What `GET /v1/fences/{id}` answers, as far as it is told here. */
 interface Fence {
@@ -19,7 +18,7 @@ interface Fence {
 }
 
 export interface WaitOptions {
-  hub: HubAddress;
+  hub: HubClient;
   fence: string;
   timeoutMs: number;
   json: boolean;
@@ -34,15 +33,17 @@ export interface WaitOptions {
 export const waitExit = {
   seen: 0,
   /** There is no such fence, or it is another tenant's, or older than a day. */
-  unknown: 66,
+  unknown: hubExitCodes.absent,
   /** The hub did not answer, all the time. */
-  unreachable: 69,
+  unreachable: hubExitCodes.unreachable,
   /** Not everywhere yet. Waiting again may help. */
   timeout: 75,
   /** The application key is refused. */
-  refused: 77,
+  refused: hubExitCodes.forbidden,
 } as const;
 
+/** Beyond what the hub was asked to wait, for its answer. */
+const graceMs = 10_000;
 /** One question waits no longer than this at the hub, so that progress can be told. */
 const patienceMs = 2_000;
 /** Between two lines of progress. */
@@ -123,22 +124,15 @@ type Answer =
   | { outcome: 'unknown' | 'refused' | 'no-answer'; detail: string };
 
 async function ask({ hub, fence }: WaitOptions, waitMs: number): Promise<Answer> {
-  const url = `${hub.url}/v1/fences/${encodeURIComponent(fence)}?timeoutMs=${waitMs}`;
   try {
-    const { statusCode, body } = await request(url, {
-      headers: { authorization: `Bearer ${hub.applicationKey}` },
-      signal: AbortSignal.timeout(waitMs + 10_000),
-    });
-    const text = await body.text();
-    if (statusCode === 200) return { outcome: 'fence', fence: JSON.parse(text) as Fence };
-    const detail = `the hub answered ${statusCode}: ${text.slice(0, 500)}`;
-    if (statusCode === 404)
-      return { outcome: 'unknown', detail: `there is no fence ${fence} for this key: ${detail}` };
-    if (statusCode === 429 || statusCode >= 500) return { outcome: 'no-answer', detail };
-    return { outcome: 'refused', detail };
+    const path = `/v1/fences/${encodeURIComponent(fence)}?timeoutMs=${waitMs}`;
+    return { outcome: 'fence', fence: await hub.get<Fence>(path, waitMs + graceMs) };
   } catch (error) {
-    const why = error instanceof Error ? error.message || error.name : String(error);
-    return { outcome: 'no-answer', detail: `${hub.url} does not answer: ${why}` };
+    if (!(error instanceof HubRequestError)) throw error;
+    const { message, status, exitCode } = error;
+    if (status === 404)
+      return { outcome: 'unknown', detail: `there is no fence ${fence} for this key: ${message}` };
+    return { outcome: exitCode === hubExitCodes.unreachable ? 'no-answer' : 'refused', detail: message };
   }
 }
 
