@@ -1,23 +1,12 @@
 import { sql } from 'drizzle-orm';
-import {
-  bigint,
-  boolean,
-  customType,
-  index,
-  integer,
-  pgTable,
-  primaryKey,
-  text,
-  timestamp,
-} from 'drizzle-orm/pg-core';
+import { bigint, boolean, index, integer, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+import { id, xid8 } from './columns.ts';
 import { regions } from './schema.ts';
 
 /**
  * What propagation receipts are made of (docs/adr/0012-fences.md). Progress is derived from these rows whenever it is
  * asked for: each is written once, by whoever has done what it tells of, and doing it again changes nothing.
  */
-const id = customType<{ data: string }>({ dataType: () => 'text collate "C"' });
-const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
 const moment = (name: string) => timestamp(name, { withTimezone: true });
 
 /** One change. Made by `open_fence()` in the transaction of the change, and kept for a day. */

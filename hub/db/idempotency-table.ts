@@ -1,6 +1,5 @@
-import { customType, index, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
-
-const id = customType<{ data: string }>({ dataType: () => 'text collate "C"' });
+import { index, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+import { id } from './columns.ts';
 
 /** Answers kept so that a repeated POST with the same `Idempotency-Key` does nothing twice. Never a secret. */
 export const idempotencyKeys = pgTable(
