@@ -1,4 +1,5 @@
-import { type Envelope, open } from '../../contexts/envelope.ts';
+import { mayAllow } from '../../contexts/denial.ts';
+import type { Envelope } from '../../contexts/envelope.ts';
 import { decodeVersion, type VersionText } from '../../contexts/revision.ts';
 import type { StoredItem } from '../../contexts/store.ts';
 import type { Build } from '../../hub/db/builders/index.ts';
@@ -82,14 +83,7 @@ function sameRevision(a: string, b: string): boolean {
  * store, or the hub lost the revocation: a person has to look, and until then it stays.
  */
 export function wouldLoosen(build: Build, stored: StoredItem | undefined, nowMs: number): boolean {
-  if (build.state !== 'live' || stored?.state !== 'context') return false;
-  return denies(stored.envelope, nowMs) && !denies(build.envelope, nowMs);
-}
-
-/** A tombstone, or content that lets nobody through. */
-function denies(envelope: Envelope, nowMs: number): boolean {
-  const opened = open(envelope);
-  if (opened.outcome !== 'live') return opened.outcome === 'tombstone';
-  const { status, expiresAtMs } = opened.body as { status?: string; expiresAtMs?: number | null };
-  return (status !== undefined && status !== 'active') || (expiresAtMs != null && expiresAtMs <= nowMs);
+  if (build.state !== 'live' || stored === undefined) return false;
+  const wanted = { state: 'context', key: build.ref.key, envelope: build.envelope } as const;
+  return !mayAllow(stored, nowMs) && mayAllow(wanted, nowMs);
 }

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { type Envelope, seal, tombstone } from '../../contexts/envelope.ts';
 import type { StoredItem } from '../../contexts/store.ts';
 import type { Build } from '../../hub/db/builders/index.ts';
-import { compare } from '../../publisher/sweep/drift.ts';
+import { compare, wouldLoosen } from '../../publisher/sweep/drift.ts';
+import { keyBody } from './fake-hub.ts';
 
 const ref = { kind: 'tenant', key: 'ten_1' } as const;
 const builtAtMs = 1_900_000_000_000;
@@ -114,5 +115,45 @@ test('an item of an older epoch is stale, however high its revision', () => {
     same: false,
     drift: 'stale',
     needsFreshRevision: false,
+  });
+});
+
+describe('whether a repair would let in somebody whom the region turns away', () => {
+  const keyOf = (fields: object) => {
+    const sealed = seal({
+      kind: 'agent-key',
+      key: 'aki_1',
+      epoch: 2,
+      revision: 6,
+      body: { ...keyBody(), ...fields },
+      builtAtMs,
+    });
+    if (sealed.outcome !== 'sealed') throw new Error(sealed.reason);
+    return sealed.envelope;
+  };
+  const lets = keyOf({ status: 'active', expiresAtMs: null });
+  const disabled = keyOf({ status: 'disabled' });
+  const expiring = keyOf({ status: 'active', expiresAtMs: builtAtMs });
+  const buried = tombstone({ kind: 'agent-key', key: 'aki_1', epoch: 2, revision: 6, builtAtMs });
+  const told = (envelope: Envelope): Build => {
+    const ref = { kind: 'agent-key', key: 'aki_1' } as const;
+    return { ref, state: 'live', envelope, denies: envelope !== lets, intended: false };
+  };
+
+  test.each<[string, Build, StoredItem | undefined, boolean]>([
+    ['a tombstone, and the hub lets through', told(lets), item(buried), true],
+    ['a denial, and the hub lets through', told(lets), item(disabled), true],
+    ['an expired key, and the hub lets through', told(lets), item(expiring), true],
+    ['a tombstone, and the hub denies', told(disabled), item(buried), false],
+    ['it lets through already', told(lets), item(lets), false],
+    ['nothing', told(lets), undefined, false],
+    ['what does not decode', told(lets), stored.corrupt, false],
+    ['a tombstone, and for the hub it is gone', builds['gone@5']!, item(buried), false],
+  ])('the region has %s', (_name, build, held, expected) => {
+    expect(wouldLoosen(build, held, builtAtMs)).toBe(expected);
+  });
+
+  test('an expiry that is to come lets through until then', () => {
+    expect(wouldLoosen(told(lets), item(expiring), builtAtMs - 1)).toBe(false);
   });
 });
