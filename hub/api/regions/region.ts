@@ -4,7 +4,7 @@ import type { Actor } from '../../auth/actor.ts';
 import type { Queryable } from '../../db/client.ts';
 import { regions } from '../../db/schema.ts';
 import { httpUrl, moment, regionId } from '../../http/fields.ts';
-import { fail } from '../../http/problems.ts';
+import { blame, fail } from '../../http/problems.ts';
 import { Freeze } from '../freeze/freeze.ts';
 
 export const regionStatus = z
@@ -85,6 +85,20 @@ export async function findRegion(db: Queryable, id: string, lock?: 'lock'): Prom
   const query = db.select().from(regions).where(eq(regions.id, id));
   const [row] = await (lock ? query.for('update') : query);
   return row ?? fail('NOT_FOUND');
+}
+
+/**
+ * For work in a region that a body names: it stays until the transaction ends.
+ * @throws ProblemError 422 where there is none, 409 where it is disabled.
+ */
+export async function lockRegionForWork(db: Queryable, id: string): Promise<void> {
+  const [row] = await db
+    .select({ status: regions.status })
+    .from(regions)
+    .where(eq(regions.id, id))
+    .for('key share');
+  if (!row) blame('REGION_UNKNOWN', '/region', `there is no region ${id}`);
+  else if (row.status === 'disabled') fail('REGION_DISABLED');
 }
 
 /** @throws ProblemError 409 where another region has that very store: the two would overwrite each other. */

@@ -2,11 +2,11 @@ import { z } from '@hono/zod-openapi';
 import { eq } from 'drizzle-orm';
 import { newId } from '../../../contexts/ids.ts';
 import { writeAudit } from '../../data/audit.ts';
-import { regions, seedings } from '../../db/schema.ts';
+import { seedings } from '../../db/schema.ts';
 import { requestSeeding } from '../../db/seedings.ts';
 import { regionId } from '../../http/fields.ts';
-import { blame, fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
+import { lockRegionForWork } from '../regions/region.ts';
 import { Seeding, toSeeding } from './seeding.ts';
 
 const body = z
@@ -28,13 +28,7 @@ export const createSeeding = defineRoute({
   async handle(call) {
     const { db, services } = call;
     const { region } = call.body;
-    const [row] = await db
-      .select({ status: regions.status })
-      .from(regions)
-      .where(eq(regions.id, region))
-      .for('key share');
-    if (!row) return blame('REGION_UNKNOWN', '/region', `there is no region ${region}`);
-    if (row.status === 'disabled') fail('REGION_DISABLED');
+    await lockRegionForWork(db, region);
     const wanted = newId('seeding', services.clock, services.random);
     const id = await requestSeeding(db, { id: wanted, region, cause: 'requested' });
     if (id === wanted)

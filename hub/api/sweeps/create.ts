@@ -1,11 +1,12 @@
 import { z } from '@hono/zod-openapi';
-import { asc, eq, ne, sql } from 'drizzle-orm';
+import { asc, ne, sql } from 'drizzle-orm';
 import { writeAudit } from '../../data/audit.ts';
 import type { Queryable } from '../../db/client.ts';
 import { regions } from '../../db/schema.ts';
 import { idOf, regionId } from '../../http/fields.ts';
-import { blame, fail } from '../../http/problems.ts';
+import { fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
+import { lockRegionForWork } from '../regions/region.ts';
 import { requestSweep } from './request.ts';
 import { sweepStatus } from './sweep.ts';
 
@@ -71,12 +72,6 @@ async function regionsToSweep(db: Queryable, region: string | undefined): Promis
     if (rows.length === 0) fail('REGION_UNKNOWN', 'There is no region that is not disabled.');
     return rows.map(({ id }) => id);
   }
-  const [row] = await db
-    .select({ status: regions.status })
-    .from(regions)
-    .where(eq(regions.id, region))
-    .for('key share');
-  if (!row) return blame('REGION_UNKNOWN', '/region', `there is no region ${region}`);
-  if (row.status === 'disabled') fail('REGION_DISABLED');
+  await lockRegionForWork(db, region);
   return [region];
 }
