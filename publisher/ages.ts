@@ -87,6 +87,7 @@ export class Ages {
     for (const [region, { backlog, scheduled, heartbeat }] of regions) {
       const labels = { region: region.id };
       metrics.probeAgeSeconds.set(labels, seconds(region.probeAgeMs));
+      metrics.collectorAgeSeconds.set(labels, seconds(region.collector.ageMs));
       metrics.queueDepth.set(labels, backlog.value?.jobs ?? 0);
       const oldest = backlog.value?.oldestAtMs;
       metrics.queueAgeSeconds.set(

@@ -19,6 +19,10 @@ export function publisherMetrics() {
       'spokecast_region_probe_age_seconds',
       "Seconds since the region's store was last asked for its identity and was found well.",
     ),
+    collectorAgeSeconds: ofRegion(
+      'spokecast_collector_age_seconds',
+      "Seconds since what the region's gateways report was last read and written down, or, while the region is not open, that it is not.",
+    ),
     queueDepth: ofRegion('spokecast_refresh_jobs_unfinished', 'Refresh jobs waiting, delayed or at work.'),
     queueAgeSeconds: ofRegion(
       'spokecast_refresh_oldest_age_seconds',

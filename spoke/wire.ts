@@ -6,6 +6,7 @@ import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
+import { reachableUrl } from '../contexts/base/reachable-url.ts';
 import { type FeedHead, type Identity, type Store, StoreError } from '../contexts/store.ts';
 import { withdrawalOf } from './answers.ts';
 import { AppliedFeed, type OwingCache } from './applied.ts';
@@ -238,6 +239,7 @@ export class Gateway implements AsyncDisposable {
         'suspect-walk': this.cache.stats().walkAgeMs,
         ...this.snapshots?.keeper.stats().loopAgesMs,
         review: this.#review.ageMs(),
+        ...(this.#rehearsal ? { rehearsal: this.#rehearsal.loopAgeMs } : {}),
         ...(this.#certificate ? { certificate: this.#certificate.ageMs() } : {}),
       }),
     });
@@ -334,11 +336,8 @@ export class Gateway implements AsyncDisposable {
     else this.#server.listen(shadowSocket);
     await once(this.#server, 'listening');
     if (shadowSocket !== undefined) return `unix:${shadowSocket}`;
-    const address = this.#server.address() as AddressInfo;
-    const reachable =
-      address.address === '0.0.0.0' || address.address === '::' ? '127.0.0.1' : address.address;
-    const scheme = this.#certificate ? 'https' : 'http';
-    return `${scheme}://${address.family === 'IPv6' && reachable !== '127.0.0.1' ? `[${reachable}]` : reachable}:${address.port}`;
+    const bound = this.#server.address() as AddressInfo;
+    return reachableUrl(this.#certificate ? 'https' : 'http', bound.address, bound.port);
   }
 
   /** Takes no more connections, lets requests under way end (within `shutdownMs`), then ends loops and store. */

@@ -190,7 +190,11 @@ export class SnapshotKeeper implements AsyncDisposable {
       markAtMs: this.#state === 'incomplete' ? undefined : this.#lastMark?.atMs,
       snapshotBytes: this.#snapshotBytes,
       journalBytes: this.#journal?.bytes ?? 0,
-      loopAgesMs: { snapshot: this.#whole.ageMs(), 'snapshot-journal': this.#pump.ageMs() },
+      loopAgesMs: {
+        snapshot: this.#whole.ageMs(),
+        'snapshot-journal': this.#pump.ageMs(),
+        'snapshot-sync': this.#syncs.ageMs(),
+      },
     };
   }
 

@@ -79,6 +79,11 @@ export class Rehearsal implements AsyncDisposable {
     return this.#options.clock.monotonic() - this.#provenAt;
   }
 
+  /** Since one was last begun and ended, however it went: what it came to is told by `provenAgeMs`. */
+  get loopAgeMs(): number {
+    return this.#loop.ageMs();
+  }
+
   async rehearse(signal: AbortSignal): Promise<RehearsalOutcome | 'given-up'> {
     const { log, clock, rehearsed } = this.#options;
     const before = this.#sample();

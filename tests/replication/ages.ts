@@ -151,6 +151,7 @@ export function describeAges(name: string, backend: () => Promise<AgesBackend>):
         sweep: age('spokecast_sweep_age_seconds', { region: west }),
         scheduler: age('spokecast_scheduler_age_seconds', { region: west }),
         queue: age('spokecast_refresh_oldest_age_seconds', { region: west }),
+        collector: age('spokecast_collector_age_seconds', { region: west }),
         stored: age('spokecast_heartbeat_stored_age_seconds', { region: west }),
       };
     };
@@ -187,8 +188,8 @@ export function describeAges(name: string, backend: () => Promise<AgesBackend>):
     }
 
     test('[law 8] with Postgres frozen a scrape is answered, and every age grows', async () => {
-      const of: Age[] = ['relay', 'watchdog', 'heartbeat', 'outbox', 'sweep', 'scheduler', 'stored'];
-      await expectAgesGrow(postgres, of);
+      const loops: Age[] = ['relay', 'watchdog', 'heartbeat', 'collector'];
+      await expectAgesGrow(postgres, [...loops, 'outbox', 'sweep', 'scheduler', 'stored']);
     });
 
     test('[law 8] and with the queues frozen', async () => {

@@ -4,6 +4,7 @@ import { chunked, settleBounded } from '../../../contexts/base/bounded.ts';
 import { systemClock, timestamp } from '../../../contexts/base/clock.ts';
 import { problem, problemResponse } from '../../../contexts/base/problem.ts';
 import { jittered, systemRandom } from '../../../contexts/base/random.ts';
+import { reachableUrl } from '../../../contexts/base/reachable-url.ts';
 import { Gate } from '../../support/gate.ts';
 import { settle } from '../../support/virtual-clock.ts';
 
@@ -106,4 +107,14 @@ describe('bounded work [law 8]', () => {
     expect(chunked([1, 2, 3, 4, 5], 2)).toEqual([[1, 2], [3, 4], [5]]);
     expect(chunked([], 2)).toEqual([]);
   });
+});
+
+test.each([
+  ['0.0.0.0', 'http://127.0.0.1:80'],
+  ['::', 'http://127.0.0.1:80'],
+  ['10.0.0.7', 'http://10.0.0.7:80'],
+  ['::1', 'http://[::1]:80'],
+  ['localhost', 'http://localhost:80'],
+])('what listens at %s is reached at %s', (host, url) => {
+  expect(reachableUrl('http', host, 80)).toBe(url);
 });

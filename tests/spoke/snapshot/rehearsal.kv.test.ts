@@ -40,6 +40,11 @@ test('[law 5] a gateway proves that it boots from its snapshot, and tells when i
     expect(gateway.output).toMatch(/"isolation":"no-(network|store)".*"compared":6.*rehearsed/);
     expect(await gateway.metric('spokecast_bootable_age_seconds')).toBeLessThan(6);
 
+    for (const loop of ['snapshot', 'snapshot-journal', 'snapshot-sync', 'rehearsal']) {
+      const age = await gateway.metric(`spokecast_loop_age_seconds{loop="${loop}"}`);
+      expect(age, `the loop ${loop} tells its age`).toBeLessThan(30);
+    }
+
     const path = join(directory, 'slot-00', 'snapshot');
     await writeFile(path, (await readFile(path)).subarray(0, -1));
     await vi.waitFor(async () => expect(await gateway.metric(counted('failed'))).toBe(1), {
