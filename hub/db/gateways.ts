@@ -11,6 +11,20 @@ export interface RegionReport {
   reason: string | null;
 }
 
+/** How a region is, as the publisher that looked last has it, and milliseconds since it did. */
+export interface RegionLook extends Omit<RegionReport, 'region'> {
+  ageMs: number;
+}
+
+export async function readRegionLooks(db: Queryable): Promise<Map<string, RegionLook>> {
+  const rows = await db.execute<RegionReport & { age: string } & Record<string, unknown>>(sql`
+    select region, state, reason, extract(epoch from clock_timestamp() - reported_at) * 1000 as age
+    from ${regionReports}`);
+  return new Map(
+    rows.map(({ region, state, reason, age }) => [region, { state, reason, ageMs: Number(age) }]),
+  );
+}
+
 /** What was read from a region's store. */
 export interface Listing {
   statuses: readonly GatewayStatus[];

@@ -21,7 +21,7 @@ export interface ChangedHead {
 export function noCounts(): SweepCounts {
   return {
     ...{ scanned: 0, written: 0, reannounced: 0, expired: 0, quarantined: 0, held: 0, frozen: 0 },
-    ...{ missing: 0, stale: 0, corrupt: 0, orphan: 0, ahead: 0 },
+    ...{ missing: 0, stale: 0, corrupt: 0, orphan: 0, ahead: 0, heldAhead: 0 },
   };
 }
 
@@ -109,6 +109,15 @@ export async function lastMark(db: Queryable, region: string): Promise<SweepMark
     from ${sweeps} where region = ${region} and status = 'completed' and mark is not null
     order by finished_at desc limit 1`);
   return { mark: row?.mark ?? null, tail: row?.mark ? (row.tail ?? []) : [] };
+}
+
+/** Contexts that the last complete sweep of each region left to a person, because the region is ahead with them. */
+export async function heldAheadCounts(db: Queryable): Promise<Map<string, number>> {
+  const rows = await db.execute<{ region: string; contexts: number }>(sql`
+    select r.id as region, coalesce(last.contexts, 0) as contexts from ${regions} r cross join lateral (
+      select (s.counts ->> 'heldAhead')::int as contexts from ${sweeps} s
+      where s.region = r.id and s.status = 'completed' order by s.finished_at desc limit 1) last`);
+  return new Map(rows.map(({ region, contexts }) => [region, contexts]));
 }
 
 /** The lowest transaction that is still running: every one below it is committed or gone. */

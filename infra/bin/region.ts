@@ -14,6 +14,8 @@ interface RegionView {
   id: string;
   status: 'seeding' | 'active' | 'draining' | 'disabled';
   store?: StoreView;
+  /** For keys of the platform. */
+  publishing?: { state: string; reason: string | null; held: number; heldAhead: number; quarantined: number };
 }
 
 interface Page<Item> {
@@ -168,10 +170,25 @@ function readyLine(id: string, seeding: SeedingView | undefined): string {
   return `${id} is ready after ${((readyAfterMs ?? 0) / 1000).toFixed(1)} s: ${contexts.total ?? 0} contexts, verified by ${counted}`;
 }
 
-function describeRegion({ id, status, seeding }: RegionView & { seeding: SeedingView | undefined }): string {
-  if (!seeding || seeding.finishedAt !== null) return `${id}  ${status}`;
-  const { total, filled } = seeding.contexts;
-  return `${id}  ${status}  ${seeding.phase}, ${filled} of ${total ?? '?'}${seeding.error ? ` (${seeding.error})` : ''}`;
+/** Exported for its test. */
+export function describeRegion({
+  id,
+  status,
+  seeding,
+  publishing,
+}: RegionView & { seeding?: SeedingView | undefined }): string {
+  const parts = [`${id}  ${status}`];
+  if (seeding && seeding.finishedAt === null) {
+    const { total, filled } = seeding.contexts;
+    parts.push(`${seeding.phase}, ${filled} of ${total ?? '?'}${seeding.error ? ` (${seeding.error})` : ''}`);
+  }
+  if (publishing) {
+    const { state, reason, held, heldAhead, quarantined } = publishing;
+    if (state !== 'open' && state !== 'disabled') parts.push(`${state}${reason ? `: ${reason}` : ''}`);
+    if (held + quarantined > 0) parts.push(`${held + quarantined} held (GET /v1/regions/${id}/holds)`);
+    if (heldAhead > 0) parts.push(`${heldAhead} left to a person (CONTEXT_AHEAD)`);
+  }
+  return parts.join('  ');
 }
 
 function print(flags: Flags, result: object, words: string): void {

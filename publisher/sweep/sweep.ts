@@ -203,7 +203,10 @@ export class Sweep {
       const left = withheld.get(refText(build.ref));
       this.counts[left?.outcome ?? comparison.drift] += 1;
       const ahead = !left && comparison.drift === 'ahead' && wouldLoosen(build, stored, clock.now());
-      if (ahead && stored?.state === 'context') onHeldAhead(build.ref, stored.envelope.version);
+      if (ahead && stored?.state === 'context') {
+        this.counts.heldAhead += 1;
+        onHeldAhead(build.ref, stored.envelope.version);
+      }
       if (left || ahead) this.heldBack.add(refText(build.ref));
       else repairs.push({ build, stored, needsFreshRevision: comparison.needsFreshRevision });
     }

@@ -1,4 +1,7 @@
+import { sql as drizzle } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { reportRegion } from '../../hub/db/gateways.ts';
+import { beginSweep, completeSweep, currentMark, noCounts } from '../../hub/db/sweeps.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -61,6 +64,55 @@ describe('regions', () => {
     expect((await hub.owner.post('/v1/seedings', { region })).body.code).toBe('REGION_DISABLED');
     expect((await hub.owner.patch(path, { status: 'active' })).body.status).toBe('seeding');
     expect((await hub.owner.post('/v1/seedings', { region: 'nowhere' })).body.code).toBe('REGION_UNKNOWN');
+  });
+
+  test('show whether they are published to, and if not why, and what was left to a person', async () => {
+    const region = await make.region(hub.owner);
+    const publishing = async () => (await hub.owner.get(`/v1/regions/${region}`)).body.publishing;
+    expect(await publishing()).toMatchObject({
+      ...{ state: 'unknown', reason: expect.stringContaining('is one running?'), heldAhead: 0 },
+    });
+    const { db } = hub.hub.services.database;
+    for (const [state, reason] of [
+      ['open', null],
+      ['behind', 'STORE_UNAVAILABLE'],
+      ['ahead', 'see `spokecast hub promote-epoch --dry-run`'],
+    ] as const) {
+      await reportRegion(db, { region, state, reason });
+      expect(await publishing()).toMatchObject({ state, reason });
+      const { items } = (await hub.owner.get('/v1/regions')).body;
+      expect(items.find(({ id }: { id: string }) => id === region).publishing).toMatchObject({
+        state,
+        reason,
+      });
+    }
+    await db.execute(
+      drizzle`update region_reports set reported_at = now() - interval '1 minute' where region = ${region}`,
+    );
+    expect(await publishing()).toMatchObject({
+      state: 'unknown',
+      reason: expect.stringMatching(/for 60\.\d s/),
+    });
+
+    for (const [id, heldAhead] of [
+      ['swp_01k9c0v8w1e4qafk3s7m2t6xh1', 3],
+      ['swp_01k9c0v8w1e4qafk3s7m2t6xh2', 0],
+    ] as const) {
+      await beginSweep(db, { id, region, cause: 'scheduled' });
+      await completeSweep(
+        db,
+        id,
+        { ...noCounts(), ahead: 4, heldAhead },
+        { mark: await currentMark(db), tail: [] },
+      );
+      expect((await publishing()).heldAhead).toBe(heldAhead);
+      expect((await hub.owner.get(`/v1/sweeps/${id}`)).body.counts).toMatchObject({ ahead: 4, heldAhead });
+    }
+    await hub.owner.patch(`/v1/regions/${region}`, { status: 'disabled' });
+    expect(await publishing()).toMatchObject({
+      state: 'disabled',
+      reason: expect.stringContaining('disabled'),
+    });
   });
 
   test('change the endpoint of their store at any time, the table only while disabled', async () => {

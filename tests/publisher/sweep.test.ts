@@ -263,7 +263,7 @@ describe('a version that the hub never gave', () => {
     region.hub.drawn = 100; // other contexts have moved on
     edited(region, k0, revision, body);
     const before = region.stored();
-    expect(await region.sweep()).toMatchObject({ ahead: 1 });
+    expect(await region.sweep()).toMatchObject({ ahead: 1, heldAhead: 1 });
     expect(region.stored()).toEqual(before);
     expect(region.heldAhead).toEqual([expect.stringMatching(/^agent-key\/aki_000 /)]);
     expect(region.hub.drawn).toBe(100);

@@ -132,6 +132,11 @@ describe('a hub restored from a backup', () => {
     test(`[law 2] stops before it writes, and keeps revoked what was revoked, the ${time} time from one backup`, async () => {
       await backups.restore(backup);
       await allAre('ahead', 'the publisher notices');
+      // Which is what `GET /v1/regions` shows.
+      await until(async () => {
+        const told = await wheel.sql`select state, reason from region_reports where state = 'ahead'`;
+        return told.length === regions.length && told.every(({ reason }) => /promote-epoch/.test(reason));
+      }, 'it tells the hub, and what to do');
       for (const id of regions) wheel.spoke(id).proxy.reset();
       await wheel.sql`update tenants set name = name || '.' where id = ${made.kept.tenantId}`;
       await systemClock.sleep(500);

@@ -33,6 +33,7 @@ describe('a fourth region with 2,000 contexts', () => {
     const env = {
       ...{ PATH: process.env.PATH, DATABASE_URL: wheel.databaseUrl, SPOKECAST_ENV: 'test' },
       ...{ SPOKECAST_HOST: '127.0.0.1', SPOKECAST_PORT: String(port), SPOKECAST_JOB_LOCK_MS: '2000' },
+      SPOKECAST_HEARTBEAT_EVERY_MS: '0', // what is counted here are the contexts of the test, and nothing moves meanwhile
     };
     const child = spawn(process.execPath, [bin, 'publisher'], { env, stdio: 'ignore' });
     publishers.push(child);
@@ -125,7 +126,7 @@ describe('a fourth region with 2,000 contexts', () => {
     await startPublisher();
     const { exitCode, stdout, stderr } = await resumed.ended;
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
-    expect(stdout).toMatch(/ap-south-1 is ready after \d+\.\d s: 200[01] contexts, verified by [12] sweeps?/);
+    expect(stdout).toMatch(/ap-south-1 is ready after \d+\.\d s: 2000 contexts, verified by 1 sweep\n/);
     expect(stderr).toMatch(/filling +\[#*\.*\] \d+ %/);
     expect(spoke.proxy.count('PutItem'), 'it went on where the other was').toBeLessThan(1_300);
     expect((await hub.owner.get(`/v1/regions/${fourth}`)).body.status).toBe('active');

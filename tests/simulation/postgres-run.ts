@@ -46,13 +46,9 @@ interface Pair {
 /** What a region holds, put as every region's store puts it: only what is newer. */
 type Held = Map<string, { version: VersionText; body: unknown }>;
 
-/**
- * One seed's edits, made in the hub in memory and in Postgres side by side, in up to three transactions at a time.
- * Who would have to wait is rolled back, in both. The production relay runs in between; its jobs are done in any
- * order, and put into regions what is newer.
- */
-export class PostgresRun {
-  readonly met = {
+/** What a run is to meet, and has not yet. */
+export function nothingMet() {
+  return {
     committed: 0,
     overlapping: 0,
     rolledBack: 0,
@@ -61,6 +57,15 @@ export class PostgresRun {
     cascadeBlocked: 0,
     refused: 0,
   };
+}
+
+/**
+ * One seed's edits, made in the hub in memory and in Postgres side by side, in up to three transactions at a time.
+ * Who would have to wait is rolled back, in both. The production relay runs in between; its jobs are done in any
+ * order, and put into regions what is newer.
+ */
+export class PostgresRun {
+  readonly met = nothingMet();
   readonly #hub: HubDatabase;
   readonly #clock: Clock;
   readonly #dice: Dice;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { HubDatabase } from '../hub/db/hub-database.ts';
-import { PostgresRun } from './postgres-run.ts';
+import { nothingMet, PostgresRun } from './postgres-run.ts';
 
 /**
  * The simulation's edits as interleaved transactions on real Postgres: what the hub in memory takes for granted.
@@ -11,15 +11,7 @@ const seeds = Array.from({ length: 12 }, (_, n) => n + 1);
 const steps = 90;
 
 describe('[law 1] edits in interleaved transactions on Postgres', () => {
-  const met = {
-    committed: 0,
-    overlapping: 0,
-    rolledBack: 0,
-    blocked: 0,
-    relayed: 0,
-    cascadeBlocked: 0,
-    refused: 0,
-  };
+  const met = nothingMet();
   let hub: HubDatabase;
   beforeAll(async () => {
     hub = await HubDatabase.create();

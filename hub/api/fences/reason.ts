@@ -1,7 +1,5 @@
 import type { FenceProgress, RegionProgress } from '../../db/fences.ts';
-
-/** A region of which no publisher has told anything for so long is one that nobody publishes to. */
-const silenceMaxMs = 30_000;
+import { disabledReason, silenceOf } from '../regions/look.ts';
 
 /** Why a fence is not seen in a region, and what will change that. The first cause is told: the others follow from it. */
 export function reasonOf(region: RegionProgress, fence: FenceProgress): string {
@@ -12,11 +10,9 @@ export function reasonOf(region: RegionProgress, fence: FenceProgress): string {
 }
 
 function reasonOfRegion({ regionStatus, report }: RegionProgress, stored: boolean): string | undefined {
-  if (regionStatus === 'disabled') return 'the region is disabled: nothing is published to it';
-  if (report === null) return 'no publisher has told of this region yet';
-  if (report.ageMs > silenceMaxMs)
-    return `no publisher has told of this region for ${seconds(report.ageMs)}: is one running?`;
-  if (report.state === 'open') return undefined;
+  if (regionStatus === 'disabled') return disabledReason;
+  const silence = silenceOf(report);
+  if (silence !== undefined || report === null || report.state === 'open') return silence;
   const why = report.reason === null ? '' : `: ${report.reason}`;
   if (stored) return `the region is ${report.state}, so its gateways cannot be looked at${why}`;
   return `the region is ${report.state}, so nothing is published to it${why}`;

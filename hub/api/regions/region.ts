@@ -6,6 +6,7 @@ import { regions } from '../../db/schema.ts';
 import { httpUrl, moment, regionId } from '../../http/fields.ts';
 import { blame, fail } from '../../http/problems.ts';
 import { Freeze } from '../freeze/freeze.ts';
+import { publishingState } from './look.ts';
 
 export const regionStatus = z
   .enum(['seeding', 'active', 'draining', 'disabled'], 'must be seeding, active, draining or disabled')
@@ -35,10 +36,19 @@ export const StoreAddress = z
 /** What keeps a region from being told everything. */
 const Publishing = z
   .strictObject({
+    state: publishingState,
+    reason: z
+      .string()
+      .nullable()
+      .openapi({ description: 'Why it is not open, and what to do; null while it is.' }),
     held: z.int().openapi({ description: 'Contexts over the budget of losses; see `/holds`.' }),
     quarantined: z
       .int()
       .openapi({ description: 'Contexts whose content must not be published; see `/holds`.' }),
+    heldAhead: z.int().openapi({
+      description:
+        'Contexts that the last complete sweep left to a person: the region denies by a version that the hub never gave them, and the hub would let through (CONTEXT_AHEAD). The log of the publisher names them.',
+    }),
     freeze: z.union([Freeze, z.null()]).openapi({ description: 'Its own, or that of all regions.' }),
   })
   .openapi('RegionPublishing');

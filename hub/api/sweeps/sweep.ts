@@ -18,6 +18,7 @@ const countNames = [
   'corrupt',
   'orphan',
   'ahead',
+  'heldAhead',
   'quarantined',
   'expired',
   'held',

@@ -38,6 +38,7 @@ const counts: SweepCounts = {
   corrupt: 0,
   orphan: 0,
   ahead: 0,
+  heldAhead: 0,
   quarantined: 0,
   expired: 0,
   held: 0,

@@ -31,6 +31,21 @@ export interface Rows {
 }
 export type Table = keyof Rows;
 
+/** A map of rows a table. `Gone` stands for a row that was deleted, where that is to be told. */
+type Tables<Gone = never> = { readonly [Name in Table]: Map<string, Rows[Name] | Gone> };
+
+function emptyTables<Gone = never>(): Tables<Gone> {
+  return {
+    tenants: new Map(),
+    clusters: new Map(),
+    placements: new Map(),
+    agentKeys: new Map(),
+    heads: new Map(),
+    holdings: new Map(),
+    outbox: new Map(),
+  };
+}
+
 /** Postgres' row locks, weakest first, and what each is in conflict with. */
 export type LockMode = 'key share' | 'share' | 'no key update' | 'update';
 const conflicts: Record<LockMode, readonly LockMode[]> = {
@@ -50,15 +65,7 @@ export class BlockedError extends Error {
  * sequences that leave gaps and are drawn before the commit, transaction ids and the horizons of a snapshot.
  */
 export class Database {
-  readonly committed: { readonly [Name in Table]: Map<string, Rows[Name]> } = {
-    tenants: new Map(),
-    clusters: new Map(),
-    placements: new Map(),
-    agentKeys: new Map(),
-    heads: new Map(),
-    holdings: new Map(),
-    outbox: new Map(),
-  };
+  readonly committed: Tables = emptyTables();
   readonly running = new Set<Transaction>();
   /** The sequences' last values. */
   revision = 0;
@@ -96,15 +103,7 @@ export class Database {
 /** One transaction. What it writes is its own until it commits; each statement sees all that is committed by then. */
 export class Transaction {
   readonly #database: Database;
-  readonly #writes: { [Name in Table]: Map<string, Rows[Name] | null> } = {
-    tenants: new Map(),
-    clusters: new Map(),
-    placements: new Map(),
-    agentKeys: new Map(),
-    heads: new Map(),
-    holdings: new Map(),
-    outbox: new Map(),
-  };
+  readonly #writes: Tables<null> = emptyTables<null>();
   readonly #locks = new Map<string, Set<LockMode>>();
   /** Given with the first write. */
   xid: number | undefined;

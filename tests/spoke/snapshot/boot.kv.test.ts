@@ -198,37 +198,36 @@ describe('a gateway whose store is gone', () => {
 });
 
 describe('a gateway that has a store and a snapshot', () => {
-  test('[law 2] [law 6] what was revoked while it was down is never answered, not even at first', async () => {
-    const demo = newDemo();
+  /** A process before it let them in, and ended as it should. */
+  const ranBefore = async (demo: Demo) => {
     await publish(publisher, ...allOf(demo, 1));
-    {
-      await using gateway = await withStore();
-      await gateway.ready();
-      expect(await gateway.status(demo.secret)).toBe(200);
-      await gateway.end('SIGTERM');
-    }
-    await publish(publisher, gone('agent-key', demo.keyId, 2));
-    await using gateway = await withStore({ SPOKECAST_BOOT_WAIT_MS: '10000' });
+    await using gateway = await withStore();
+    await gateway.ready();
+    expect(await gateway.status(demo.secret)).toBe(200);
+    await gateway.end('SIGTERM');
+  };
+  /** What they are told as soon as it answers at all. */
+  const firstStatus = async (gateway: GatewayProcess, demo: Demo) => {
     let status: number | undefined;
     while (status === undefined) status = await gateway.status(demo.secret).catch(() => undefined);
-    expect(status).toBe(401);
+    return status;
+  };
+
+  test('[law 2] [law 6] what was revoked while it was down is never answered, not even at first', async () => {
+    const demo = newDemo();
+    await ranBefore(demo);
+    await publish(publisher, gone('agent-key', demo.keyId, 2));
+    await using gateway = await withStore({ SPOKECAST_BOOT_WAIT_MS: '10000' });
+    expect(await firstStatus(gateway, demo)).toBe(401);
   });
 
   test('what is older than the bound is asked of the store before it is served', async () => {
     const demo = newDemo();
-    await publish(publisher, ...allOf(demo, 1));
-    {
-      await using gateway = await withStore();
-      await gateway.ready();
-      expect(await gateway.status(demo.secret)).toBe(200);
-      await gateway.end('SIGTERM');
-    }
+    await ranBefore(demo);
     // Nobody announces it: only a read can tell.
     await publisher.put(keyContext(demo, 2, { status: 'disabled' }));
     await using aged = await withStore({ SPOKECAST_SNAPSHOT_FRESH_MS: '0', SPOKECAST_BOOT_WAIT_MS: '10000' });
-    let status: number | undefined;
-    while (status === undefined) status = await aged.status(demo.secret).catch(() => undefined);
-    expect(status).toBe(403);
+    expect(await firstStatus(aged, demo)).toBe(403);
   });
 });
 
