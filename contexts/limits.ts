@@ -6,6 +6,8 @@ export const limits = {
   keyLengthMax: 128,
   /** Contexts a refresh job, a feed entry or a batch read names at the most. */
   batchMax: 100,
+  /** For which a gateway that stopped reporting without a word is waited for. The hub is told it as publishers are. */
+  gatewayForgetMsDefault: 900_000,
   /** Partitions a kind is spread over in a new table; afterwards the table's identity item rules. */
   shardsDefault: 8,
   shardsMax: 256,

@@ -6,6 +6,7 @@ import {
   printableOptions,
   value,
 } from '../contexts/base/options.ts';
+import { limits } from '../contexts/limits.ts';
 
 /** Every option of the hub. */
 export const hubOptions = {
@@ -62,6 +63,12 @@ export const hubOptions = {
     schema: value.integer(1, 10_000),
     default: '100',
     doc: 'Requests that wait for regions at the same time at the most; more are refused with 503 before they change anything.',
+  }),
+  gatewayForgetMs: option({
+    env: 'SPOKECAST_GATEWAY_FORGET_MS',
+    schema: value.integer(1000, 604_800_000),
+    default: String(limits.gatewayForgetMsDefault),
+    doc: 'As for publishers, which forget the gateway: to say for how long a fence still waits for one that stopped reporting without a word.',
   }),
   requestTimeoutMs: option({
     env: 'SPOKECAST_REQUEST_TIMEOUT_MS',

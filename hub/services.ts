@@ -20,6 +20,8 @@ export interface Services {
   logins: LoginLimits;
   stores: RegionStores;
   waits: FenceWaits;
+  /** Milliseconds for which publishers wait for a gateway that stopped reporting without a word. */
+  gatewayForgetMs: number;
   /** Milliseconds a region's store is given to answer. */
   storeTimeoutMs: number;
   /** Proxies in front of the hub that append to `x-forwarded-for`. */

@@ -49,7 +49,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     max: config.databaseConnectionsMax,
     statementTimeoutMs: config.requestTimeoutMs,
   });
-  const { storeTimeoutMs } = config;
+  const { storeTimeoutMs, gatewayForgetMs } = config;
   const openStore =
     parts.openStore ??
     (({ endpoint, awsRegion, table }: StoreAddress) =>
@@ -66,7 +66,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
   const stores = new RegionStores({ open: openStore, log });
   const metrics = createMetrics({ process: parts.metricsOfProcess ?? true });
   const services: Services = {
-    ...{ database, clock, random, log, stores, storeTimeoutMs },
+    ...{ database, clock, random, log, stores, storeTimeoutMs, gatewayForgetMs },
     waits: new FenceWaits({
       ...{ database, clock, stopping: stop.signal },
       waitsMax: config.waitsMax,

@@ -5,6 +5,7 @@ import {
   parseOptions,
   value,
 } from '../contexts/base/options.ts';
+import { limits } from '../contexts/limits.ts';
 
 /** Every option of the publisher; docs/reference/options.md is made from it. */
 export const publisherOptions = {
@@ -168,8 +169,8 @@ export const publisherOptions = {
   gatewayForgetMs: option({
     env: 'SPOKECAST_GATEWAY_FORGET_MS',
     schema: value.integer(1000, 604_800_000),
-    default: '900000',
-    doc: 'Milliseconds for which a gateway that stopped reporting without a word counts as unknown, and fences wait for it. Then it is forgotten.',
+    default: String(limits.gatewayForgetMsDefault),
+    doc: 'Milliseconds for which a gateway that stopped reporting without a word counts as unknown, and fences wait for it. Then it is forgotten. The same for hub and publishers.',
   }),
   databaseConnectionsMax: option({
     env: 'SPOKECAST_DATABASE_CONNECTIONS_MAX',

@@ -66,6 +66,8 @@ export interface Laggard {
   watermark: number;
   /** Milliseconds since its latest report was found in the region's store. */
   reportAgeMs: number;
+  /** For how long that report counts. */
+  lifetimeMs: number;
 }
 
 /** A fence in one region. Moments are milliseconds since the Unix epoch by the database's clock. */
@@ -168,7 +170,7 @@ interface ProgressRow extends Record<string, unknown> {
   gateways: number;
   seen_by: number;
   listed: boolean;
-  laggards: { id: string; state: Laggard['state']; watermark: number; reportAgeMs: number }[] | null;
+  laggards: Laggard[] | null;
   complete: boolean;
 }
 
@@ -222,10 +224,11 @@ function progress(which: SQL): SQL {
     cross join lateral (
       select count(*)::integer as gateways, (count(*) filter (where one.seen))::integer as seen_by,
         json_agg(json_build_object('id', one.id, 'watermark', one.watermark,
-          'state', case when one.live then 'behind' else 'unknown' end, 'reportAgeMs', one.age_ms)
+          'state', case when one.live then 'behind' else 'unknown' end, 'reportAgeMs', one.age_ms,
+          'lifetimeMs', one.lifetime_ms)
           order by one.id) filter (where not one.seen) as laggards
       from (
-        select a.id, a.watermark, extract(epoch from clock_timestamp() - a.observed_at) * 1000 as age_ms,
+        select a.id, a.watermark, a.lifetime_ms, extract(epoch from clock_timestamp() - a.observed_at) * 1000 as age_ms,
           a.observed_at + a.lifetime_ms * interval '1 millisecond' > clock_timestamp() as live,
           coalesce(q.untold
             or (q.by_jobs and a.feed_incarnation = q.job_incarnation and a.watermark >= q.job_number)

@@ -226,8 +226,14 @@ describe('a fence', () => {
     const found = await look(fence);
     expect(found.regions[0]).toMatchObject({
       ...{ state: 'stored', seenBy: 0, gateways: 1, laggards: [{ id: 'gw_1', state: 'unknown' }] },
-      reason: expect.stringMatching(/gw_1 has not reported for 6\d\.\d s/),
+      reason: expect.stringMatching(
+        /gw_1 has not reported for 6\d\.\d s: .* forgotten in 8[45]\d\.\d s \(SPOKECAST_GATEWAY_FORGET_MS\)/,
+      ),
     });
+    // 15 minutes after the 15 seconds for which its report counted.
+    const { forgottenInMs } = found.regions[0].laggards[0];
+    expect(forgottenInMs).toBeGreaterThan(915_000 - 70_000);
+    expect(forgottenInMs).toBeLessThanOrEqual(915_000 - 60_000);
     const now = systemClock.now();
     const left = gateway('gw_1', { region: north, reportedAtMs: now, expiresAtMs: now });
     await recordGateways(db(), { region: north, ...open }, { statuses: [left], begunAgoMs: 0 }, forgetting());

@@ -3,7 +3,7 @@ import { timestamp } from '../../../contexts/base/clock.ts';
 import type { FenceProgress, RegionProgress } from '../../db/fences.ts';
 import { isComplete } from '../../fence-waits.ts';
 import { idOf, moment, regionId } from '../../http/fields.ts';
-import { reasonOf } from './reason.ts';
+import { forgottenInMs, reasonOf } from './reason.ts';
 
 export const fenceParams = z.object({ id: idOf('fence') });
 
@@ -13,6 +13,10 @@ const Laggard = z.strictObject({
     description: '`behind`: it reports, but not yet this. `unknown`: it has stopped reporting.',
   }),
   reportedAgoMs: z.int().min(0).openapi({ description: 'Since its latest report was found.' }),
+  forgottenInMs: z.int().min(0).nullable().openapi({
+    description:
+      'Where it is unknown: for how long it is still waited for (`SPOKECAST_GATEWAY_FORGET_MS`), unless it reports again.',
+  }),
 });
 
 const RegionOfFence = z.strictObject({
@@ -50,18 +54,23 @@ export const Fence = z
   })
   .openapi('Fence');
 
-export function toFence(progress: FenceProgress): z.infer<typeof Fence> {
+/** @param gatewayForgetMs after which publishers forget a gateway that stopped reporting. */
+export function toFence(progress: FenceProgress, gatewayForgetMs: number): z.infer<typeof Fence> {
   const { id, committedAtMs, relayedAtMs, regions } = progress;
   return {
     id,
     complete: isComplete(progress),
     committedAt: timestamp(committedAtMs),
     relayedAt: relayedAtMs === null ? null : timestamp(relayedAtMs),
-    regions: regions.map((region) => toRegion(region, progress)),
+    regions: regions.map((region) => toRegion(region, progress, gatewayForgetMs)),
   };
 }
 
-function toRegion(region: RegionProgress, progress: FenceProgress): z.infer<typeof RegionOfFence> {
+function toRegion(
+  region: RegionProgress,
+  progress: FenceProgress,
+  gatewayForgetMs: number,
+): z.infer<typeof RegionOfFence> {
   const at = (ms: number | null) => (ms === null ? null : timestamp(ms));
   return {
     region: region.region,
@@ -71,11 +80,12 @@ function toRegion(region: RegionProgress, progress: FenceProgress): z.infer<type
     seenAt: at(region.seenAtMs),
     seenBy: region.seenBy,
     gateways: region.gateways,
-    laggards: region.laggards.map(({ id, state, reportAgeMs }) => ({
-      ...{ id, state },
-      reportedAgoMs: Math.max(0, Math.round(reportAgeMs)),
+    laggards: region.laggards.map((laggard) => ({
+      ...{ id: laggard.id, state: laggard.state },
+      reportedAgoMs: Math.max(0, Math.round(laggard.reportAgeMs)),
+      forgottenInMs: laggard.state === 'unknown' ? forgottenInMs(laggard, gatewayForgetMs) : null,
     })),
-    reason: region.complete ? null : reasonOf(region, progress),
+    reason: region.complete ? null : reasonOf(region, progress, gatewayForgetMs),
   };
 }
 

@@ -27,18 +27,18 @@ export const getFence = defineRoute({
   answer: { status: 200, description: 'How far it is, complete or not.', schema: Fence },
   problems: ['NOT_FOUND'],
   async handle({ actor, params, query, services }) {
-    const { waits } = services;
+    const { waits, gatewayForgetMs } = services;
     const found = (await waits.until(params.id, 0)) ?? fail('NOT_FOUND');
     if (!sees(actor, found.tenantId)) fail('NOT_FOUND');
     const { timeoutMs = 0 } = query;
-    if (timeoutMs === 0) return { body: toFence(found) };
+    if (timeoutMs === 0) return { body: toFence(found, gatewayForgetMs) };
     const place = waits.reserve();
     return {
-      body: toFence(found),
+      body: toFence(found, gatewayForgetMs),
       abandon: () => place[Symbol.dispose](),
       afterwards: async () => {
         using _place = place;
-        return toFence((await waits.until(params.id, timeoutMs)) ?? found);
+        return toFence((await waits.until(params.id, timeoutMs)) ?? found, gatewayForgetMs);
       },
     };
   },

@@ -1,11 +1,12 @@
-import type { FenceProgress, RegionProgress } from '../../db/fences.ts';
+import type { FenceProgress, Laggard, RegionProgress } from '../../db/fences.ts';
 import { disabledReason, silenceOf } from '../regions/look.ts';
 
 /** Why a fence is not seen in a region, and what will change that. The first cause is told: the others follow from it. */
-export function reasonOf(region: RegionProgress, fence: FenceProgress): string {
+export function reasonOf(region: RegionProgress, fence: FenceProgress, gatewayForgetMs: number): string {
   const stored = region.storedAtMs !== null;
   return (
-    reasonOfRegion(region, stored) ?? (stored ? reasonOfGateways(region) : reasonOfPublishing(region, fence))
+    reasonOfRegion(region, stored) ??
+    (stored ? reasonOfGateways(region, gatewayForgetMs) : reasonOfPublishing(region, fence))
   );
 }
 
@@ -26,15 +27,23 @@ function reasonOfPublishing({ jobsOpen, heldBack }: RegionProgress, fence: Fence
   return `${jobsOpen} of its refresh jobs are not done yet; if they were lost, the next sweep makes up for it`;
 }
 
-function reasonOfGateways({ laggards, listed }: RegionProgress): string {
+function reasonOfGateways({ laggards, listed }: RegionProgress, gatewayForgetMs: number): string {
   const unknown = laggards.filter((one) => one.state === 'unknown');
   const behind = laggards.filter((one) => one.state === 'behind');
   const parts = [
-    ...unknown.map((one) => `${one.id} has not reported for ${seconds(one.reportAgeMs)}`),
+    ...unknown.map(
+      (one) =>
+        `${one.id} has not reported for ${seconds(one.reportAgeMs)}: it may still answer from an older state, and is waited for until it reports, or is forgotten in ${seconds(forgottenInMs(one, gatewayForgetMs))} (SPOKECAST_GATEWAY_FORGET_MS)`,
+    ),
     ...behind.map((one) => `${one.id} has not reported this yet`),
   ];
   if (parts.length > 0) return parts.join('; ');
   return listed ? 'it is being noted' : 'the gateways have not been looked at since it was announced';
+}
+
+/** For how long one that stopped reporting is still waited for. */
+export function forgottenInMs({ lifetimeMs, reportAgeMs }: Laggard, gatewayForgetMs: number): number {
+  return Math.max(0, Math.round(lifetimeMs + gatewayForgetMs - reportAgeMs));
 }
 
 function seconds(ms: number): string {
