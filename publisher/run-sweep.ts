@@ -19,6 +19,7 @@ import {
   failSweep,
   hubHighWater,
   lastMark,
+  lastSweepAgeMs,
   noCounts,
   reportSweep,
 } from '../hub/db/sweeps.ts';
@@ -48,6 +49,12 @@ export interface SweepContext {
   publisher: Publisher;
   signal: AbortSignal;
 }
+
+/**
+ * Where a context was held is known for a day after it left. A sweep that follows the last one so soon can rely on it,
+ * and passes by what changed in other regions alone; a later one announces again all that changed.
+ */
+const holdingsKnownMs = 3_600_000;
 
 /** One sweep of one region with its row in `sweeps`: begun, reported while it runs, completed or failed. */
 export async function runSweep(
@@ -83,7 +90,11 @@ export async function runSweep(
       freshRevision: () => freshRevision(db),
       highWater: () => hubHighWater(db),
       outrankRevision: (revision) => outrankRevision(db, revision),
-      changedSince: (mark) => changedSince(db, mark),
+      changedSince: async (mark) => {
+        const ageMs = await lastSweepAgeMs(db, region);
+        const isLate = ageMs === undefined || ageMs > holdingsKnownMs;
+        return changedSince(db, mark, isLate ? undefined : region);
+      },
       recallPlacements: () => recallPlacements(db, region),
       currentMark: () => currentMark(db),
       checkNotAhead: () => checkNotAhead(region, store, () => hubHighWater(db)),

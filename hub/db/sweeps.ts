@@ -1,7 +1,8 @@
 import { sql } from 'drizzle-orm';
-import { type KindName, kindNames } from '../../contexts/kinds/index.ts';
+import { type KindName, kindNames, refText } from '../../contexts/kinds/index.ts';
 import type { FeedHead } from '../../contexts/store.ts';
 import { textArray } from './builders/builder.ts';
+import { holdersOf } from './builders/index.ts';
 import type { Queryable } from './client.ts';
 import { heads, regions, type SweepCounts, sweeps } from './schema.ts';
 
@@ -139,19 +140,32 @@ export interface Changed {
  * Heads that moved in transactions not below `mark`. The new mark is of the moment of the call; the pages are read as
  * the caller goes on, each in a snapshot of its own. A head that moves again meanwhile may be in none of them: it
  * moved in a transaction that is not below the new mark, and the next look finds it.
+ * @param region leaves out what it does not hold and has not held within a day. Deletions are told all the same:
+ * nothing says any more where a deleted key was held.
  */
-export async function changedSince(db: Queryable, mark: string): Promise<Changed> {
+export async function changedSince(db: Queryable, mark: string, region?: string): Promise<Changed> {
   const [row] = await db.execute<{ xmin: string; xmax: string }>(sql`
     select pg_snapshot_xmin(pg_current_snapshot())::text as xmin, pg_snapshot_xmax(pg_current_snapshot())::text as xmax`);
   const { xmin, xmax } = row!;
-  return { mark: xmin, pages: changedPages(db, { since: mark, xmin, xmax }) };
+  return { mark: xmin, pages: changedPages(db, { since: mark, xmin, xmax, region }) };
 }
 
 const changedPageRows = 1000;
 
+/** Those of them that the region holds, or lately held. */
+async function heldIn<Head extends ChangedHead>(
+  db: Queryable,
+  region: string,
+  changed: readonly Head[],
+): Promise<Head[]> {
+  if (changed.length === 0) return [];
+  const holders = await holdersOf(db, changed);
+  return changed.filter((head) => holders.get(refText(head))?.includes(region));
+}
+
 async function* changedPages(
   db: Queryable,
-  { since, xmin, xmax }: { since: string; xmin: string; xmax: string },
+  { since, xmin, xmax, region }: { since: string; xmin: string; xmax: string; region: string | undefined },
 ): AsyncGenerator<(ChangedHead & { beyond: boolean })[]> {
   // Removed in reverse and published in order, as everywhere. Kind by kind, because Postgres walks the index for a
   // range of one, and sorts what is left of all for every page of several.
@@ -168,7 +182,9 @@ async function* changedPages(
         where kind = ${kind} and deleted = ${deleted} and key > ${after}
           and changed_xid >= ${since}::text::xid8 and changed_xid < ${xmax}::text::xid8
         order by key limit ${changedPageRows}`);
-      if (rows.length > 0) yield rows.map((row) => ({ ...row, kind, revision: Number(row.revision) }));
+      const found = rows.map((row) => ({ ...row, kind, revision: Number(row.revision) }));
+      const concerned = deleted || region === undefined ? found : await heldIn(db, region, found);
+      if (concerned.length > 0) yield concerned;
       if (rows.length < changedPageRows) break;
       after = rows.at(-1)!.key;
     }

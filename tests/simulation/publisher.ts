@@ -136,7 +136,7 @@ export class SimulatedPublisher {
       highWater: () => at('highWater', () => hub.highWater()),
       outrankRevision: (revision) => at('outrankRevision', () => hub.outrankRevision(revision)),
       changedSince: async (mark) => {
-        const { changed, mark: reached } = await at('changedSince', () => hub.changedSince(mark));
+        const { changed, mark: reached } = await at('changedSince', () => hub.changedSince(mark, region.id));
         return { mark: reached, pages: onePage(changed) };
       },
       currentMark: () => at('currentMark', () => hub.currentMark()),

@@ -27,6 +27,7 @@ beforeEach(async () => {
   await hub.sql`delete from tenants`;
   await hub.sql`delete from heads`;
   await hub.sql`delete from sweeps`;
+  await hub.sql`delete from holdings`;
 });
 
 const counts: SweepCounts = {
@@ -151,6 +152,30 @@ describe('what changed since a mark', () => {
     await markOfNow();
     expect(found.length, 'the one that moved meanwhile is left to the next look').toBe(2299);
     expect(await names(mark)).toEqual(['ten_2299']);
+  });
+
+  test('[law 3] for a region: what it holds or lately held, and every deletion', async () => {
+    const mark = await markOfNow();
+    await hub.tenant('ten_r1');
+    await hub.cluster('vci_r1', 'ten_r1', 'r1');
+    await hub.tenant('ten_r2');
+    await hub.cluster('vci_r2', 'ten_r2', 'r2');
+    await hub.sql`insert into agent_keys (id, cluster_id, name, verifier) values
+      ('aki_r1', 'vci_r1', 'k', 'v'), ('aki_r2', 'vci_r2', 'k', 'v'), ('aki_gone', 'vci_r2', 'k', 'v')`;
+    await hub.sql`delete from agent_keys where id = 'aki_gone'`;
+    await markOfNow();
+    const namesIn = async (region: string) =>
+      (await Array.fromAsync((await changedSince(hub.db, mark, region)).pages)).flat().map(({ key }) => key);
+    expect(await namesIn('r1')).toEqual(['aki_gone', 'ten_r1', 'vci_r1', 'aki_r1']);
+    expect(await namesIn('r2')).toEqual(['aki_gone', 'ten_r2', 'vci_r2', 'aki_r2']);
+
+    // It moves: the region that it left is told as well, for a day.
+    await hub.sql`insert into placements (cluster_id, region) values ('vci_r1', 'r2')`;
+    await hub.sql`delete from placements where cluster_id = 'vci_r1' and region = 'r1'`;
+    expect(await namesIn('r1')).toEqual(['aki_gone', 'ten_r1', 'vci_r1', 'aki_r1']);
+    expect(await namesIn('r2')).toHaveLength(7);
+    await hub.sql`update holdings set until = now() - interval '25 hours' where until is not null`;
+    expect(await namesIn('r1')).toEqual(['aki_gone']);
   });
 
   test('numbers beyond 32 bits are compared as numbers', async () => {

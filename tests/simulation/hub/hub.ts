@@ -309,10 +309,15 @@ export class SimulatedHub {
     });
   }
 
-  changedSince(mark: string): { changed: (ChangedHead & { beyond: boolean })[]; mark: string } {
+  /** `changedSince` of a region that was swept within the hour. */
+  changedSince(
+    mark: string,
+    region: string,
+  ): { changed: (ChangedHead & { beyond: boolean })[]; mark: string } {
     const { xmin } = this.database;
     const changed = [...this.database.committed.heads.values()]
       .filter((head) => head.xid >= Number(mark))
+      .filter((head) => head.deleted || this.holders([head]).get(refText(head))?.includes(region))
       .sort((a, b) => Number(b.deleted) - Number(a.deleted) || (refText(a) < refText(b) ? -1 : 1))
       .map(({ kind, key, revision, xid }) => ({ kind, key, revision, beyond: xid >= xmin }));
     return { changed, mark: String(xmin) };
