@@ -21,6 +21,9 @@ export interface RegionsOptions {
   onError(error: unknown): void;
 }
 
+/** Refresh jobs that may wait for another publisher to whom the region's store answers. */
+const leftToOthersMax = 100;
+
 /**
  * The regions that are published to: those of the table that are not disabled. Follows the table (woken by NOTIFY,
  * with a poll behind it): a region is opened when its row appears, closed when it goes or is disabled, and closed
@@ -60,10 +63,18 @@ export class Regions implements AsyncDisposable {
     return this.#open.get(id)?.region;
   }
 
-  /** Makes the jobs, unless the region is unknown, disabled or takes none: then its next sweep does their work. */
+  /**
+   * Makes the jobs, unless the region is unknown, disabled or takes none: then its next sweep does their work.
+   *
+   * What takes access away does not wait for that where the region's store does not answer: it may answer another
+   * publisher, which then takes the job. Where it answers nobody, they wait, up to a bound, and go first when it does.
+   */
   async enqueueRefresh(id: string, jobs: readonly RefreshJob[]): Promise<void> {
     const region = this.get(id);
-    if (region?.accepts) await region.enqueueRefresh(jobs);
+    if (region?.accepts) return region.enqueueRefresh(jobs);
+    const tightening = region?.state === 'behind' ? jobs.filter((job) => job.tightens) : [];
+    if (tightening.length === 0 || (await region!.jobsUnfinished()) >= leftToOthersMax) return;
+    await region!.enqueueRefresh(tightening);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
+import { systemRandom } from '../../contexts/base/random.ts';
 import { seal } from '../../contexts/envelope.ts';
 import { limits } from '../../contexts/limits.ts';
 import { verifierOf } from '../../contexts/secrets.ts';
+import { DynamoStore } from '../../contexts/stores/dynamodb.ts';
 import { contextItem } from '../../contexts/stores/dynamodb-items.ts';
 import type { RawItem } from '../support/raw-dynamo.ts';
 import { HubAndSpokes, type StartOptions, until } from './support/hub-and-spokes.ts';
@@ -201,6 +203,44 @@ export function describeReplication(backend: string, options: () => Promise<Star
       expect(widened.every((id) => put.includes(id))).toBe(true);
       expect(firstWidened).toBeGreaterThan(lastRevoked);
       await expectConverged();
+    }, 60_000);
+
+    test('[law 4] [law 6] what a publisher relays that is cut off from a region is revoked there by another', async () => {
+      const { clusterId } = await wheel.newCluster([west]);
+      const keys: Key[] = [];
+      for (let i = 0; i < 30; i++) keys.push(await wheel.newKey(clusterId));
+      for (const key of keys) await wheel.becomes(west, key.secret, 200);
+      const cutOff = await wheel.addPublisher(
+        { SPOKECAST_BREAKER_FAILURES: '1' },
+        {
+          openStore: ({ storeTable: table }) =>
+            DynamoStore.connect({
+              ...{ table, endpoint: 'http://127.0.0.1:9', requestTimeoutMs: 500 },
+              ...{ clock: systemClock, random: systemRandom },
+            }),
+        },
+      );
+      try {
+        await until(
+          async () => cutOff.regions.get(west)?.state === 'behind',
+          'the second publisher is cut off',
+          30_000,
+        );
+        const relayed = async () => {
+          const text = await (await cutOff.app.request('/metrics')).text();
+          return Number(/^spokecast_relay_rows_total (\d+)/m.exec(text)?.[1] ?? 0);
+        };
+        // Which of the two takes a row is chance: on until the one that is cut off has taken some of them.
+        const before = await relayed();
+        while ((await relayed()) < before + 3) {
+          const key = keys.pop();
+          expect(key, 'it takes its share').toBeDefined();
+          await wheel.sql`delete from agent_keys where id = ${key!.id}`;
+          await wheel.becomes(west, key!.secret, 401);
+        }
+      } finally {
+        await wheel.removePublisher(cutOff);
+      }
     }, 60_000);
 
     test('[law 3] one sweep mends whatever was lost or edited and counts it exactly; the next finds and writes nothing', async () => {

@@ -10,7 +10,7 @@ import type { SweepCounts } from '../../../hub/db/schema.ts';
 import { readConfig as readPublisherConfig } from '../../../publisher/config.ts';
 import { queueNames } from '../../../publisher/jobs.ts';
 import { openQueues } from '../../../publisher/queues.ts';
-import { wirePublisher } from '../../../publisher/wire.ts';
+import { type PublisherParts, wirePublisher } from '../../../publisher/wire.ts';
 import { readConfig as readGatewayConfig } from '../../../spoke/config.ts';
 import { Gateway } from '../../../spoke/wire.ts';
 import { createDatabase } from '../../support/database.ts';
@@ -94,7 +94,10 @@ export class HubAndSpokes implements AsyncDisposable {
     return found;
   }
 
-  async addPublisher(environment: Record<string, string> = {}): Promise<PublisherService> {
+  async addPublisher(
+    environment: Record<string, string> = {},
+    parts: Pick<PublisherParts, 'openStore'> = {},
+  ): Promise<PublisherService> {
     const config = readPublisherConfig(
       {
         DATABASE_URL: this.databaseUrl,
@@ -107,7 +110,7 @@ export class HubAndSpokes implements AsyncDisposable {
       },
       [],
     );
-    const publisher = wirePublisher({ config, clock: systemClock, log: quiet });
+    const publisher = wirePublisher({ config, clock: systemClock, log: quiet, ...parts });
     await publisher.start();
     this.publishers.push(publisher);
     return publisher;
