@@ -111,22 +111,20 @@ export function addRegion(program: Command, environment: Environment): void {
     },
   );
 
-  define('remove <id>', 'forget a region in which no cluster is placed; its table stays as it is')
+  define(
+    'remove <id>',
+    'forget a region in which no cluster is placed; its table is never deleted, that is for a person',
+  )
     .option('--force', 'also where clusters are placed there: their placements there end')
     .action(async (id: string, flags: Flags & { force?: boolean }) => {
       const hub = HubClient.from(environment, flags);
       const path = `/v1/regions/${encodeURIComponent(id)}`;
       const found = await hub.get<RegionView>(path).catch(absent);
       if (found) await hub.delete(flags.force ? `${path}?force=true` : path);
-      const table = found?.store
-        ? `Its table ${found.store.table} stays as it is: end its gateways, then delete it. `
-        : '';
       print(
         flags,
-        { region: id, removed: found !== undefined },
-        found
-          ? `${id} is removed. ${table}Revocations do not reach it any more.`
-          : `there is no region ${id}`,
+        { region: id, removed: found !== undefined, ...(found?.store ? { store: found.store } : {}) },
+        found ? removedLine(id, found.store) : `there is no region ${id}`,
       );
     });
 }
@@ -161,6 +159,15 @@ async function latestSeeding(hub: HubClient, region: string): Promise<SeedingVie
 function absent(error: unknown): undefined {
   if (error instanceof HubRequestError && error.status === 404) return undefined;
   throw error;
+}
+
+/** Exported for its test. */
+export function removedLine(id: string, store: StoreView | undefined): string {
+  const end = `${id} is removed. Revocations do not reach it any more: end its gateways.`;
+  if (!store) return end;
+  const places = [store.endpoint && `at ${store.endpoint}`, store.awsRegion && `in ${store.awsRegion}`];
+  const where = [store.table, ...places.filter(Boolean)].join(' ');
+  return `${end} Its table ${where} was not touched, and holds all that was published there: when its gateways have ended, delete it with the tools of your store.`;
 }
 
 function readyLine(id: string, seeding: SeedingView | undefined): string {

@@ -212,7 +212,10 @@ describe('a fourth region with 2,000 contexts', () => {
       exitCode: 2,
       stderr: expect.stringContaining('1 clusters are placed in it'),
     });
-    expect(await run('region', 'remove', fourth, '--force').ended).toMatchObject({ exitCode: 0 });
+    const removed = await run('region', 'remove', fourth, '--force').ended;
+    expect(removed).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('end its gateways') });
+    expect(removed.stdout).toContain(`Its table ${spoke.table} at ${spoke.proxy.url} was not touched`);
+    expect(await spoke.store.readIdentity()).toMatchObject({ outcome: 'identity' });
     await until(async () => {
       const [left] =
         await wheel.sql`select count(*)::int as jobs from bullmq.job where queue like ${`%${fourth}`}`;

@@ -14,7 +14,7 @@ export const deleteRegion = defineRoute({
   tag: 'regions',
   summary: 'Delete a region in which no cluster is placed',
   description:
-    'Its table stays as it is, and its gateways go on answering from it: the hub forgets it, and nobody publishes to it any more. Revocations do not reach it either, so end its gateways.',
+    'The hub forgets it, and nobody publishes to it any more. Its table (`store.table`) is never deleted, and its gateways go on answering from it. Revocations do not reach it either: end its gateways, then delete the table with the tools of your store.',
   operation: 'regions.write',
   params: regionParams,
   query: z.strictObject({
