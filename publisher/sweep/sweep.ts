@@ -69,6 +69,8 @@ const settleBatch = 1000;
 const batchesAtOnce = 3;
 /** Items no reference can name that one sweep removes; with more of them, a person should look first. */
 const straysMax = 100;
+/** Contexts compared between two reports of progress. */
+const reportEvery = 5000;
 /** Announced beyond the mark and remembered by name; with more than that, the next sweep announces them again. */
 const tailMax = 1000;
 
@@ -120,33 +122,35 @@ export class Sweep {
     const held = store.scan(kind, { onStray });
     let contexts = 0;
     const invalid: Build[] = [];
-    for await (const { left: build, right: stored } of mergeJoin(this.#hubRange(kind), held)) {
+    let reported = this.counts.scanned;
+    for await (const rows of mergeJoin(this.#hubRange(kind), held)) {
       signal.throwIfAborted();
-      this.counts.scanned += 1;
-      const key = (build?.key ?? stored?.key)!;
-      if (build || (stored?.state === 'context' && stored.envelope.bodyText !== null)) contexts += 1;
-      if (build && invalidReason(build.build) !== undefined) {
-        this.counts.quarantined += 1;
-        this.heldBack.add(refText(build.build.ref));
-        invalid.push(build.build);
+      this.counts.scanned += rows.length;
+      const expiredBeforeMs = clock.now() - tombstoneRetentionMs;
+      for (const { left: build, right: stored } of rows) {
+        const key = (build?.key ?? stored?.key)!;
+        if (build || (stored?.state === 'context' && stored.envelope.bodyText !== null)) contexts += 1;
+        if (build && invalidReason(build.build) !== undefined) {
+          this.counts.quarantined += 1;
+          this.heldBack.add(refText(build.build.ref));
+          invalid.push(build.build);
+        }
+        if (!compare(build?.build, stored).same) suspects.set(key, { kind, key });
+        else if (!build && stored?.state === 'context' && isExpired(stored.envelope, expiredBeforeMs))
+          expired.push(stored.envelope);
+        else if (stored?.state === 'context' && since.mark === null)
+          unannounced.push(toAnnouncement(stored.envelope));
+        if (unannounced.length >= settleBatch) await this.#announce(unannounced.splice(0));
+        if (suspects.size >= settleBatch) {
+          await this.#settle([...suspects.values()]);
+          suspects.clear();
+        }
+        if (invalid.length >= settleBatch) await publisher.judge(invalid.splice(0), new Map());
+        if (expired.length >= settleBatch) await this.#removeTombstones(expired.splice(0));
       }
-      if (!compare(build?.build, stored).same) suspects.set(key, { kind, key });
-      else if (
-        !build &&
-        stored?.state === 'context' &&
-        isExpired(stored.envelope, clock.now() - tombstoneRetentionMs)
-      ) {
-        expired.push(stored.envelope);
-      } else if (stored?.state === 'context' && since.mark === null)
-        unannounced.push(toAnnouncement(stored.envelope));
-      if (unannounced.length >= settleBatch) await this.#announce(unannounced.splice(0));
-      if (suspects.size >= settleBatch) {
-        await this.#settle([...suspects.values()]);
-        suspects.clear();
-      }
-      if (invalid.length >= settleBatch) await publisher.judge(invalid.splice(0), new Map());
-      if (expired.length >= settleBatch) await this.#removeTombstones(expired.splice(0));
-      if (this.counts.scanned % 5000 === 0) await onProgress(this.counts);
+      if (this.counts.scanned - reported < reportEvery) continue;
+      reported = this.counts.scanned;
+      await onProgress(this.counts);
     }
     await this.#settle([...suspects.values()]);
     if (invalid.length > 0) await publisher.judge(invalid, new Map()); // notes them as held
@@ -162,7 +166,7 @@ export class Sweep {
   }
 
   /** Each page is asked for while the one before it is compared: two of them are in memory. */
-  async *#hubRange(kind: KindName): AsyncGenerator<{ key: string; build: Build }> {
+  async *#hubRange(kind: KindName): AsyncGenerator<{ key: string; build: Build }[]> {
     const { hub, pageRows } = this.#options;
     const ask = (after: string) => {
       const page = hub.range(kind, after, pageRows);
@@ -173,7 +177,7 @@ export class Sweep {
     while (next) {
       const page: readonly Build[] = await next;
       next = page.length < pageRows ? undefined : ask(page.at(-1)!.ref.key);
-      for (const build of page) yield { key: build.ref.key, build };
+      yield page.map((build) => ({ key: build.ref.key, build }));
     }
   }
 
