@@ -81,19 +81,7 @@ function assemble(
   const { kind, key, epoch, revision, builtAtMs } = input;
   assert(isContextKey(key), `${JSON.stringify(key)} cannot be the key of a context`);
   const version = encodeVersion({ epoch, revision, schemaVersion });
-  let hash: string | undefined;
-  return {
-    kind,
-    key,
-    version,
-    // Only when asked: a sweep that finds the same version and body in the store asks for none.
-    get hash() {
-      hash ??= contentHash(kind, key, version, bodyText);
-      return hash;
-    },
-    bodyText,
-    builtAtMs,
-  };
+  return { kind, key, version, hash: contentHash(kind, key, version, bodyText), bodyText, builtAtMs };
 }
 
 /**
@@ -165,8 +153,9 @@ export function canonicalJson(value: unknown): string {
 function inOrder(value: unknown): unknown {
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map(inOrder);
-  const ordered: Record<string, unknown> = Object.create(null); // so that even `__proto__` is a name like any other
-  for (const name of Object.keys(value).sort())
-    ordered[name] = inOrder((value as Record<string, unknown>)[name]);
+  const names = Object.keys(value).sort();
+  // Without a prototype even `__proto__` is a name like any other; but such objects are slow, and a sweep makes millions.
+  const ordered: Record<string, unknown> = names.includes('__proto__') ? Object.create(null) : {};
+  for (const name of names) ordered[name] = inOrder((value as Record<string, unknown>)[name]);
   return ordered;
 }

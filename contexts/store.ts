@@ -43,10 +43,10 @@ export interface Store extends AsyncDisposable {
 
   /**
    * Contexts of one kind in ascending byte order of their keys, `after < key <= upTo`, tombstones and corrupt
-   * items included, read in pages as the caller advances. Items that no reference can name are not contexts and
-   * never given; `onStray` is told of them.
+   * items included, read in pages as the caller advances, and given in runs: as many as can be told without another
+   * page. Items that no reference can name are not contexts and never given; `onStray` is told of them.
    */
-  scan(kind: KindName, options?: ScanOptions): AsyncIterable<StoredItem>;
+  scan(kind: KindName, options?: ScanOptions): AsyncIterable<readonly StoredItem[]>;
 
   /** Removes an item that no reference can name. Nobody can read it, so nothing can go back by it. */
   discard(stray: Stray): Promise<void>;

@@ -100,6 +100,8 @@ export class FeedTail implements AsyncDisposable {
   /** When a turn last began that learned where the feed of our table stands. */
   #readAt: number;
   #resumeFrom: FeedPosition | undefined;
+  /** How long the last turn took. */
+  #turnMs = 0;
 
   constructor(options: FeedTailOptions) {
     this.#options = options;
@@ -108,7 +110,9 @@ export class FeedTail implements AsyncDisposable {
     this.#loop = new Loop({
       name: 'feed-tail',
       clock,
-      everyMs: () => (this.#following ? pollMs : jittered(random, 500, 0.3)),
+      // From the beginning of one poll to that of the next, but never more time reading than resting.
+      everyMs: () =>
+        this.#following ? Math.max(pollMs - this.#turnMs, pollMs / 2) : jittered(random, 500, 0.3),
       retryMs: (failures) => jittered(random, backoffMs(failures, Math.max(pollMs, 50), 1_000), 0.3),
       turn: () => this.#turn(),
       onError: options.onError,
@@ -179,6 +183,7 @@ export class FeedTail implements AsyncDisposable {
     const following = this.#following;
     const begunAt = this.#options.clock.monotonic();
     const step = following ? await this.#follow(following) : await this.#pin();
+    this.#turnMs = this.#options.clock.monotonic() - begunAt;
     if (step !== 'adrift') this.#readAt = begunAt;
     this.#options.onStep(step);
     switch (step) {

@@ -1,6 +1,7 @@
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import { backoffMs } from '../contexts/base/loop.ts';
+import { oneByOne } from '../contexts/base/merge-join.ts';
 import { jittered, type Random } from '../contexts/base/random.ts';
 import { type ContextRef, kindNames, refText } from '../contexts/kinds/index.ts';
 import type { VersionText } from '../contexts/revision.ts';
@@ -100,7 +101,7 @@ export class Warmer {
       let after: string | undefined;
       for (let failures = 0; ; ) {
         try {
-          for await (const item of store.scan(kind, after === undefined ? {} : { after })) {
+          for await (const item of oneByOne(store.scan(kind, after === undefined ? {} : { after }))) {
             if (this.#stop.signal.aborted) return 'stopped';
             if (this.#isFull) return 'full';
             this.#take(kind, item);

@@ -27,7 +27,7 @@ const contextsPerCall = limits.batchMax - 1;
 /** How often a read starts over because the table's identity changed under it. */
 const readAttemptsMax = 3;
 /** Items of all partitions together that a scan asks for at a time; it holds at most two such pages. */
-const scanPageItems = 2_000;
+const scanPageItems = 4000;
 
 /** Contexts in the table: point reads, the conditional put, the ordered scan, and the end of a tombstone. */
 export class ContextItems {
@@ -141,7 +141,7 @@ export class ContextItems {
     return same ? 'duplicate' : 'superseded';
   }
 
-  async *scan(kind: KindName, options: ScanOptions = {}): AsyncIterable<StoredItem> {
+  async *scan(kind: KindName, options: ScanOptions = {}): AsyncIterable<readonly StoredItem[]> {
     this.#identity.adopt(undefined); // read afresh: a sweep is what mends a table that was made anew
     const { shards } = await this.#identity.require();
     const { after, upTo, onStray } = options;
@@ -156,11 +156,13 @@ export class ContextItems {
       });
     });
     for await (const run of mergedByKey(partitions)) {
+      const decoded: StoredItem[] = [];
       for (const item of run) {
-        const decoded = decodeContext(kind, item, shards);
-        if (decoded) yield decoded;
+        const one = decodeContext(kind, item, shards);
+        if (one) decoded.push(one);
         else onStray?.({ partition: itemKey(item).pk, key: itemKey(item).sk });
       }
+      yield decoded;
     }
   }
 

@@ -70,7 +70,7 @@ export class TableStore implements Store {
     return this.#contexts.put(envelope, options);
   }
 
-  scan(kind: KindName, options?: ScanOptions): AsyncIterable<StoredItem> {
+  scan(kind: KindName, options?: ScanOptions): AsyncIterable<readonly StoredItem[]> {
     return this.#contexts.scan(kind, options);
   }
 

@@ -122,7 +122,7 @@ export class MemoryStore implements Store {
     return same ? 'duplicate' : 'superseded';
   }
 
-  async *scan(kind: KindName, options: ScanOptions = {}): AsyncIterable<StoredItem> {
+  async *scan(kind: KindName, options: ScanOptions = {}): AsyncIterable<readonly StoredItem[]> {
     this.#requireIdentity();
     const { after, upTo, onStray } = options;
     for (const raw of this.table.contexts.values()) {
@@ -135,7 +135,7 @@ export class MemoryStore implements Store {
       .sort((a, b) => (a < b ? -1 : 1));
     for (const key of keys) {
       const raw = this.table.raw({ kind, key }); // as of now, not of the scan's start: pages are read late
-      if (raw) yield toItem(raw);
+      if (raw) yield [toItem(raw)];
     }
   }
 

@@ -40,6 +40,9 @@ export interface OutboxBacklog {
  * Leases up to `limit` rows, what tightens access first. The lease is committed when this returns, so a relay that
  * freezes with rows in hand hides them for `leaseMs` and no longer. Never by `id > last`: a row may commit late
  * under a lower id.
+ *
+ * Nobody waits for the lease to be on disk: a crash of Postgres that loses it gives the rows back, to be relayed once
+ * more.
  */
 export async function claimChanges(
   db: Queryable,
@@ -54,6 +57,7 @@ export async function claimChanges(
     tightens: boolean;
     created_at_ms: string;
     fences: string[] | null;
+    unsynced: string;
   }>(sql`
     with free as materialized (
       select id from ${outbox}
@@ -67,9 +71,10 @@ export async function claimChanges(
     from free
     where o.id = free.id
     returning o.id, o.kind, o.key, o.regions, o.cause, o.tightens, o.fences,
-      floor(extract(epoch from o.created_at) * 1000) as created_at_ms`);
+      floor(extract(epoch from o.created_at) * 1000) as created_at_ms,
+      (select set_config('synchronous_commit', 'off', true)) as unsynced`);
   return rows
-    .map(({ created_at_ms, ...row }) => ({
+    .map(({ created_at_ms, unsynced: _, ...row }) => ({
       ...row,
       id: Number(row.id),
       createdAtMs: Number(created_at_ms),

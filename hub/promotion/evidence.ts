@@ -1,3 +1,4 @@
+import { oneByOne } from '../../contexts/base/merge-join.ts';
 import { open } from '../../contexts/envelope.ts';
 import type { ContextRef, KindName } from '../../contexts/kinds/index.ts';
 import { decodeVersion } from '../../contexts/revision.ts';
@@ -70,7 +71,7 @@ export async function* evidenceOf(
 /** One that breaks off says of which region: without it the others' answers are of no use. */
 async function* scanOf({ id, store }: Witness, kind: KindName): AsyncGenerator<StoredItem> {
   try {
-    yield* store.scan(kind);
+    yield* oneByOne(store.scan(kind));
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     throw new RegionsUnreachableError([{ id, why: error.message }]);

@@ -1,4 +1,4 @@
-import { mergeJoin } from '../../contexts/base/merge-join.ts';
+import { mergeJoin, oneByOne } from '../../contexts/base/merge-join.ts';
 import { refText } from '../../contexts/kinds/index.ts';
 import type { Queryable } from '../db/client.ts';
 import { type Evidence, evidenceOf, newestOf, type Testimony, type Witness } from './evidence.ts';
@@ -109,7 +109,7 @@ async function* joined<Row extends { id: string }>(
     hub,
     onUnexplained: (ref, region, why) => found.unexplained.push(`${region}: ${refText(ref)}: ${why}`),
   });
-  for await (const { left, right } of mergeJoin(keyed(rows), evidence)) {
+  for await (const { left, right } of oneByOne(mergeJoin(keyed(rows), singly(evidence)))) {
     found.contextsRead += 1;
     if (found.contextsRead % 1000 === 0) onProgress(found.contextsRead);
     if (left) yield { row: left.row, testimonies: right?.testimonies ?? [] };
@@ -118,7 +118,11 @@ async function* joined<Row extends { id: string }>(
 }
 
 async function* keyed<Row extends { id: string }>(rows: AsyncIterable<Row>) {
-  for await (const row of rows) yield { key: row.id, row };
+  for await (const row of rows) yield [{ key: row.id, row }];
+}
+
+async function* singly<Item>(items: AsyncIterable<Item>) {
+  for await (const item of items) yield [item];
 }
 
 function isLive({ testimonies }: Evidence): boolean {

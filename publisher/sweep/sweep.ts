@@ -69,6 +69,8 @@ const settleBatch = 1000;
 const batchesAtOnce = 3;
 /** Items no reference can name that one sweep removes; with more of them, a person should look first. */
 const straysMax = 100;
+/** Between two reports of progress, each of which is a write at the hub. */
+const reportEveryMs = 1000;
 /** Announced beyond the mark and remembered by name; with more than that, the next sweep announces them again. */
 const tailMax = 1000;
 
@@ -80,6 +82,8 @@ export class Sweep {
   /** Contexts that it did not bring to what the hub derives, or was overtaken at: it proves nothing of them. */
   readonly heldBack = new Set<string>();
   #whole = false;
+  #reportedAtMs = Number.NEGATIVE_INFINITY;
+  #reporting: Promise<void> = Promise.resolve();
 
   constructor(options: SweepOptions) {
     this.#options = options;
@@ -102,13 +106,14 @@ export class Sweep {
     for (const kind of kindNames) await this.#compareKind(kind, signal);
     const reached = await this.#reannounce(begunAt, since.tail, 'all', signal);
     await this.#expire();
+    await this.#reporting;
     // What a freeze kept out of the table is missing there: its absence must deny nobody.
     if (!this.#whole && this.counts.frozen === 0) await store.setWhole(found.identity.incarnation, true);
     return reached;
   }
 
   async #compareKind(kind: KindName, signal: AbortSignal): Promise<void> {
-    const { store, publisher, clock, since, tombstoneRetentionMs, onProgress } = this.#options;
+    const { store, publisher, clock, since, tombstoneRetentionMs } = this.#options;
     const suspects = new Map<string, ContextRef>();
     const unannounced: Announcement[] = [];
     const expired: Envelope[] = [];
@@ -120,33 +125,32 @@ export class Sweep {
     const held = store.scan(kind, { onStray });
     let contexts = 0;
     const invalid: Build[] = [];
-    for await (const { left: build, right: stored } of mergeJoin(this.#hubRange(kind), held)) {
+    for await (const rows of mergeJoin(this.#hubRange(kind), held)) {
       signal.throwIfAborted();
-      this.counts.scanned += 1;
-      const key = (build?.key ?? stored?.key)!;
-      if (build || (stored?.state === 'context' && stored.envelope.bodyText !== null)) contexts += 1;
-      if (build && invalidReason(build.build) !== undefined) {
-        this.counts.quarantined += 1;
-        this.heldBack.add(refText(build.build.ref));
-        invalid.push(build.build);
+      this.counts.scanned += rows.length;
+      const expiredBeforeMs = clock.now() - tombstoneRetentionMs;
+      for (const { left: build, right: stored } of rows) {
+        const key = (build?.key ?? stored?.key)!;
+        if (build || (stored?.state === 'context' && stored.envelope.bodyText !== null)) contexts += 1;
+        if (build && invalidReason(build.build) !== undefined) {
+          this.counts.quarantined += 1;
+          this.heldBack.add(refText(build.build.ref));
+          invalid.push(build.build);
+        }
+        if (!compare(build?.build, stored).same) suspects.set(key, { kind, key });
+        else if (!build && stored?.state === 'context' && isExpired(stored.envelope, expiredBeforeMs))
+          expired.push(stored.envelope);
+        else if (stored?.state === 'context' && since.mark === null)
+          unannounced.push(toAnnouncement(stored.envelope));
+        if (unannounced.length >= settleBatch) await this.#announce(unannounced.splice(0));
+        if (suspects.size >= settleBatch) {
+          await this.#settle([...suspects.values()]);
+          suspects.clear();
+        }
+        if (invalid.length >= settleBatch) await publisher.judge(invalid.splice(0), new Map());
+        if (expired.length >= settleBatch) await this.#removeTombstones(expired.splice(0));
       }
-      if (!compare(build?.build, stored).same) suspects.set(key, { kind, key });
-      else if (
-        !build &&
-        stored?.state === 'context' &&
-        isExpired(stored.envelope, clock.now() - tombstoneRetentionMs)
-      ) {
-        expired.push(stored.envelope);
-      } else if (stored?.state === 'context' && since.mark === null)
-        unannounced.push(toAnnouncement(stored.envelope));
-      if (unannounced.length >= settleBatch) await this.#announce(unannounced.splice(0));
-      if (suspects.size >= settleBatch) {
-        await this.#settle([...suspects.values()]);
-        suspects.clear();
-      }
-      if (invalid.length >= settleBatch) await publisher.judge(invalid.splice(0), new Map());
-      if (expired.length >= settleBatch) await this.#removeTombstones(expired.splice(0));
-      if (this.counts.scanned % 5000 === 0) await onProgress(this.counts);
+      await this.#report();
     }
     await this.#settle([...suspects.values()]);
     if (invalid.length > 0) await publisher.judge(invalid, new Map()); // notes them as held
@@ -158,22 +162,26 @@ export class Sweep {
       await store.discard(stray);
       this.counts.written += 1;
     }
-    await onProgress(this.counts);
+    await this.#report('now');
   }
 
-  /** Each page is asked for while the one before it is compared: two of them are in memory. */
-  async *#hubRange(kind: KindName): AsyncGenerator<{ key: string; build: Build }> {
+  /** Two pages are asked for ahead of the one that is compared, each as soon as the one before it tells where it begins. */
+  async *#hubRange(kind: KindName): AsyncGenerator<{ key: string; build: Build }[]> {
     const { hub, pageRows } = this.#options;
-    const ask = (after: string) => {
-      const page = hub.range(kind, after, pageRows);
-      page.catch(() => {}); // it is awaited later, or never where the sweep stops before
-      return page;
+    type Page = Promise<readonly Build[] | undefined>;
+    const behind = (previous: Page): Page => {
+      const next = previous.then((page) => {
+        const last = page?.length === pageRows ? page.at(-1) : undefined;
+        return last && hub.range(kind, last.ref.key, pageRows);
+      });
+      next.catch(() => {}); // it is awaited later, or never where the sweep stops before
+      return next;
     };
-    let next: Promise<readonly Build[]> | undefined = ask('');
-    while (next) {
-      const page: readonly Build[] = await next;
-      next = page.length < pageRows ? undefined : ask(page.at(-1)!.ref.key);
-      for (const build of page) yield { key: build.ref.key, build };
+    let ahead = hub.range(kind, '', pageRows) as Page;
+    let afterwards = behind(ahead);
+    for (let page = await ahead; page; page = await ahead) {
+      [ahead, afterwards] = [afterwards, behind(afterwards)];
+      yield page.map((build) => ({ key: build.ref.key, build }));
     }
   }
 
@@ -284,7 +292,7 @@ export class Sweep {
     what: 'what-tightens' | 'all',
     signal: AbortSignal,
   ): Promise<SweepMark> {
-    const { hub, onProgress } = this.#options;
+    const { hub } = this.#options;
     const { pages, mark: reached } = await hub.changedSince(mark);
     const done = new Set(tail.map(headText));
     const beyond: ChangedHead[] = [];
@@ -296,7 +304,7 @@ export class Sweep {
       }
       for (const { kind, key, revision, beyond: isBeyond } of changed)
         if (isBeyond && beyond.length <= tailMax) beyond.push({ kind, key, revision });
-      await onProgress(this.counts); // a million of them take minutes, and a sweep that is silent counts as abandoned
+      await this.#report('now'); // a million of them take minutes, and a sweep that is silent counts as abandoned
     }
     return { mark: reached, tail: beyond.length <= tailMax ? beyond : [] };
   }
@@ -338,6 +346,17 @@ export class Sweep {
     for (const { kind, key, version } of envelopes) {
       if ((await this.#options.store.expire({ kind, key }, version)) === 'removed') this.counts.expired += 1;
     }
+  }
+
+  /** Now and then. Nothing waits for a report but the next one, which meets its error. */
+  async #report(when: 'if-due' | 'now' = 'if-due'): Promise<void> {
+    const { clock, onProgress } = this.#options;
+    if (when === 'if-due' && clock.monotonic() - this.#reportedAtMs < reportEveryMs) return;
+    await this.#reporting;
+    this.#reportedAtMs = clock.monotonic();
+    this.#reporting = onProgress({ ...this.counts });
+    this.#reporting.catch(() => {}); // it is awaited later
+    if (when === 'now') await this.#reporting;
   }
 
   async #expire(): Promise<void> {

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { type ReplicationPart, replicationParts } from './replication-parts.ts';
 import { printMachine } from './support/printing.ts';
 import type { Backend } from './support/rig.ts';
 
@@ -13,6 +14,7 @@ const flags = {
   backend: { type: 'string', default: 'postgres' },
   changes: { type: 'string' },
   rounds: { type: 'string' },
+  parts: { type: 'string', default: replicationParts.join() },
   help: { type: 'boolean', default: false },
 } as const;
 
@@ -37,7 +39,7 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
       (await import('./propagation.ts')).propagation({ changes: integer('changes', values.changes, 1000) }),
   },
   replication: {
-    what: 'sweeps, seeding, throughput and latency at each size. --contexts 10000,100000 --changes 300 --rounds 3 --backend postgres|redis',
+    what: `sweeps, seeding, throughput and latency at each size. --contexts 10000,100000,1000000 --changes 300 --rounds 3 --backend postgres|redis --parts ${replicationParts.join()} (beside unchanged sweeps; none: them alone)`,
     run: async () =>
       (await import('./replication.ts')).replication({
         contexts: integers('contexts', values.contexts),
@@ -46,6 +48,7 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
         burst: 5000,
         changes: integer('changes', values.changes, 300),
         rounds: integer('rounds', values.rounds, 3),
+        parts: parts(),
       }),
   },
   bulkheads: {
@@ -74,15 +77,53 @@ if (unknown.length > 0 || values.help) {
   );
   process.exit(unknown.length > 0 ? 64 : 0);
 }
+let running = 'nothing';
+endWithAWord();
 printMachine();
 for (const name of names.length > 0 ? names : Object.keys(benches)) {
   console.log(`\n# ${name}: ${benches[name]!.what}`);
+  running = name;
   await benches[name]!.run();
+  running = 'nothing';
+}
+
+/**
+ * No bench ends without saying so: neither by a signal, nor because nothing is left that it could wait for, which
+ * Node takes for a reason to exit. What it had started is ended by the supervisor's watchdog.
+ */
+function endWithAWord(): void {
+  for (const [signal, number] of [
+    ['SIGHUP', 1],
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const) {
+    process.once(signal, () => {
+      console.error(`\nbench ${running} was ended by ${signal}; its figures are not complete`);
+      running = 'nothing';
+      process.exit(128 + number);
+    });
+  }
+  process.once('exit', (code) => {
+    if (running === 'nothing') return;
+    console.error(
+      `\nbench ${running} has not come to its end (exit code ${code || 70}); its figures are not complete`,
+    );
+    if (code === 0) process.exitCode = 70;
+  });
 }
 
 function backend(): Backend {
   if (values.backend === 'postgres' || values.backend === 'redis') return values.backend;
   throw new Error(`--backend is postgres or redis, not ${values.backend}`);
+}
+
+function parts(): ReplicationPart[] {
+  if (values.parts === 'none') return [];
+  return values.parts.split(',').map((part) => {
+    const known = replicationParts.find((one) => one === part);
+    if (known) return known;
+    throw new Error(`--parts are of ${replicationParts.join()}, or none; not ${part}`);
+  });
 }
 
 function integers(name: string, text: string): number[] {

@@ -9,9 +9,11 @@ import { buildRange } from '../../hub/db/builders/index.ts';
 import { connect, type Database } from '../../hub/db/client.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
 import { percentile } from '../replication/support/watching.ts';
+import { type ReplicationPart, replicationParts } from './replication-parts.ts';
+import { cpuMs } from './support/cpu.ts';
 import { fillHub, insertKnownKey, keyIds, shapeOf } from './support/fixture.ts';
 import { commitToGateway } from './support/latency.ts';
-import { count, equal, line, milliseconds, rate } from './support/printing.ts';
+import { count, during, equal, line, milliseconds, rate } from './support/printing.ts';
 import { peakRssMib, resetPeakRss } from './support/process-memory.ts';
 import { bulkFill, pageItems, putAll, streamRows } from './support/raw-loops.ts';
 import { type Backend, Rig, type RigProcess, type RigStore } from './support/rig.ts';
@@ -28,6 +30,8 @@ export interface ReplicationOptions {
   changes: number;
   /** Unchanged sweeps, each beside the two raw loops. */
   rounds: number;
+  /** What to measure beside unchanged sweeps, which always are. */
+  parts: readonly ReplicationPart[];
 }
 
 const region = 'r1';
@@ -54,19 +58,28 @@ async function measure(contexts: number, options: ReplicationOptions): Promise<n
   await timed('filling the hub, by SQL', () => fillHub(rig.sql, shapeOf(contexts), [region]));
   const key = await insertKnownKey(rig.sql);
   const held = contexts + 1;
-  await timed('filling the store, in bulk', () => fillStore(rig, hub, store, held));
+  line(
+    'filling the store, in bulk',
+    `${((await duration(() => fillStore(rig, hub, store, held))) / 1000).toFixed(1)} s`,
+  );
   const publisher = await rig.startPublisher();
-  await sweepsIdle(rig.sql);
+  await timed('the first sweep, which announces all', () => verified(rig));
   const peak = await unchanged(rig, store, publisher, held, options.rounds);
-  await drifted(rig, store, held);
-  await seeding(rig, hub, store, Math.min(contexts, options.seedMax));
-  await throughput(rig, store, Math.min(options.burst, shapeOf(contexts).keys));
-  await suspension(rig, store);
-  await latencies(rig, store, key, options.changes);
+  const parts: Record<ReplicationPart, () => Promise<void>> = {
+    drift: () => drifted(rig, store, held),
+    seeding: () => seeding(rig, hub, store, Math.min(contexts, options.seedMax)),
+    throughput: () => throughput(rig, store, Math.min(options.burst, shapeOf(contexts).keys)),
+    suspension: () => suspension(rig, store),
+    latency: () => latencies(rig, store, key, options.changes),
+  };
+  for (const part of replicationParts) if (options.parts.includes(part)) await during(part, parts[part]);
   return peak;
 }
 
-/** The state a seeded region is in, without seeding it. Checked: the first sweep after it finds no difference. */
+/**
+ * The state a seeded region is in, without seeding it: a million conditional puts are not what is measured. Were it not
+ * called whole, the publisher would seed it all the same. Checked: the first sweep after it finds no difference.
+ */
 async function fillStore(rig: Rig, hub: Database, store: RigStore, expected: number): Promise<void> {
   await using handle = rig.open(store);
   await handle.initialise(await rig.owner(store.region), { shards, newIncarnation: 'bench' });
@@ -81,7 +94,28 @@ async function fillStore(rig: Rig, hub: Database, store: RigStore, expected: num
     }
     if (batch.length > 0) yield batch;
   }
-  equal('items filled in', await bulkFill(store, batches()), expected);
+  let filled = 0;
+  async function* counted() {
+    for await (const batch of batches()) {
+      yield batch;
+      filled += batch.length;
+    }
+  }
+  const progress = () => `${count(filled)} of ${count(expected)},`;
+  equal(
+    'items filled in',
+    await during('filling the store', () => bulkFill(store, counted()), progress),
+    expected,
+  );
+  equal('whole', Number((await handle.setWhole('bench', true)) === 'set'), 1);
+}
+
+/** The sweep that a publisher begins with. */
+async function verified(rig: Rig): Promise<void> {
+  await sweepsIdle(rig.sql);
+  const [first] =
+    await rig.sql`select counts from sweeps where status = 'completed' order by finished_at limit 1`;
+  equal('differences in what was filled in', differences(first!.counts), 0);
 }
 
 async function* envelopes(hub: Database, of: string): AsyncGenerator<Envelope> {
@@ -108,25 +142,52 @@ async function unchanged(
   const sweepMs: number[] = [];
   const rowsMs: number[] = [];
   const itemsMs: number[] = [];
+  const cpuUs = { publisher: [] as number[], store: [] as number[], postgres: [] as number[] };
   let peakMib = 0;
   for (let round = 0; round < rounds; round++) {
     const writes = await writesOf(store);
     resetPeakRss(publisher.pid);
+    const before = cpuOf(rig, store, publisher);
     const swept = await sweep(rig, store.region);
+    const after = cpuOf(rig, store, publisher);
+    for (const name of ['publisher', 'store', 'postgres'] as const)
+      cpuUs[name].push(((after[name] - before[name]) * 1000) / held);
     peakMib = Math.max(peakMib, peakRssMib(publisher.pid));
     sweepMs.push(swept.ms);
     equal('contexts scanned', swept.counts.scanned, held);
     equal('writes of an unchanged sweep', (await writesOf(store)) - writes, 0);
-    rowsMs.push(await duration(async () => equal('rows', await streamRows(rig.sql, store.region), held)));
-    itemsMs.push(await duration(async () => equal('items', await pageItems(store, shards), held)));
+    rowsMs.push(
+      await duration(async () =>
+        equal('rows', await during('raw loop, rows', () => streamRows(rig.sql, store.region)), held),
+      ),
+    );
+    itemsMs.push(
+      await duration(async () =>
+        equal('items', await during('raw loop, items', () => pageItems(store, shards)), held),
+      ),
+    );
   }
   const [swept, rows, items] = [sweepMs, rowsMs, itemsMs].map((ms) => percentile(ms, 0.5));
   line('sweep, unchanged', `${rate(held, swept!)}   0 writes   peak RSS ${peakMib.toFixed(0)} MiB`);
+  line(
+    'CPU of the sweep, microseconds a context',
+    Object.entries(cpuUs)
+      .map(([name, us]) => `${name} ${percentile(us, 0.5).toFixed(1)}`)
+      .join('   '),
+  );
   line('raw loop: rows from Postgres', rate(held, rows!));
   line('raw loop: items from the store', rate(held, items!));
   line('sweep / slower raw loop', `${(Math.max(rows!, items!) / swept!).toFixed(2)}   (goal: at least 0.5)`);
   line('writes, if each cycle rewrote all', `${count(held)} to 0`);
   return peakMib;
+}
+
+function cpuOf(rig: Rig, store: RigStore, publisher: RigProcess) {
+  return {
+    publisher: cpuMs(publisher.pid),
+    store: cpuMs(store.pid),
+    postgres: cpuMs(rig.postgresPid, { withChildren: true }),
+  };
 }
 
 /** One in a hundred keys is put back to an older state behind everybody's back, as if its refresh had been lost. */
@@ -240,15 +301,19 @@ async function latencies(
   for (const pollMs of [50, 10]) {
     const gateway = await rig.startGateway(store, { SPOKECAST_FEED_POLL_MS: String(pollMs) });
     await commitToGateway(rig.sql, gateway.url, key, { changes: 20, pauseMs: pollMs });
-    const idle = await commitToGateway(rig.sql, gateway.url, key, { changes, pauseMs: 2 * pollMs });
+    const idle = await commitToGateway(rig.sql, gateway.url, key, { changes, pauseMs: 2 * pollMs, store });
     line(
       `commit to gateway, idle, poll ${pollMs} ms`,
-      `${milliseconds(idle)}   (goals: p50 under ${20 + pollMs / 2} ms, p99 under 150 ms)`,
+      `${milliseconds(idle.latenciesMs)}   (goals: p50 under ${20 + pollMs / 2} ms, p99 under 150 ms)`,
     );
+    line('of it, ms p50', idle.steps);
     const load = steadyChanges(rig, 200);
     const busy = await commitToGateway(rig.sql, gateway.url, key, { changes, pauseMs: 2 * pollMs });
     const reached = await load.stop();
-    line(`commit to gateway, ${reached.toFixed(0)} changes/s, poll ${pollMs} ms`, milliseconds(busy));
+    line(
+      `commit to gateway, ${reached.toFixed(0)} changes/s, poll ${pollMs} ms`,
+      milliseconds(busy.latenciesMs),
+    );
     await outboxIdle(rig.sql);
     process.kill(gateway.pid, 'SIGTERM');
   }
@@ -286,11 +351,15 @@ async function sweep(rig: Rig, of: string): Promise<{ ms: number; counts: SweepC
   const id = newId('sweep', systemClock, systemRandom);
   await rig.sql`insert into sweeps (id, region, cause, status) values (${id}, ${of}, 'requested', 'requested')`;
   await rig.sql`select pg_notify('spokecast_sweeps', '')`;
-  const [row] = await until(
-    () => rig.sql`
-      select status, counts, error, extract(epoch from finished_at - started_at) * 1000 as ms from sweeps where id = ${id}`,
-    ([found]) => found?.status === 'completed' || found?.status === 'failed',
-  );
+  let scanned = 0;
+  const ask = async () => {
+    const [found] = await rig.sql`
+      select status, counts, error, extract(epoch from finished_at - started_at) * 1000 as ms from sweeps where id = ${id}`;
+    scanned = found?.counts?.scanned ?? 0;
+    return found;
+  };
+  const ended = () => until(ask, (found) => found?.status === 'completed' || found?.status === 'failed');
+  const row = await during('sweeping', ended, () => `${count(scanned)} scanned,`);
   if (row!.status === 'failed') throw new Error(`the sweep failed: ${row!.error}`);
   return { ms: Number(row!.ms), counts: row!.counts };
 }
@@ -306,5 +375,5 @@ function differences(counts: SweepCounts): number {
 }
 
 async function timed(what: string, work: () => Promise<unknown>): Promise<void> {
-  line(what, `${((await duration(work)) / 1000).toFixed(1)} s`);
+  line(what, `${((await duration(() => during(what, work))) / 1000).toFixed(1)} s`);
 }

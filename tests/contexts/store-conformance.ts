@@ -417,8 +417,8 @@ export function describeStore(name: string, create: () => Promise<StoreHarness>)
       });
 
       test('a caller may stop early', async () => {
-        for await (const item of store.scan('tenant')) {
-          expect(item.key).toBe('a');
+        for await (const [item] of store.scan('tenant')) {
+          expect(item!.key).toBe('a');
           break;
         }
         expect(await store.put(tenantEnvelope('after-the-break', 1))).toBe('written');
@@ -637,9 +637,9 @@ export function gateway(id: string, changes: Partial<GatewayStatus> = {}): Gatew
   };
 }
 
-export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+export async function collect<T>(runs: AsyncIterable<readonly T[]>): Promise<T[]> {
   const all: T[] = [];
-  for await (const item of items) all.push(item);
+  for await (const run of runs) all.push(...run);
   return all;
 }
 

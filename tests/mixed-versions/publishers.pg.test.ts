@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { oneByOne } from '../../contexts/base/merge-join.ts';
 import { noCounts } from '../../hub/db/sweeps.ts';
 import { HubAndSpokes, until } from '../replication/support/hub-and-spokes.ts';
 import { heldLive } from '../replication/support/independent.ts';
@@ -52,7 +53,7 @@ const settled = async () => {
 };
 const schemaVersions = async () => {
   const versions = new Set<string>();
-  for await (const item of wheel.spoke(region).store.scan('tenant'))
+  for await (const item of oneByOne(wheel.spoke(region).store.scan('tenant')))
     if (item.state === 'context') versions.add(item.envelope.version.slice(-4));
   return [...versions].sort();
 };

@@ -141,7 +141,7 @@ export class ChaosStore implements Store {
   put(envelope: Envelope, options?: { replacing?: string }) {
     return this.#run('put', () => this.inner.put(envelope, options));
   }
-  async *scan(kind: KindName, options?: ScanOptions): AsyncIterable<StoredItem> {
+  async *scan(kind: KindName, options?: ScanOptions): AsyncIterable<readonly StoredItem[]> {
     const hazard = this.#begin('scan');
     await hazard?.before?.();
     yield* this.inner.scan(kind, options);

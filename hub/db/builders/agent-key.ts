@@ -21,9 +21,9 @@ export const agentKeyBuilder = defineBuilder({
       case
         when ${agentKeys.expiresAt} = 'infinity' then null
         when ${agentKeys.expiresAt} < 'epoch' then 0 -- '-infinity' is no number
-        else floor(extract(epoch from ${agentKeys.expiresAt}) * 1000)::bigint
+        else floor(extract(epoch from ${agentKeys.expiresAt}) * 1000)::float8
       end as expires_at_ms,
-      ${agentKeys.permissions} as permissions
+      to_json(${agentKeys.permissions}) as permissions
     from ${agentKeys}
     join ${clusters} on ${clusters.id} = ${agentKeys.clusterId}
     join ${placements} on ${placements.clusterId} = ${agentKeys.clusterId}

@@ -13,7 +13,11 @@ import { heads, hubState } from '../schema.ts';
  */
 export interface Builder<Name extends KindName, Row extends { key: string }> {
   readonly kind: Name;
-  /** The derivation as SQL: `select ... as "key", ... from ... where <region>`. */
+  /**
+   * The derivation as SQL: `select ... as "key", ... from ... where <region>`. No column's name begins with `head_`;
+   * whole numbers are `float8`, as the driver gives a `bigint` as text, and arrays are JSON, as it takes a null in one for
+   * the word.
+   */
   derive(region: string): SQL;
   /**
    * Which regions hold these keys' contexts now, or did within the last day: `select "key", regions text[]`.
@@ -25,7 +29,7 @@ export interface Builder<Name extends KindName, Row extends { key: string }> {
    * scalar query. `key` is the context's.
    */
   leftOnPurpose(region: string, key: SQL): SQL;
-  /** From a derived row, as JSON gave it, to the context's body. Validation is the envelope's. */
+  /** From a derived row to the context's body. Validation is the envelope's. */
   toBody(row: Row): Body<Name>;
 }
 
@@ -49,13 +53,15 @@ export interface Derived {
   intended: boolean;
 }
 
+/** What the derivation gives, beside what the ledger says of it. As JSON it would be made and parsed row by row. */
 interface DerivedRow extends Record<string, unknown> {
-  key: string;
-  epoch: number;
-  revision: string;
-  derived: { key: string } | null;
-  deleted?: boolean;
-  intended?: boolean;
+  /** Null where the region is to hold nothing: then everything else of the derivation is null too. */
+  key: string | null;
+  head_key: string;
+  head_epoch: number;
+  head_revision: string;
+  head_deleted?: boolean;
+  head_intended?: boolean;
 }
 
 /** Of the same snapshot as the statement it stands in. As a join it would mislead the planner about how many rows come. */
@@ -72,10 +78,10 @@ export async function deriveKeys(
   keys: readonly string[],
 ): Promise<Derived[]> {
   const rows = await db.execute<DerivedRow>(sql`
-    select ${heads.key} as "key", ${heads.revision}::text as revision, ${epoch} as epoch, row_to_json(d) as derived,
-      ${heads.deleted} as deleted,
+    select d.*, ${heads.key} as head_key, ${heads.revision}::text as head_revision, ${epoch} as head_epoch,
+      ${heads.deleted} as head_deleted,
       case when d."key" is not null or ${heads.deleted} then ${heads.intended}
-        else coalesce((${builder.leftOnPurpose(region, sql`${heads.key}`)}), false) end as intended
+        else coalesce((${builder.leftOnPurpose(region, sql`${heads.key}`)}), false) end as head_intended
     from ${heads}
     left join (${builder.derive(region)}) d on d."key" = ${heads.key}
     where ${eq(heads.kind, builder.kind)} and ${heads.key} = any(${textArray(keys)})
@@ -95,7 +101,7 @@ export async function deriveRange(
   range: { after: string; limit: number },
 ): Promise<Derived[]> {
   const rows = await db.execute<DerivedRow>(sql`
-    select d."key" as "key", ${heads.revision}::text as revision, ${epoch} as epoch, row_to_json(d) as derived
+    select d.*, ${heads.key} as head_key, ${heads.revision}::text as head_revision, ${epoch} as head_epoch
     from (${builder.derive(region)}) d
     join ${heads} on ${heads.kind} = ${builder.kind} and ${heads.key} = d."key"
     where d."key" > ${range.after} and ${heads.key} > ${range.after}
@@ -104,10 +110,15 @@ export async function deriveRange(
 }
 
 function toDerived(builder: AnyBuilder, row: DerivedRow): Derived {
-  const live = row.derived !== null;
-  const body = live ? builder.toBody(row.derived) : null;
-  const { key, epoch, deleted = false, intended = false } = row;
-  return { key, epoch, revision: Number(row.revision), live, body, deleted, intended };
+  const live = row.key !== null;
+  const body = live ? builder.toBody(row) : null;
+  const {
+    head_key: key,
+    head_epoch: epoch,
+    head_deleted: deleted = false,
+    head_intended: intended = false,
+  } = row;
+  return { key, epoch, revision: Number(row.head_revision), live, body, deleted, intended };
 }
 
 /** A JavaScript array as one parameter of type text[] (drizzle would spread it). */

@@ -6,7 +6,7 @@ import { defineBuilder } from './builder.ts';
 export const heartbeatBuilder = defineBuilder({
   kind: 'heartbeat',
   derive: (region) => sql`
-    select ${heartbeats.region} as "key", floor(extract(epoch from ${heartbeats.beatAt}) * 1000)::bigint as at_ms
+    select ${heartbeats.region} as "key", floor(extract(epoch from ${heartbeats.beatAt}) * 1000)::float8 as at_ms
     from ${heartbeats} where ${heartbeats.region} = ${region}`,
   holders: (keys) => sql`
     select ${heartbeats.region} as "key", array[${heartbeats.region}] as regions

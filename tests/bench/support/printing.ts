@@ -1,4 +1,5 @@
 import { cpus, totalmem } from 'node:os';
+import { systemClock } from '../../../contexts/base/clock.ts';
 import { percentile } from '../../replication/support/watching.ts';
 
 /** What the figures are of: without it they mean nothing. */
@@ -11,6 +12,34 @@ export function printMachine(): void {
 
 export function line(what: string, figures: string): void {
   console.log(`${what.padEnd(48)} ${figures}`);
+}
+
+/**
+ * Does the work. What takes longer than two seconds says so on the error stream, again and again, so that the figures
+ * can be kept apart; `progress` says how far it is.
+ */
+export async function during<T>(
+  what: string,
+  work: () => Promise<T>,
+  progress: () => string = () => '',
+): Promise<T> {
+  const startedAt = systemClock.monotonic();
+  const done = new AbortController();
+  const remind = async () => {
+    for (let waitMs = 2000; ; waitMs = Math.min(2 * waitMs, 15_000)) {
+      await systemClock.sleep(waitMs, done.signal);
+      if (done.signal.aborted) return;
+      const seconds = ((systemClock.monotonic() - startedAt) / 1000).toFixed(0);
+      console.error(`  ${what}: ${progress()} ${seconds} s so far`);
+    }
+  };
+  const reminding = remind();
+  try {
+    return await work();
+  } finally {
+    done.abort();
+    await reminding;
+  }
 }
 
 export function count(number: number): string {

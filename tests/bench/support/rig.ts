@@ -21,8 +21,11 @@ export interface RigStore {
   region: string;
   endpoint: string;
   table: string;
+  pid: number;
   /** Requests it was sent since it started, by operation. */
   counts(): Promise<Record<string, number>>;
+  /** What it was asked since it was last asked this: see store-main.ts. */
+  recent(): Promise<[atMs: number, operation: string, names: string][]>;
 }
 
 export interface RigProcess {
@@ -101,7 +104,9 @@ export class Rig implements AsyncDisposable {
       region,
       endpoint: `http://127.0.0.1:${port}`,
       table: `spokecast-${environment}-${region}`,
+      pid: this.#supervisor.pidOf(`store-${region}`)!,
       counts: async () => (await fetch(`http://127.0.0.1:${countsPort}`)).json() as never,
+      recent: async () => (await fetch(`http://127.0.0.1:${countsPort}/recent`)).json() as never,
     };
   }
 
@@ -134,6 +139,11 @@ export class Rig implements AsyncDisposable {
       SPOKECAST_STORE_TABLE: store.table,
       ...options,
     });
+  }
+
+  /** Postgres; its children are the servers of connections. */
+  get postgresPid(): number {
+    return this.#supervisor.pidOf('postgres')!;
   }
 
   /** A handle of the bench's own on a store. */

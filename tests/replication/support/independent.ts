@@ -1,4 +1,5 @@
 import type postgres from 'postgres';
+import { oneByOne } from '../../../contexts/base/merge-join.ts';
 import { kindNames } from '../../../contexts/kinds/index.ts';
 import type { Store } from '../../../contexts/store.ts';
 
@@ -41,7 +42,7 @@ export async function derivedByHand(sql: postgres.Sql, region: string): Promise<
 export async function heldLive(store: Store): Promise<Map<string, unknown>> {
   const held = new Map<string, unknown>();
   for (const kind of kindNames) {
-    for await (const item of store.scan(kind)) {
+    for await (const item of oneByOne(store.scan(kind))) {
       if (item.state === 'corrupt') held.set(`${kind}/${item.key}`, `corrupt: ${item.reason}`);
       else if (item.envelope.bodyText !== null)
         held.set(`${kind}/${item.key}`, JSON.parse(item.envelope.bodyText));
