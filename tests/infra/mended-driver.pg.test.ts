@@ -130,8 +130,13 @@ describe('the driver, cut off in a transaction', () => {
   });
 
   test('as it comes, ends the process: else infra/bin/mended-driver.ts can go', async () => {
-    await expect(run(script(''))).rejects.toThrow("reading 'write'");
-  });
+    // Whether the socket has gone before the timer fires is a matter of luck, mostly bad.
+    const ended = async (triesLeft: number): Promise<string> => {
+      const how = await run(script('')).then(() => 'went on', String);
+      return how === 'went on' && triesLeft > 1 ? ended(triesLeft - 1) : how;
+    };
+    expect(await ended(10)).toContain("reading 'write'");
+  }, 120_000);
 });
 
 test.each(['connection.js', 'index.js'])('%s of the installed driver is one that is mended', (file) => {
