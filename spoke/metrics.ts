@@ -1,44 +1,15 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { KindName } from '../contexts/kinds/index.ts';
 import { StoreError } from '../contexts/store.ts';
 import type { CacheEvents, LoadingCache } from './cache/cache.ts';
 import type { ReloadOutcome } from './certificate.ts';
+import { Durations, Tally } from './counting.ts';
 import type { Decision } from './decide.ts';
 import type { FeedTail, TailStep } from './feed-tail.ts';
 import type { FailedForward, ForwardOutcome } from './forward/failures.ts';
 import type { PreparedContexts } from './prepared.ts';
 import type { Readiness } from './readiness.ts';
 import { SnapshotMetrics } from './snapshot/metrics.ts';
-
-/** Counts on the hot path: a plain number a label combination, handed to prom-client only when scraped. */
-class Tally<Label extends string> {
-  readonly #counts = new Map<string, number>();
-
-  constructor(registry: Registry, name: string, help: string, labels: readonly Label[]) {
-    const counts = this.#counts;
-    new Counter({
-      name,
-      help,
-      labelNames: [...labels],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [joint, count] of counts) {
-          const values = joint.split(' ');
-          this.inc(
-            Object.fromEntries(labels.map((label, i) => [label, values[i]!])) as Record<Label, string>,
-            count,
-          );
-        }
-      },
-    });
-  }
-
-  /** `joint` is the labels' values in order, a space between. They come from closed unions. */
-  add(joint: string): void {
-    this.#counts.set(joint, (this.#counts.get(joint) ?? 0) + 1);
-  }
-}
 
 export type Route = 'authenticate' | 'forward-auth' | 'forward';
 
@@ -103,18 +74,12 @@ export class GatewayMetrics {
     'Changes of the certificate files by what came of them; what is refused is looked at again.',
     ['outcome'],
   );
-  readonly #duration = new Histogram({
+  readonly #duration = new Durations<Route>(this.registry, {
     name: 'spokecast_request_duration_seconds',
     help: 'From the request to the end of its decision (authenticate) or of its answer (forward).',
-    labelNames: ['route'],
+    label: 'route',
     buckets: [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5, 30],
-    registers: [this.registry],
   });
-  readonly #durationLabels = {
-    authenticate: { route: 'authenticate' },
-    'forward-auth': { route: 'forward-auth' },
-    forward: { route: 'forward' },
-  } as const;
 
   /** @param region on every number, so that alarms can tell regions apart however the gateways are scraped. */
   constructor(region?: string) {
@@ -127,21 +92,21 @@ export class GatewayMetrics {
     });
   }
 
-  #tally<Label extends string>(name: string, help: string, labels: readonly Label[]): Tally<Label> {
+  #tally(name: string, help: string, labels: readonly string[]): Tally {
     return new Tally(this.registry, name, help, labels);
   }
 
   decided(route: Route, decision: Decision, durationMs: number): void {
     const code = decision.outcome === 'granted' ? 'GRANTED' : decision.code;
-    this.#decisions.add(`${route} ${code}`);
-    if (code === 'DANGLING') this.#dangling.add('');
-    if (route !== 'forward') this.#duration.observe(this.#durationLabels[route], durationMs / 1_000);
+    this.#decisions.add(route, code);
+    if (code === 'DANGLING') this.#dangling.add();
+    if (route !== 'forward') this.#duration.observe(route, durationMs);
   }
 
   forwarded(outcome: ForwardOutcome, durationMs: number): void {
     this.#forwards.add(outcome);
     if (outcome === 'tunnelled') return; // lasts as long as both sides like
-    this.#duration.observe(this.#durationLabels.forward, durationMs / 1_000);
+    this.#duration.observe('forward', durationMs);
   }
 
   heartbeatArrived(lagMs: number): void {
@@ -175,7 +140,7 @@ export class GatewayMetrics {
   }
 
   storeFailed(part: 'cache' | 'feed' | 'status', error: unknown): void {
-    this.#storeErrors.add(`${part} ${error instanceof StoreError ? error.code : 'UNEXPECTED'}`);
+    this.#storeErrors.add(part, error instanceof StoreError ? error.code : 'UNEXPECTED');
   }
 
   stepped(step: TailStep): void {
@@ -185,9 +150,9 @@ export class GatewayMetrics {
   /** The cache's events, counted. */
   cacheEvents(): Omit<CacheEvents, 'otherTable'> {
     return {
-      lookedUp: (kind, outcome) => this.#lookups.add(`${kind} ${outcome}`),
-      filled: (kind, outcome) => this.#fills.add(`${kind} ${outcome}`),
-      announced: (kind, outcome) => this.#announcements.add(`${kind} ${outcome}`),
+      lookedUp: (kind, outcome) => this.#lookups.add(kind, outcome),
+      filled: (kind, outcome) => this.#fills.add(kind, outcome),
+      announced: (kind, outcome) => this.#announcements.add(kind, outcome),
       undecodable: (ref) =>
         this.#undecodable.add(ref.slice(0, ref.indexOf('/')) satisfies string as KindName),
       storeFailed: (error) => this.storeFailed('cache', error),

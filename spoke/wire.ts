@@ -35,6 +35,9 @@ import { Warmer } from './warm.ts';
 /** What is under way is asked so often whether its key is still good: a revocation ends it within a second or two. */
 const reviewEveryMs = 1_000;
 
+/** While it stops: between two looks for connections whose last request has ended. */
+const drainLookMs = 10;
+
 export interface GatewayParts {
   config: GatewayConfig;
   /** The region's store. The gateway owns it from here on. */
@@ -82,7 +85,6 @@ export class Gateway implements AsyncDisposable {
   readonly #certificate: Loop | undefined;
   readonly #server: Server;
   #stopping: Promise<void> | undefined;
-  #requests = 0;
 
   constructor(parts: GatewayParts) {
     const { config, store, clock, random, log, build } = parts;
@@ -223,7 +225,6 @@ export class Gateway implements AsyncDisposable {
       const { metrics } = this;
       this.#certificate = followCertificate({ certificate, server, metrics, clock, log }, config.tlsReloadMs);
     }
-    this.#countRequests();
     this.metrics.watch({
       cache: this.cache,
       tail: this.tail,
@@ -369,31 +370,26 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #closeServer(): Promise<void> {
-    if (!this.#server.listening) return;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    if (this.#requests === 0) this.#server.closeAllConnections();
+    const { clock, config } = this.#parts;
+    const server = this.#server;
+    if (!server.listening) return;
+    server.prependListener('request', (_incoming, outgoing) => outgoing.setHeader('connection', 'close'));
     const patience = new AbortController();
-    await Promise.race([closed, this.#parts.clock.sleep(this.#parts.config.shutdownMs, patience.signal)]);
-    patience.abort();
+    const closed = new Promise<void>((resolve) => server.close(() => resolve())).finally(() =>
+      patience.abort(),
+    );
+    const until = clock.monotonic() + config.shutdownMs;
+    while (!patience.signal.aborted && clock.monotonic() < until) {
+      server.closeIdleConnections(); // those whose request under way has ended meanwhile among them
+      await clock.sleep(drainLookMs, patience.signal);
+    }
     this.#forwarder.cutAll(); // tunnels are no connections of the server's any more
-    this.#server.closeAllConnections();
+    server.closeAllConnections();
     await closed;
   }
 
   /** Looks at the files of the certificate now (SIGHUP), and not only when it is time. */
   reloadCertificate(): void {
     this.#certificate?.wake();
-  }
-
-  /** Knows when the last request under way has ended: connections kept alive for more have no more use then. */
-  #countRequests(): void {
-    this.#server.on('request', (_incoming, outgoing) => {
-      this.#requests += 1;
-      if (this.#stopping) outgoing.setHeader('connection', 'close');
-      outgoing.once('close', () => {
-        this.#requests -= 1;
-        if (this.#stopping && this.#requests === 0) this.#server.closeAllConnections();
-      });
-    });
   }
 }
