@@ -23,7 +23,7 @@ export type AuthenticateRoute = 'authenticate' | 'forward-auth';
  * about a credential too, and a 200 from /healthz would let anyone in. So is a target that names scheme and host, as
  * clients of proxies write them.
  */
-const asked = /^(?:[a-z][a-z0-9+.-]*:\/\/[^/?#\\]*)?\/v1\/(authenticate|forward-auth)(?=[/?#\\]|$)/i;
+const asked = /^(?:[A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#\\]*)?\/v1\/(authenticate|forward-auth)(?=[/?#\\]|$)/;
 
 /** Which of them a request's target names; undefined where it names something else. */
 export function authenticateRouteOf(requestTarget: string): AuthenticateRoute | undefined {

@@ -113,6 +113,7 @@ export function createGatewayServer(parts: HttpParts, settings: ServerSettings):
   };
   const options = {
     keepAliveTimeout: settings.keepAliveMs,
+    optimizeEmptyRequests: true, // a request without a body needs no stream that ends
     shouldUpgradeCallback: (incoming: IncomingMessage) =>
       asksForTunnel(incoming) && (incoming.url ?? '').startsWith(clustersPrefix),
   };
