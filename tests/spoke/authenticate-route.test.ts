@@ -58,7 +58,7 @@ async function startPlainly({ authenticator }: Gateway) {
 }
 
 /** Every state a key can be in, and what is shown of it. */
-const shown: Record<string, string[]> = {};
+const shown: Record<string, string[]> = { 'wrong-secret': [] };
 const shownNames = [
   ...['granted', 'disabled', 'expired', 'suspended', 'cluster-disabled', 'dangling', 'revoked'],
   ...['unknown', 'wrong-secret', 'malformed', 'wrong-checksum', 'of-another-kind', 'empty'],
@@ -87,8 +87,7 @@ beforeAll(async () => {
       const demo = newDemo();
       for (const context of contextsOf(demo)) await publish(store, context);
       shown[name].push(demo.secret);
-      if (name === 'granted')
-        (shown['wrong-secret'] ??= []).push(newSecret('agentKey', demo.keyId, systemRandom));
+      if (name === 'granted') shown['wrong-secret']!.push(newSecret('agentKey', demo.keyId, systemRandom));
     }
   }
   const [granted] = shown.granted!;
