@@ -348,6 +348,18 @@ export const gatewayOptions = {
     default: 'on-demand',
     doc: 'What is read before the gateway is ready: nothing, or the whole region.',
   }),
+  workers: option({
+    env: 'SPOKECAST_WORKERS',
+    schema: value.integer(1, 64),
+    default: '1',
+    doc: 'Processes that share the port and answer as one gateway. As many as the gateway is to have cores.',
+  }),
+  worker: option({
+    env: 'SPOKECAST_WORKER',
+    schema: value.integer(0, Number.MAX_SAFE_INTEGER),
+    optional: true,
+    doc: 'Set by a gateway of several workers for each of them: its number. Not for people.',
+  }),
   logLevel: option({
     env: 'SPOKECAST_LOG_LEVEL',
     schema: value.oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),

@@ -19,6 +19,8 @@ import { type Question, questionsSchema, shadowPath } from './snapshot/shadow.ts
 export interface HttpParts extends AuthenticateParts {
   forwarder: Forwarder;
   readiness(): Readiness;
+  /** The metrics as they are to be told. */
+  scrape(): Promise<string>;
   /** In a rehearsal's shadow: what it goes by. */
   shadow?: ((question: Question) => string) | undefined;
 }
@@ -34,8 +36,10 @@ export interface ServerSettings {
 }
 
 /** Everything the gateway answers itself, but for the questions about credentials, which do not come here. */
-export function createApp(parts: Pick<HttpParts, 'metrics' | 'log' | 'readiness' | 'shadow'>): Hono {
-  const { metrics, log, readiness, shadow } = parts;
+export function createApp(
+  parts: Pick<HttpParts, 'metrics' | 'log' | 'readiness' | 'scrape' | 'shadow'>,
+): Hono {
+  const { metrics, log, readiness, scrape, shadow } = parts;
   const app = new Hono();
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.get('/readyz', (c) => {
@@ -43,7 +47,7 @@ export function createApp(parts: Pick<HttpParts, 'metrics' | 'log' | 'readiness'
     return c.json({ status, reasons }, status === 'not-ready' ? 503 : 200);
   });
   app.get('/metrics', async (c) =>
-    c.body(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }),
+    c.body(await scrape(), 200, { 'content-type': metrics.registry.contentType }),
   );
   if (shadow)
     app.post(shadowPath, async (c) => c.json(questionsSchema.parse(await c.req.json()).map(shadow)));

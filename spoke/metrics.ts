@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Aggregator, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { KindName } from '../contexts/kinds/index.ts';
 import { StoreError } from '../contexts/store.ts';
 import type { CacheEvents, LoadingCache } from './cache/cache.ts';
@@ -131,6 +131,7 @@ export class GatewayMetrics {
   watchCertificate(certificate: { readonly expiresAtMs: number }): void {
     new Gauge({
       name: 'spokecast_tls_certificate_expires_timestamp_seconds',
+      aggregator: 'min',
       help: 'When the certificate that is served expires, in seconds since the Unix epoch.',
       registers: [this.registry],
       collect() {
@@ -172,10 +173,12 @@ export class GatewayMetrics {
     loopAgesMs(): Record<string, number>;
   }): void {
     const { cache, tail } = parts;
-    const gauge = (name: string, help: string, read: () => number) => {
+    /** @param aggregator how the numbers of several workers become one */
+    const gauge = (name: string, help: string, read: () => number, aggregator: Aggregator = 'sum') => {
       new Gauge({
         name,
         help,
+        aggregator,
         registers: [this.registry],
         collect() {
           this.set(read());
@@ -205,14 +208,17 @@ export class GatewayMetrics {
       'spokecast_feed_watermark',
       'The feed number up to which announcements are in force, and would be after a crash; -1 while there is none.',
       () => parts.watermark() ?? -1,
+      'min',
     );
     gauge(
       'spokecast_feed_age_seconds',
       'Since the feed was last read; grows while the table is not ours or not there.',
       () => tail.ageMs / 1_000,
+      'max',
     );
     new Gauge({
       name: 'spokecast_heartbeat_age_seconds',
+      aggregator: 'max',
       help: "Since the newest heartbeat that is held was made at the hub, by both machines' clocks; absent where the region has none.",
       registers: [this.registry],
       collect() {
@@ -221,18 +227,25 @@ export class GatewayMetrics {
         else this.set(ageMs / 1_000);
       },
     });
-    gauge('spokecast_degraded', '1 while answers may be stale, with the reasons at /readyz.', () =>
-      parts.readiness().status === 'degraded' ? 1 : 0,
+    gauge(
+      'spokecast_degraded',
+      '1 while answers may be stale, with the reasons at /readyz.',
+      () => (parts.readiness().status === 'degraded' ? 1 : 0),
+      'max',
     );
-    gauge('spokecast_ready', '1 while the gateway can answer.', () =>
-      parts.readiness().status === 'not-ready' ? 0 : 1,
+    gauge(
+      'spokecast_ready',
+      '1 while the gateway can answer.',
+      () => (parts.readiness().status === 'not-ready' ? 0 : 1),
+      'max',
     );
     const { forwarder } = parts;
     gauge('spokecast_forwards_under_way', 'Requests being forwarded.', () => forwarder.underWay);
     gauge('spokecast_tunnels_open', 'Upgraded connections being carried.', () => forwarder.tunnels);
-    gauge('spokecast_upstreams_out', 'Upstreams left alone for now.', () => forwarder.upstreamsOut);
+    gauge('spokecast_upstreams_out', 'Upstreams left alone for now.', () => forwarder.upstreamsOut, 'max');
     new Gauge({
       name: 'spokecast_loop_age_seconds',
+      aggregator: 'max',
       help: 'Since each background loop last completed a turn.',
       labelNames: ['loop'],
       registers: [this.registry],

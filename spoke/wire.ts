@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Server as NetServer } from 'node:net';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import { Loop } from '../contexts/base/loop.ts';
@@ -11,6 +11,7 @@ import { withdrawalOf } from './answers.ts';
 import { AppliedFeed, type OwingCache } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
+import type { Change } from './cache/holding.ts';
 import type { CacheSettings } from './cache/settings.ts';
 import { cacheSettingsOf } from './cache-settings.ts';
 import type { GatewayConfig } from './config.ts';
@@ -29,14 +30,21 @@ import { Rehearsal, type Shadow } from './snapshot/rehearsal.ts';
 import { answerTo } from './snapshot/shadow.ts';
 import type { SnapshotShelf } from './snapshot/shelf.ts';
 import { Snapshots } from './snapshot/snapshots.ts';
-import { StatusWriter } from './status.ts';
+import { gatewayId, StatusWriter } from './status.ts';
 import { Warmer } from './warm.ts';
+import type { WorkerState } from './workers/messages.ts';
 
 /** What is under way is asked so often whether its key is still good: a revocation ends it within a second or two. */
 const reviewEveryMs = 1_000;
 
 /** While it stops: between two looks for connections whose last request has ended. */
 const drainLookMs = 10;
+
+/** What a worker hands over to its group: the status is the group's to report, and the metrics are of them all. */
+export interface GroupOfWorkers {
+  changed(change: Change): void;
+  scrape(): Promise<string>;
+}
 
 export interface GatewayParts {
   config: GatewayConfig;
@@ -50,6 +58,8 @@ export interface GatewayParts {
   shelf?: SnapshotShelf | undefined;
   /** Starts a second process of this gateway, which boots from the snapshot alone. Absent: nothing is rehearsed. */
   startShadow?: ((signal: AbortSignal) => Promise<Shadow>) | undefined;
+  /** Set in one of several workers: the group that speaks for them all. */
+  group?: GroupOfWorkers | undefined;
   /** Cache settings that no option names. */
   cacheSettings?: Partial<CacheSettings>;
 }
@@ -85,12 +95,13 @@ export class Gateway implements AsyncDisposable {
   readonly #certificate: Loop | undefined;
   readonly #server: Server;
   #stopping: Promise<void> | undefined;
+  #closed = false;
 
   constructor(parts: GatewayParts) {
     const { config, store, clock, random, log, build } = parts;
     this.#parts = parts;
     this.metrics = new GatewayMetrics(config.region);
-    this.id = `gw_${Buffer.from(random.bytes(12)).toString('hex')}`;
+    this.id = gatewayId(random);
     const identified = Promise.withResolvers<Identity>();
     this.identified = identified.promise;
     this.identified.catch(() => {}); // told to whoever asks; nobody has to
@@ -108,7 +119,10 @@ export class Gateway implements AsyncDisposable {
       bodies: parts.shelf ? 'kept' : 'dropped',
       events: {
         ...counted,
-        changed: (change) => this.snapshots?.changed(change),
+        changed: (change) => {
+          this.snapshots?.changed(change);
+          parts.group?.changed(change);
+        },
         undecodable: (ref, reason) => {
           counted.undecodable(ref, reason);
           log.warn({ ref, reason }, 'an item of the store cannot be read; the last good one stays');
@@ -211,6 +225,7 @@ export class Gateway implements AsyncDisposable {
         clock,
         log,
         readiness: () => this.readiness(),
+        scrape: () => parts.group?.scrape() ?? this.metrics.registry.metrics(),
         shadow: config.shadowSocket === undefined ? undefined : (question) => answerTo(this.cache, question),
       },
       {
@@ -234,7 +249,7 @@ export class Gateway implements AsyncDisposable {
       forwarder: this.#forwarder,
       loopAgesMs: () => ({
         'feed-tail': this.tail.loopAgeMs,
-        'gateway-status': this.#status.ageMs,
+        ...(parts.group ? {} : { 'gateway-status': this.#status.ageMs }),
         heartbeat: this.heartbeat.loopAgeMs,
         'suspect-walk': this.cache.stats().walkAgeMs,
         ...this.snapshots?.keeper.stats().loopAgesMs,
@@ -248,6 +263,16 @@ export class Gateway implements AsyncDisposable {
     const { cache, tail, snapshots } = this;
     const warming = this.#warmer?.reason;
     return readinessOf({ cache, tail, snapshots, warming, stopping: this.#stopping !== undefined });
+  }
+
+  /** How far it is, for the group that it is a worker of. */
+  state(): Pick<WorkerState, 'position' | 'readiness' | 'cachedContexts' | 'answers'> {
+    return {
+      position: this.#position(),
+      readiness: this.readiness().status,
+      cachedContexts: this.cache.stats().entries,
+      answers: !this.#closed,
+    };
   }
 
   /** Up to where the feed is in force here, and would be after a crash. */
@@ -320,7 +345,7 @@ export class Gateway implements AsyncDisposable {
     if (snapshots) await snapshots.boot();
     if (this.#stopping) return;
     this.tail.start();
-    this.#status.start();
+    if (this.#parts.group === undefined) this.#status.start();
     this.#review.start();
     this.#certificate?.start();
     this.heartbeat.start();
@@ -328,10 +353,14 @@ export class Gateway implements AsyncDisposable {
     if (snapshots) await snapshots.settled();
   }
 
-  /** Listens as configured, and returns the URL under which this machine reaches it. */
-  async listen(): Promise<string> {
+  /**
+   * Listens as configured, or on a socket that another process has bound, and returns the URL under which this machine
+   * reaches it.
+   */
+  async listen(handle?: unknown): Promise<string> {
     const { host, port, shadowSocket } = this.#parts.config;
-    if (shadowSocket === undefined) this.#server.listen(port, host);
+    if (handle !== undefined) this.#server.listen(handle);
+    else if (shadowSocket === undefined) this.#server.listen(port, host);
     else this.#server.listen(shadowSocket);
     await once(this.#server, 'listening');
     if (shadowSocket !== undefined) return `unix:${shadowSocket}`;
@@ -342,9 +371,12 @@ export class Gateway implements AsyncDisposable {
     return `${scheme}://${address.family === 'IPv6' && reachable !== '127.0.0.1' ? `[${reachable}]` : reachable}:${address.port}`;
   }
 
-  /** Takes no more connections, lets requests under way end (within `shutdownMs`), then ends loops and store. */
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop();
+  /**
+   * Takes no more connections, lets requests under way end (within `shutdownMs`), then ends loops and store. Idle
+   * connections have `lingerMs` for one more request, whose answer says that it is the last.
+   */
+  stop({ lingerMs = 0 }: { lingerMs?: number } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(lingerMs);
     return this.#stopping;
   }
 
@@ -352,8 +384,9 @@ export class Gateway implements AsyncDisposable {
     return this.stop();
   }
 
-  async #stop(): Promise<void> {
-    await this.#closeServer();
+  async #stop(lingerMs: number): Promise<void> {
+    await this.#closeServer(lingerMs);
+    this.#closed = true;
     await this.booted;
     await this.tail.stop();
     await this.#status.leave();
@@ -369,23 +402,26 @@ export class Gateway implements AsyncDisposable {
     await this.#parts.store[Symbol.asyncDispose]();
   }
 
-  async #closeServer(): Promise<void> {
+  async #closeServer(lingerMs: number): Promise<void> {
     const { clock, config } = this.#parts;
     const server = this.#server;
     if (!server.listening) return;
     server.prependListener('request', (_incoming, outgoing) => outgoing.setHeader('connection', 'close'));
     const patience = new AbortController();
-    const closed = new Promise<void>((resolve) => server.close(() => resolve())).finally(() =>
-      patience.abort(),
-    );
-    const until = clock.monotonic() + config.shutdownMs;
-    while (!patience.signal.aborted && clock.monotonic() < until) {
-      server.closeIdleConnections(); // those whose request under way has ended meanwhile among them
+    // The close of http.Server would end idle connections at once.
+    const closed = new Promise<void>((resolve) => {
+      NetServer.prototype.close.call(server, () => resolve());
+    }).finally(() => patience.abort());
+    const begunAt = clock.monotonic();
+    while (!patience.signal.aborted && clock.monotonic() - begunAt < config.shutdownMs) {
+      // Those whose request under way has ended meanwhile are among them.
+      if (clock.monotonic() - begunAt >= lingerMs) server.closeIdleConnections();
       await clock.sleep(drainLookMs, patience.signal);
     }
     this.#forwarder.cutAll(); // tunnels are no connections of the server's any more
     server.closeAllConnections();
     await closed;
+    server.close(); // ends what else it has running
   }
 
   /** Looks at the files of the certificate now (SIGHUP), and not only when it is time. */
