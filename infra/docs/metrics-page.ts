@@ -2,6 +2,7 @@ import type { Registry } from 'prom-client';
 import { createMetrics } from '../../hub/metrics.ts';
 import { publisherMetrics } from '../../publisher/metrics.ts';
 import { GatewayMetrics } from '../../spoke/metrics.ts';
+import { GroupMetrics } from '../../spoke/workers/group-metrics.ts';
 
 /** What each role serves: its registry, and the labels that its every metric carries. */
 export function metricRegistries(): { role: string; registry: Registry; labels: readonly string[] }[] {
@@ -56,5 +57,6 @@ function gatewayRegistry(): Registry {
   const metrics = new GatewayMetrics();
   metrics.watch({} as Parameters<GatewayMetrics['watch']>[0]);
   metrics.watchCertificate({ expiresAtMs: 0 });
+  new GroupMetrics(metrics.registry, () => 0);
   return metrics.registry;
 }

@@ -59,7 +59,7 @@ beforeAll(async () => {
   await publish(store, ...demos.flatMap((demo) => allOf(demo, 1)));
   directory = await mkdtemp(join(tmpdir(), 'spokecast-workers-'));
   group = await start(dynalite.endpoint);
-  await group.ready();
+  await group.ready(60_000);
   await vi.waitFor(() => expect(alive(group)).toHaveLength(2), patience);
 });
 afterAll(async () => {
@@ -223,7 +223,7 @@ describe('a gateway of several workers', () => {
 
   test('[law 5] starts again without its store with what any worker held', async () => {
     await using again = await start();
-    await again.ready();
+    await again.ready(60_000);
     await vi.waitFor(() => expect(alive(again)).toHaveLength(2), patience);
     const url = `${again.url}/v1/authenticate`;
     const told = await settleBounded([...demos, ...late, ...late, ...late], 8, ({ secret }) =>
