@@ -11,6 +11,8 @@ import type { PreparedContexts } from './prepared.ts';
 import type { Readiness } from './readiness.ts';
 import { SnapshotMetrics } from './snapshot/metrics.ts';
 
+export { GroupMetrics } from './workers/group-metrics.ts';
+
 export type Route = 'authenticate' | 'forward-auth' | 'forward';
 
 /** The gateway's numbers. One registry a gateway. */

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
-import { type AddressInfo, Server as NetServer } from 'node:net';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import { Loop } from '../contexts/base/loop.ts';
@@ -11,7 +10,6 @@ import { withdrawalOf } from './answers.ts';
 import { AppliedFeed, type OwingCache } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
-import type { Change } from './cache/holding.ts';
 import type { CacheSettings } from './cache/settings.ts';
 import { cacheSettingsOf } from './cache-settings.ts';
 import type { GatewayConfig } from './config.ts';
@@ -26,25 +24,17 @@ import { ownershipOf } from './ownership.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { Reporter } from './reporter.ts';
+import { closeServer, urlOf } from './server-life.ts';
 import { Rehearsal, type Shadow } from './snapshot/rehearsal.ts';
 import { answerTo } from './snapshot/shadow.ts';
 import type { SnapshotShelf } from './snapshot/shelf.ts';
 import { Snapshots } from './snapshot/snapshots.ts';
 import { gatewayId, StatusWriter } from './status.ts';
 import { Warmer } from './warm.ts';
-import type { WorkerState } from './workers/messages.ts';
+import type { GroupOfWorkers, WorkerState } from './workers/messages.ts';
 
 /** What is under way is asked so often whether its key is still good: a revocation ends it within a second or two. */
 const reviewEveryMs = 1_000;
-
-/** While it stops: between two looks for connections whose last request has ended. */
-const drainLookMs = 10;
-
-/** What a worker hands over to its group: the status is the group's to report, and the metrics are of them all. */
-export interface GroupOfWorkers {
-  changed(change: Change): void;
-  scrape(): Promise<string>;
-}
 
 export interface GatewayParts {
   config: GatewayConfig;
@@ -249,7 +239,7 @@ export class Gateway implements AsyncDisposable {
       forwarder: this.#forwarder,
       loopAgesMs: () => ({
         'feed-tail': this.tail.loopAgeMs,
-        ...(parts.group ? {} : { 'gateway-status': this.#status.ageMs }),
+        ...(parts.group ? { 'group-link': parts.group.loopAgeMs } : { 'gateway-status': this.#status.ageMs }),
         heartbeat: this.heartbeat.loopAgeMs,
         'suspect-walk': this.cache.stats().walkAgeMs,
         ...this.snapshots?.keeper.stats().loopAgesMs,
@@ -301,19 +291,7 @@ export class Gateway implements AsyncDisposable {
       suspectAll: () => this.cache.suspectAll(),
       pin: (incarnation) => this.cache.pin(incarnation),
     };
-    const warmer = this.#warmer;
-    if (warmer === undefined) return listener;
-    return {
-      announced: (announcement) => {
-        warmer.heard(announcement);
-        return listener.announced(announcement);
-      },
-      suspectAll: () => {
-        warmer.missed();
-        listener.suspectAll();
-      },
-      pin: (incarnation) => listener.pin(incarnation),
-    };
+    return this.#warmer?.hearingFirst(listener) ?? listener;
   }
 
   #warm(): Warmer {
@@ -364,11 +342,7 @@ export class Gateway implements AsyncDisposable {
     else this.#server.listen(shadowSocket);
     await once(this.#server, 'listening');
     if (shadowSocket !== undefined) return `unix:${shadowSocket}`;
-    const address = this.#server.address() as AddressInfo;
-    const reachable =
-      address.address === '0.0.0.0' || address.address === '::' ? '127.0.0.1' : address.address;
-    const scheme = this.#certificate ? 'https' : 'http';
-    return `${scheme}://${address.family === 'IPv6' && reachable !== '127.0.0.1' ? `[${reachable}]` : reachable}:${address.port}`;
+    return urlOf(this.#server, this.#certificate ? 'https' : 'http');
   }
 
   /**
@@ -385,7 +359,14 @@ export class Gateway implements AsyncDisposable {
   }
 
   async #stop(lingerMs: number): Promise<void> {
-    await this.#closeServer(lingerMs);
+    const { clock, config } = this.#parts;
+    const { shutdownMs } = config;
+    await closeServer(this.#server, {
+      clock,
+      lingerMs,
+      shutdownMs,
+      beforeCut: () => this.#forwarder.cutAll(),
+    });
     this.#closed = true;
     await this.booted;
     await this.tail.stop();
@@ -400,28 +381,6 @@ export class Gateway implements AsyncDisposable {
     await heartbeatEnded;
     await this.#forwarder[Symbol.asyncDispose]();
     await this.#parts.store[Symbol.asyncDispose]();
-  }
-
-  async #closeServer(lingerMs: number): Promise<void> {
-    const { clock, config } = this.#parts;
-    const server = this.#server;
-    if (!server.listening) return;
-    server.prependListener('request', (_incoming, outgoing) => outgoing.setHeader('connection', 'close'));
-    const patience = new AbortController();
-    // The close of http.Server would end idle connections at once.
-    const closed = new Promise<void>((resolve) => {
-      NetServer.prototype.close.call(server, () => resolve());
-    }).finally(() => patience.abort());
-    const begunAt = clock.monotonic();
-    while (!patience.signal.aborted && clock.monotonic() - begunAt < config.shutdownMs) {
-      // Those whose request under way has ended meanwhile are among them.
-      if (clock.monotonic() - begunAt >= lingerMs) server.closeIdleConnections();
-      await clock.sleep(drainLookMs, patience.signal);
-    }
-    this.#forwarder.cutAll(); // tunnels are no connections of the server's any more
-    server.closeAllConnections();
-    await closed;
-    server.close(); // ends what else it has running
   }
 
   /** Looks at the files of the certificate now (SIGHUP), and not only when it is time. */

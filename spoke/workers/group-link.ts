@@ -3,7 +3,7 @@ import { Loop } from '../../contexts/base/loop.ts';
 import type { ContextRef } from '../../contexts/kinds/index.ts';
 import type { Change } from '../cache/holding.ts';
 import type { Gateway } from '../wire.ts';
-import type { FromGroup, FromWorker, WorkerState } from './messages.ts';
+import type { FromGroup, FromWorker, GroupOfWorkers, WorkerState } from './messages.ts';
 
 /** The process's end of the channel, or something that behaves like it. */
 export interface Channel {
@@ -27,7 +27,7 @@ export interface Retirement {
 }
 
 /** A worker's link to its group: tells how it is, and does what it is told. */
-export class GroupLink implements AsyncDisposable {
+export class GroupLink implements GroupOfWorkers, AsyncDisposable {
   readonly #channel: Channel;
   readonly #clock: Clock;
   readonly #loop: Loop;
@@ -61,6 +61,10 @@ export class GroupLink implements AsyncDisposable {
     });
     channel.on((message, handle) => void this.#heard(message, handle).catch(onError));
     channel.onClosed(() => this.#retired.resolve({ why: 'group-gone', lingerMs: 0 }));
+  }
+
+  get loopAgeMs(): number {
+    return this.#loop.ageMs();
   }
 
   /** Resolves when the worker is to end. */

@@ -36,7 +36,11 @@ export async function groupMain({
   const id = gatewayId(random);
   const registry = new Registry();
   registry.setDefaultLabels({ region: config.region });
-  const metrics = new GroupMetrics(registry, () => group.serving);
+  const metrics = new GroupMetrics({
+    ...{ registry, region: config.region },
+    serving: () => group.serving,
+    statusAgeMs: () => status.ageMs,
+  });
   const group = new WorkerGroup({
     ...{ count: config.workers, keeps: config.snapshotDir !== undefined, socket, clock, log },
     start: (order, events) => startWorker(environmentOf(order, config, environment), events),

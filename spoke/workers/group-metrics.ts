@@ -10,11 +10,24 @@ export type WorkerEnd = 'retired' | 'crashed';
  */
 export class GroupMetrics {
   readonly #own: Registry;
+  /** The group's one loop, beside those of its workers: registered nowhere, because they have one of that name. */
+  readonly #loopAge: Gauge<'loop' | 'region'>;
   readonly #ends: Counter<'how'>;
   #departed: MetricsAsJson = [];
 
-  constructor(own: Registry, serving: () => number) {
+  constructor(options: { registry: Registry; region: string; serving(): number; statusAgeMs(): number }) {
+    const { registry: own, region, serving, statusAgeMs } = options;
     this.#own = own;
+    this.#loopAge = new Gauge({
+      name: 'spokecast_loop_age_seconds',
+      help: 'Since each background loop last completed a turn.',
+      labelNames: ['loop', 'region'],
+      aggregator: 'max',
+      registers: [],
+      collect() {
+        this.set({ loop: 'gateway-status', region }, statusAgeMs() / 1_000);
+      },
+    });
     this.#ends = new Counter({
       name: 'spokecast_worker_ends_total',
       help: 'Workers that ended: retired as they were told to, or crashed. Only with several workers.',
@@ -42,7 +55,8 @@ export class GroupMetrics {
   /** As Prometheus reads it. */
   async text(told: readonly MetricsAsJson[]): Promise<string> {
     const own = await this.#own.getMetricsAsJSON();
-    return aggregate([...told, this.#departed, own]).metrics();
+    const loop = (await this.#loopAge.get()) as unknown as MetricsAsJson[number];
+    return aggregate([...told, this.#departed, own, [loop]]).metrics();
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client';
 import type { ContextRef } from '../../contexts/kinds/index.ts';
 import type { FeedHead } from '../../contexts/store.ts';
+import type { Change } from '../cache/holding.ts';
 import type { Readiness } from '../readiness.ts';
 
 /**
@@ -19,6 +20,15 @@ export interface WorkerState {
   cachedContexts: number;
   /** Where it keeps its snapshot, if it is the one that does. */
   slot: string | undefined;
+}
+
+/** What a worker hands over to its group: the status is the group's to report, and the metrics are of them all. */
+export interface GroupOfWorkers {
+  changed(change: Change): void;
+  /** The metrics of all workers. */
+  scrape(): Promise<string>;
+  /** Since its link last looked whether there is something to tell. */
+  readonly loopAgeMs: number;
 }
 
 export type FromWorker =
