@@ -279,6 +279,7 @@ export class WorkerGroup {
       if (state.readiness === 'not-ready' || isBehind) return;
     }
     worker.isLetIn = true;
+    if (worker.seat.keeps) this.#kept = { position: state.position };
     worker.process.send({ is: 'listen' }, this.#options.socket.handle);
   }
 

@@ -3,16 +3,16 @@ import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { settleBounded } from '../../contexts/base/bounded.ts';
-import { systemClock } from '../../contexts/base/clock.ts';
-import { systemRandom } from '../../contexts/base/random.ts';
-import type { GatewayStatus } from '../../contexts/store.ts';
-import { DynamoStore } from '../../contexts/stores/dynamodb.ts';
-import { type Dynalite, startDynalite } from '../support/dynalite.ts';
-import { isAlive } from '../support/process.ts';
-import { allOf, type Demo, gone, initialise, newDemo, publish } from './support/contexts.ts';
-import { GatewayProcess } from './support/gateway-process.ts';
-import { startUpstream } from './support/upstream.ts';
+import { settleBounded } from '../../../contexts/base/bounded.ts';
+import { systemClock } from '../../../contexts/base/clock.ts';
+import { systemRandom } from '../../../contexts/base/random.ts';
+import type { GatewayStatus } from '../../../contexts/store.ts';
+import { DynamoStore } from '../../../contexts/stores/dynamodb.ts';
+import { type Dynalite, startDynalite } from '../../support/dynalite.ts';
+import { isAlive } from '../../support/process.ts';
+import { allOf, type Demo, gone, initialise, newDemo, publish } from '../support/contexts.ts';
+import { GatewayProcess } from '../support/gateway-process.ts';
+import { startUpstream } from '../support/upstream.ts';
 
 /** A gateway of two workers, its primary and both of them real processes, over a real store. */
 const table = 'spokecast-test-workers';
