@@ -1,7 +1,7 @@
 import type { Decision, RefusalCode } from './decide.ts';
 import { refusals } from './decide.ts';
 import type { PreparedAgentKey, PreparedCluster } from './prepared.ts';
-import { problemReply, type Reply } from './replies.ts';
+import { makeReply, problemReply, type Reply } from './replies.ts';
 
 /** The identity headers: of the answer to `/v1/authenticate`, and of what is forwarded. */
 export const identityHeaders = {
@@ -58,17 +58,17 @@ export function withdrawalOf(decision: Decision): Reply | undefined {
 
 function grantReply(key: PreparedAgentKey, cluster: PreparedCluster, region: string): Reply {
   const { tenantId, clusterId, id: keyId, permissions } = key;
-  return {
-    status: 200,
-    headers: {
+  return makeReply(
+    200,
+    {
       'content-type': 'application/json',
       'cache-control': 'no-store',
       [identityHeaders.tenant]: tenantId,
       [identityHeaders.cluster]: clusterId,
       [identityHeaders.key]: keyId,
     },
-    body: JSON.stringify({ tenantId, clusterId, clusterName: cluster.name, keyId, permissions, region }),
-  };
+    JSON.stringify({ tenantId, clusterId, clusterName: cluster.name, keyId, permissions, region }),
+  );
 }
 
 function refusalReply(code: RefusalCode): Reply {

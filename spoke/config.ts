@@ -1,5 +1,3 @@
-import { isIP } from 'node:net';
-import { z } from 'zod';
 import {
   ConfigurationError,
   type Environment,
@@ -9,37 +7,10 @@ import {
   parseOptions,
   value,
 } from '../contexts/base/options.ts';
-import { familyOf, type TrustedProxies } from './forward/hop.ts';
-import { parseKeys } from './snapshot/keys.ts';
+import { networks, snapshotKeys } from './config-values.ts';
 
 const name = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const snapshotKeys = z.string().transform((text, context) => {
-  const keys = parseKeys(text);
-  if (keys !== undefined) return keys;
-  context.addIssue({
-    code: 'custom',
-    message: 'must be 32 bytes in hex (64 digits) or base64 (44 characters)',
-  });
-  return z.NEVER;
-});
 const milliseconds = (least = 1, most = 86_400_000) => value.integer(least, most);
-
-/** `10.0.0.0/8,192.0.2.1,fd00::/8`, or `none`. */
-const networks = z.string().transform((text, issues): TrustedProxies => {
-  if (text === 'none') return [];
-  return text.split(',').map((part) => {
-    const [address = '', prefixText] = part.trim().split('/');
-    const family = familyOf(address);
-    const most = family === 'ipv4' ? 32 : 128;
-    const prefix = prefixText === undefined ? most : Number(prefixText);
-    if (isIP(address) === 0 || !/^\d{1,3}$/.test(prefixText ?? '0') || prefix > most)
-      issues.addIssue({
-        code: 'custom',
-        message: `${JSON.stringify(part)} is no network such as 10.0.0.0/8`,
-      });
-    return { address, prefix, family };
-  });
-});
 
 /** Everything a gateway can be told. This file alone reads the environment. */
 export const gatewayOptions = {
@@ -347,6 +318,18 @@ export const gatewayOptions = {
     schema: value.oneOf(['on-demand', 'all']),
     default: 'on-demand',
     doc: 'What is read before the gateway is ready: nothing, or the whole region.',
+  }),
+  workers: option({
+    env: 'SPOKECAST_WORKERS',
+    schema: value.integer(1, 64),
+    default: '1',
+    doc: 'Processes that share the port and answer as one gateway. As many as the gateway is to have cores.',
+  }),
+  worker: option({
+    env: 'SPOKECAST_WORKER',
+    schema: value.integer(0, Number.MAX_SAFE_INTEGER),
+    optional: true,
+    doc: 'Set by a gateway of several workers for each of them: its number. Not for people.',
   }),
   logLevel: option({
     env: 'SPOKECAST_LOG_LEVEL',

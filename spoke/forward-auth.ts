@@ -1,6 +1,6 @@
 import { answerOf } from './answers.ts';
 import { type Decision, type RefusalCode, refusals } from './decide.ts';
-import { internalError, type Reply } from './replies.ts';
+import { headersOf, internalError, makeReply, type Reply } from './replies.ts';
 
 /**
  * Authentication for callers that understand 2xx, 401 and 403 only: nginx's `auth_request` makes a 500 of anything
@@ -9,8 +9,6 @@ import { internalError, type Reply } from './replies.ts';
  *
  * What is no denial becomes 403 and never 401: a client that is told 401 throws its credential away.
  */
-export const forwardAuthPath = '/v1/forward-auth';
-
 export const refusalHeaders = { status: 'spokecast-status', code: 'spokecast-code' } as const;
 
 export function forwardAuthAnswer(decision: Decision, region: string): Reply {
@@ -27,10 +25,7 @@ const refusalReplies = Object.fromEntries(
 ) as Record<RefusalCode, Reply>;
 
 function narrowed(reply: Reply, code: string): Reply {
-  const { status, headers, body } = reply;
-  return {
-    status: status === 401 ? 401 : 403,
-    headers: { ...headers, [refusalHeaders.status]: String(status), [refusalHeaders.code]: code },
-    body,
-  };
+  const { status, body } = reply;
+  const told = { [refusalHeaders.status]: String(status), [refusalHeaders.code]: code };
+  return makeReply(status === 401 ? 401 : 403, { ...headersOf(reply), ...told }, body);
 }

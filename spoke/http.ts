@@ -1,41 +1,29 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type ServerOptions as TlsServerOptions } from 'node:https';
-import { getRequestListener, type HttpBindings } from '@hono/node-server';
-import { type Context, Hono } from 'hono';
-import type { Clock } from '../contexts/base/clock.ts';
-import type { Logger } from '../contexts/base/log.ts';
+import { getRequestListener } from '@hono/node-server';
+import { Hono } from 'hono';
 import { answerOf } from './answers.ts';
-import type { Authenticator } from './authenticate.ts';
+import {
+  type AuthenticateParts,
+  authenticateRouteOf,
+  createAuthenticateHandlers,
+} from './authenticate-route.ts';
 import { agentKeyHeader } from './credentials.ts';
-import type { Decision } from './decide.ts';
 import { type Forwarder, writeReplyEarly } from './forward/forwarder.ts';
 import { clustersPrefix, readTarget } from './forward/target.ts';
 import { asksForTunnel, onUpgrade } from './forward/tunnel.ts';
-import { forwardAuthAnswer, forwardAuthInternalError, forwardAuthPath } from './forward-auth.ts';
-import type { GatewayMetrics, Route } from './metrics.ts';
 import type { Readiness } from './readiness.ts';
-import { badPath, internalError, notFound, type Reply, toResponse } from './replies.ts';
+import { badPath, internalError, notFound, toResponse } from './replies.ts';
 import { type Question, questionsSchema, shadowPath } from './snapshot/shadow.ts';
 
-export interface HttpParts {
-  authenticator: Authenticator;
+export interface HttpParts extends AuthenticateParts {
   forwarder: Forwarder;
-  metrics: GatewayMetrics;
-  region: string;
-  clock: Clock;
-  log: Logger;
   readiness(): Readiness;
+  /** The metrics as they are to be told. */
+  scrape(): Promise<string>;
   /** In a rehearsal's shadow: what it goes by. */
   shadow?: ((question: Question) => string) | undefined;
 }
-
-const authenticatePath = '/v1/authenticate';
-/**
- * The paths of authentication and whatever stands below them, as it came. Proxies put the agent's own path there
- * (Envoy's `path_prefix` does), so nothing in it may be resolved: `/v1/authenticate/../../healthz` is a question
- * about a credential too, and a 200 from /healthz would let anyone in.
- */
-const belowAuthenticate = /^(\/v1\/(?:authenticate|forward-auth))(?=[/?#\\]|$)/;
 
 export interface ServerSettings {
   connectionsMax: number;
@@ -47,44 +35,26 @@ export interface ServerSettings {
   tls: TlsServerOptions | undefined;
 }
 
-/** Everything the gateway answers itself. Handlers stay synchronous while everything is in memory. */
-export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
-  const { authenticator, metrics, region, clock, log, readiness, shadow } = parts;
-  const app = new Hono<{ Bindings: HttpBindings }>();
-
-  const authenticate = (route: Route, answer: (decision: Decision, region: string) => Reply) => {
-    return (c: Context) => {
-      const startedAt = clock.monotonic();
-      const finish = (decision: Decision): Response => {
-        metrics.decided(route, decision, clock.monotonic() - startedAt);
-        return toResponse(answer(decision, region));
-      };
-      const decision = authenticator.authenticate({
-        authorization: c.req.header('authorization'),
-        agentKey: c.req.header(agentKeyHeader),
-        clusterId: undefined,
-      });
-      if (decision instanceof Promise) return decision.then<Response>(finish);
-      return finish(decision);
-    };
-  };
-  app.all(authenticatePath, authenticate('authenticate', answerOf));
-  app.all(forwardAuthPath, authenticate('forward-auth', forwardAuthAnswer));
-
+/** Everything the gateway answers itself, but for the questions about credentials, which do not come here. */
+export function createApp(
+  parts: Pick<HttpParts, 'metrics' | 'log' | 'readiness' | 'scrape' | 'shadow'>,
+): Hono {
+  const { metrics, log, readiness, scrape, shadow } = parts;
+  const app = new Hono();
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.get('/readyz', (c) => {
     const { status, reasons } = readiness();
     return c.json({ status, reasons }, status === 'not-ready' ? 503 : 200);
   });
   app.get('/metrics', async (c) =>
-    c.body(await metrics.registry.metrics(), 200, { 'content-type': metrics.registry.contentType }),
+    c.body(await scrape(), 200, { 'content-type': metrics.registry.contentType }),
   );
   if (shadow)
     app.post(shadowPath, async (c) => c.json(questionsSchema.parse(await c.req.json()).map(shadow)));
   app.notFound(() => toResponse(notFound));
-  app.onError((error, c) => {
+  app.onError((error) => {
     log.error({ err: error }, 'a request failed by a mistake of ours');
-    return toResponse(c.req.path === forwardAuthPath ? forwardAuthInternalError : internalError);
+    return toResponse(internalError);
   });
   return app;
 }
@@ -136,16 +106,18 @@ function everyValue(incoming: IncomingMessage, name: string): string | undefined
 /** The gateway's server, not yet listening. */
 export function createGatewayServer(parts: HttpParts, settings: ServerSettings): Server {
   const answer = getRequestListener(createApp(parts).fetch);
+  const authenticate = createAuthenticateHandlers(parts);
   const forward = createClusterHandler(parts);
   const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const requestTarget = incoming.url ?? '';
+    const route = authenticateRouteOf(requestTarget);
+    if (route !== undefined) return authenticate[route](incoming, outgoing);
     if (requestTarget.startsWith(clustersPrefix)) return forward(incoming, outgoing);
-    const asked = belowAuthenticate.exec(requestTarget);
-    if (asked) incoming.url = asked[1]!;
     void answer(incoming, outgoing);
   };
   const options = {
     keepAliveTimeout: settings.keepAliveMs,
+    optimizeEmptyRequests: true, // a request without a body needs no stream that ends
     shouldUpgradeCallback: (incoming: IncomingMessage) =>
       asksForTunnel(incoming) && (incoming.url ?? '').startsWith(clustersPrefix),
   };

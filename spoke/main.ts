@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { systemClock } from '../contexts/base/clock.ts';
-import { createLogger } from '../contexts/base/log.ts';
+import { createLogger, type Logger } from '../contexts/base/log.ts';
 import { ConfigurationError, type Environment } from '../contexts/base/options.ts';
 import { onHangup, untilSignalled } from '../contexts/base/process.ts';
 import { systemRandom } from '../contexts/base/random.ts';
@@ -12,16 +12,21 @@ import { SnapshotFiles } from './snapshot/files.ts';
 import { startShadow as startShadowOf } from './snapshot/shadow-process.ts';
 import { type SnapshotShelf, UnusableShelf } from './snapshot/shelf.ts';
 import { Gateway } from './wire.ts';
+import { GroupLink, processChannel } from './workers/group-link.ts';
+import { groupMain } from './workers/group-main.ts';
+import { shareOf } from './workers/share.ts';
 
 /**
  * Runs a gateway until it is signalled, and resolves with the exit code.
  * @throws ConfigurationError when an option is wrong, or the configured table turns out to be another's.
  */
 export async function main(environment: Environment, known: readonly string[]): Promise<number> {
-  const config = readConfig(environment, known);
+  const configured = readConfig(environment, known);
+  const { worker } = configured;
+  const config = worker === undefined ? configured : shareOf(configured);
   const { region, storeEndpoint, storeAwsRegion, storeTable, storeTimeoutMs, logLevel } = config;
   const signalled = untilSignalled();
-  const log = createLogger({ service: 'gateway', level: logLevel, region });
+  const log = createLogger({ service: 'gateway', level: logLevel, region, worker });
   const store = DynamoStore.connect({
     table: storeTable,
     endpoint: storeEndpoint,
@@ -32,24 +37,29 @@ export async function main(environment: Environment, known: readonly string[]): 
     random: systemRandom,
   });
   const build = manifest.version;
+  const isGroup = config.workers > 1 && worker === undefined && config.shadowSocket === undefined;
+  if (isGroup) return groupMain({ config, environment, store, log, build, signalled });
+  const link = worker === undefined ? undefined : linkOf(config, log);
   const shelf = await openShelf(config, build);
   const parts = { config, store, clock: systemClock, random: systemRandom, log, build };
   const slot = shelf instanceof SnapshotFiles ? shelf.slot : undefined;
-  const isRehearsed = slot !== undefined && config.rehearsalEveryMs > 0 && config.shadowSocket === undefined;
+  const isRehearsed = slot !== undefined && config.rehearsalEveryMs > 0 && config.shadowSlot === undefined;
   const shadowParts = { environment, clock: systemClock, readyWithinMs: 30_000 };
   const startShadow = isRehearsed
     ? (signal: AbortSignal) => startShadowOf({ ...shadowParts, slot, signal })
     : undefined;
-  await using gateway = new Gateway({ ...parts, shelf, startShadow });
+  await using gateway = new Gateway({ ...parts, shelf, startShadow, group: link });
   gateway.metrics.watchProcess();
   gateway.start();
   await gateway.booted;
-  if (config.tlsCertFile !== undefined) onHangup(() => gateway.reloadCertificate());
-  const url = await gateway.listen();
+  // A worker outlives a SIGHUP that was meant for all of its group.
+  if (config.tlsCertFile !== undefined || link) onHangup(() => gateway.reloadCertificate());
+  const url = link === undefined ? await gateway.listen() : undefined;
+  link?.serve(gateway, config.shadowSlot === undefined ? slot : undefined);
   const { status, reasons } = gateway.readiness();
   log.info(
     { url, id: gateway.id, status, reasons },
-    'listening; not ready until the store was seen, or a snapshot',
+    link ? 'booted' : 'listening; not ready until the store was seen, or a snapshot',
   );
 
   const identified = gateway.identified.then(
@@ -62,12 +72,21 @@ export async function main(environment: Environment, known: readonly string[]): 
   const mistaken = (async () => (await identified) ?? (await signalled))();
   const orphaned =
     config.shadowSocket === undefined ? [] : [once(process.stdin.resume(), 'end').then(() => 'orphaned')];
-  const ended = await Promise.race([signalled, mistaken, ...orphaned]);
+  const retired = link ? [link.retired] : [];
+  const ended = await Promise.race([signalled, mistaken, ...orphaned, ...retired]);
   if (ended instanceof ConfigurationError) throw ended;
-  log.info({ signal: ended }, 'stopping');
-  await gateway.stop();
+  log.info(typeof ended === 'object' ? ended : { signal: ended }, 'stopping');
+  await gateway.stop(typeof ended === 'object' ? ended : {});
+  await link?.[Symbol.asyncDispose]();
   log.info('stopped');
   return 0;
+}
+
+function linkOf({ shadowSlot }: GatewayConfig, log: Logger): GroupLink {
+  return new GroupLink({
+    ...{ channel: processChannel(), clock: systemClock, tellsHeld: shadowSlot !== undefined },
+    onError: (error) => log.error({ err: error }, 'a mistake of ours in the link to the group'),
+  });
 }
 
 /** Where the snapshot is kept. A directory that cannot be used is no reason not to start: readiness tells of it. */

@@ -1,8 +1,9 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Aggregator, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { KindName } from '../contexts/kinds/index.ts';
 import { StoreError } from '../contexts/store.ts';
 import type { CacheEvents, LoadingCache } from './cache/cache.ts';
 import type { ReloadOutcome } from './certificate.ts';
+import { Durations, Tally } from './counting.ts';
 import type { Decision } from './decide.ts';
 import type { FeedTail, TailStep } from './feed-tail.ts';
 import type { FailedForward, ForwardOutcome } from './forward/failures.ts';
@@ -10,35 +11,7 @@ import type { PreparedContexts } from './prepared.ts';
 import type { Readiness } from './readiness.ts';
 import { SnapshotMetrics } from './snapshot/metrics.ts';
 
-/** Counts on the hot path: a plain number a label combination, handed to prom-client only when scraped. */
-class Tally<Label extends string> {
-  readonly #counts = new Map<string, number>();
-
-  constructor(registry: Registry, name: string, help: string, labels: readonly Label[]) {
-    const counts = this.#counts;
-    new Counter({
-      name,
-      help,
-      labelNames: [...labels],
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [joint, count] of counts) {
-          const values = joint.split(' ');
-          this.inc(
-            Object.fromEntries(labels.map((label, i) => [label, values[i]!])) as Record<Label, string>,
-            count,
-          );
-        }
-      },
-    });
-  }
-
-  /** `joint` is the labels' values in order, a space between. They come from closed unions. */
-  add(joint: string): void {
-    this.#counts.set(joint, (this.#counts.get(joint) ?? 0) + 1);
-  }
-}
+export { GroupMetrics } from './workers/group-metrics.ts';
 
 export type Route = 'authenticate' | 'forward-auth' | 'forward';
 
@@ -103,18 +76,12 @@ export class GatewayMetrics {
     'Changes of the certificate files by what came of them; what is refused is looked at again.',
     ['outcome'],
   );
-  readonly #duration = new Histogram({
+  readonly #duration = new Durations<Route>(this.registry, {
     name: 'spokecast_request_duration_seconds',
     help: 'From the request to the end of its decision (authenticate) or of its answer (forward).',
-    labelNames: ['route'],
+    label: 'route',
     buckets: [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5, 30],
-    registers: [this.registry],
   });
-  readonly #durationLabels = {
-    authenticate: { route: 'authenticate' },
-    'forward-auth': { route: 'forward-auth' },
-    forward: { route: 'forward' },
-  } as const;
 
   /** @param region on every number, so that alarms can tell regions apart however the gateways are scraped. */
   constructor(region?: string) {
@@ -127,21 +94,21 @@ export class GatewayMetrics {
     });
   }
 
-  #tally<Label extends string>(name: string, help: string, labels: readonly Label[]): Tally<Label> {
+  #tally(name: string, help: string, labels: readonly string[]): Tally {
     return new Tally(this.registry, name, help, labels);
   }
 
   decided(route: Route, decision: Decision, durationMs: number): void {
     const code = decision.outcome === 'granted' ? 'GRANTED' : decision.code;
-    this.#decisions.add(`${route} ${code}`);
-    if (code === 'DANGLING') this.#dangling.add('');
-    if (route !== 'forward') this.#duration.observe(this.#durationLabels[route], durationMs / 1_000);
+    this.#decisions.add(route, code);
+    if (code === 'DANGLING') this.#dangling.add();
+    if (route !== 'forward') this.#duration.observe(route, durationMs);
   }
 
   forwarded(outcome: ForwardOutcome, durationMs: number): void {
     this.#forwards.add(outcome);
     if (outcome === 'tunnelled') return; // lasts as long as both sides like
-    this.#duration.observe(this.#durationLabels.forward, durationMs / 1_000);
+    this.#duration.observe('forward', durationMs);
   }
 
   heartbeatArrived(lagMs: number): void {
@@ -166,6 +133,7 @@ export class GatewayMetrics {
   watchCertificate(certificate: { readonly expiresAtMs: number }): void {
     new Gauge({
       name: 'spokecast_tls_certificate_expires_timestamp_seconds',
+      aggregator: 'min',
       help: 'When the certificate that is served expires, in seconds since the Unix epoch.',
       registers: [this.registry],
       collect() {
@@ -175,7 +143,7 @@ export class GatewayMetrics {
   }
 
   storeFailed(part: 'cache' | 'feed' | 'status', error: unknown): void {
-    this.#storeErrors.add(`${part} ${error instanceof StoreError ? error.code : 'UNEXPECTED'}`);
+    this.#storeErrors.add(part, error instanceof StoreError ? error.code : 'UNEXPECTED');
   }
 
   stepped(step: TailStep): void {
@@ -185,9 +153,9 @@ export class GatewayMetrics {
   /** The cache's events, counted. */
   cacheEvents(): Omit<CacheEvents, 'otherTable'> {
     return {
-      lookedUp: (kind, outcome) => this.#lookups.add(`${kind} ${outcome}`),
-      filled: (kind, outcome) => this.#fills.add(`${kind} ${outcome}`),
-      announced: (kind, outcome) => this.#announcements.add(`${kind} ${outcome}`),
+      lookedUp: (kind, outcome) => this.#lookups.add(kind, outcome),
+      filled: (kind, outcome) => this.#fills.add(kind, outcome),
+      announced: (kind, outcome) => this.#announcements.add(kind, outcome),
       undecodable: (ref) =>
         this.#undecodable.add(ref.slice(0, ref.indexOf('/')) satisfies string as KindName),
       storeFailed: (error) => this.storeFailed('cache', error),
@@ -207,10 +175,12 @@ export class GatewayMetrics {
     loopAgesMs(): Record<string, number>;
   }): void {
     const { cache, tail } = parts;
-    const gauge = (name: string, help: string, read: () => number) => {
+    /** @param aggregator how the numbers of several workers become one */
+    const gauge = (name: string, help: string, read: () => number, aggregator: Aggregator = 'sum') => {
       new Gauge({
         name,
         help,
+        aggregator,
         registers: [this.registry],
         collect() {
           this.set(read());
@@ -240,14 +210,17 @@ export class GatewayMetrics {
       'spokecast_feed_watermark',
       'The feed number up to which announcements are in force, and would be after a crash; -1 while there is none.',
       () => parts.watermark() ?? -1,
+      'min',
     );
     gauge(
       'spokecast_feed_age_seconds',
       'Since the feed was last read; grows while the table is not ours or not there.',
       () => tail.ageMs / 1_000,
+      'max',
     );
     new Gauge({
       name: 'spokecast_heartbeat_age_seconds',
+      aggregator: 'max',
       help: "Since the newest heartbeat that is held was made at the hub, by both machines' clocks; absent where the region has none.",
       registers: [this.registry],
       collect() {
@@ -256,18 +229,25 @@ export class GatewayMetrics {
         else this.set(ageMs / 1_000);
       },
     });
-    gauge('spokecast_degraded', '1 while answers may be stale, with the reasons at /readyz.', () =>
-      parts.readiness().status === 'degraded' ? 1 : 0,
+    gauge(
+      'spokecast_degraded',
+      '1 while answers may be stale, with the reasons at /readyz.',
+      () => (parts.readiness().status === 'degraded' ? 1 : 0),
+      'max',
     );
-    gauge('spokecast_ready', '1 while the gateway can answer.', () =>
-      parts.readiness().status === 'not-ready' ? 0 : 1,
+    gauge(
+      'spokecast_ready',
+      '1 while the gateway can answer.',
+      () => (parts.readiness().status === 'not-ready' ? 0 : 1),
+      'max',
     );
     const { forwarder } = parts;
     gauge('spokecast_forwards_under_way', 'Requests being forwarded.', () => forwarder.underWay);
     gauge('spokecast_tunnels_open', 'Upgraded connections being carried.', () => forwarder.tunnels);
-    gauge('spokecast_upstreams_out', 'Upstreams left alone for now.', () => forwarder.upstreamsOut);
+    gauge('spokecast_upstreams_out', 'Upstreams left alone for now.', () => forwarder.upstreamsOut, 'max');
     new Gauge({
       name: 'spokecast_loop_age_seconds',
+      aggregator: 'max',
       help: 'Since each background loop last completed a turn.',
       labelNames: ['loop'],
       registers: [this.registry],

@@ -1,14 +1,35 @@
+import type { ServerResponse } from 'node:http';
 import { problem, problemContentType } from '../contexts/base/problem.ts';
 
-/** A whole answer, ready to be sent: to Hono as a Response, to a node response as it is. */
+/** A whole answer, made once and sent many times. */
 export interface Reply {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Names and values in turn, as node writes them with the least work; `content-length` among them. */
+  readonly headers: readonly string[];
   readonly body: string;
 }
 
+export function makeReply(status: number, headers: Readonly<Record<string, string>>, body: string): Reply {
+  const all = { ...headers, 'content-length': String(Buffer.byteLength(body)) };
+  return { status, headers: Object.entries(all).flat(), body };
+}
+
+/** Sends it over a node response, unless an answer was begun before. */
+export function writeReply(outgoing: ServerResponse, reply: Reply): void {
+  if (outgoing.destroyed || outgoing.headersSent) return;
+  outgoing.writeHead(reply.status, reply.headers as string[]); // node only reads them
+  outgoing.end(reply.body);
+}
+
+export function headersOf(reply: Reply): Record<string, string> {
+  const { headers } = reply;
+  return Object.fromEntries(
+    headers.flatMap((name, at) => (at % 2 === 0 ? [[name, headers[at + 1]!] as const] : [])),
+  );
+}
+
 export function toResponse(reply: Reply): Response {
-  return new Response(reply.body, { status: reply.status, headers: reply.headers });
+  return new Response(reply.body, { status: reply.status, headers: headersOf(reply) });
 }
 
 /** An error as a problem document. Nothing of a gateway's may be kept by caches on the way. */
@@ -19,11 +40,9 @@ export function problemReply(
   rest: { detail?: string; headers?: Record<string, string> } = {},
 ): Reply {
   const { detail, headers } = rest;
-  return {
-    status,
-    headers: { 'content-type': problemContentType, 'cache-control': 'no-store', ...headers },
-    body: JSON.stringify(problem(status, code, title, detail === undefined ? {} : { detail })),
-  };
+  const document = problem(status, code, title, detail === undefined ? {} : { detail });
+  const all = { 'content-type': problemContentType, 'cache-control': 'no-store', ...headers };
+  return makeReply(status, all, JSON.stringify(document));
 }
 
 export const badPath = problemReply(400, 'BAD_PATH', 'The path cannot be forwarded', {

@@ -9,6 +9,11 @@ const periodsUntilDead = 3;
 /** How often it is looked whether there is something to report. That asks nobody. */
 const lookEveryMs = 25;
 
+/** A new gateway's name for itself. */
+export function gatewayId(random: Random): string {
+  return `gw_${Buffer.from(random.bytes(12)).toString('hex')}`;
+}
+
 export interface StatusWriterOptions {
   store: Pick<Store, 'reportGateway'>;
   clock: Clock;

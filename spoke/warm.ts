@@ -6,6 +6,7 @@ import { jittered, type Random } from '../contexts/base/random.ts';
 import { type ContextRef, kindNames, refText } from '../contexts/kinds/index.ts';
 import type { VersionText } from '../contexts/revision.ts';
 import type { Announcement, Store, StoredItem } from '../contexts/store.ts';
+import type { OwingCache } from './applied.ts';
 import type { Holding } from './cache/holding.ts';
 
 export interface WarmerOptions {
@@ -50,6 +51,21 @@ export class Warmer {
   /** The feed's position is fixed. */
   begin(): void {
     this.#done ??= this.#run();
+  }
+
+  /** What hears the feed, with this before it. */
+  hearingFirst(listener: Omit<OwingCache, 'owes' | 'held'>): Omit<OwingCache, 'owes' | 'held'> {
+    return {
+      announced: (announcement) => {
+        this.heard(announcement);
+        return listener.announced(announcement);
+      },
+      suspectAll: () => {
+        this.missed();
+        listener.suspectAll();
+      },
+      pin: (incarnation) => listener.pin(incarnation),
+    };
   }
 
   heard(announcement: Announcement): void {

@@ -1,12 +1,10 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
-import { reachableUrl } from '../contexts/base/reachable-url.ts';
 import { type FeedHead, type Identity, type Store, StoreError } from '../contexts/store.ts';
 import { withdrawalOf } from './answers.ts';
 import { AppliedFeed, type OwingCache } from './applied.ts';
@@ -26,12 +24,14 @@ import { ownershipOf } from './ownership.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { Reporter } from './reporter.ts';
+import { closeServer, urlOf } from './server-life.ts';
 import { Rehearsal, type Shadow } from './snapshot/rehearsal.ts';
 import { answerTo } from './snapshot/shadow.ts';
 import type { SnapshotShelf } from './snapshot/shelf.ts';
 import { Snapshots } from './snapshot/snapshots.ts';
-import { StatusWriter } from './status.ts';
+import { gatewayId, StatusWriter } from './status.ts';
 import { Warmer } from './warm.ts';
+import type { GroupOfWorkers, WorkerState } from './workers/messages.ts';
 
 /** What is under way is asked so often whether its key is still good: a revocation ends it within a second or two. */
 const reviewEveryMs = 1_000;
@@ -48,6 +48,8 @@ export interface GatewayParts {
   shelf?: SnapshotShelf | undefined;
   /** Starts a second process of this gateway, which boots from the snapshot alone. Absent: nothing is rehearsed. */
   startShadow?: ((signal: AbortSignal) => Promise<Shadow>) | undefined;
+  /** Set in one of several workers: the group that speaks for them all. */
+  group?: GroupOfWorkers | undefined;
   /** Cache settings that no option names. */
   cacheSettings?: Partial<CacheSettings>;
 }
@@ -83,13 +85,13 @@ export class Gateway implements AsyncDisposable {
   readonly #certificate: Loop | undefined;
   readonly #server: Server;
   #stopping: Promise<void> | undefined;
-  #requests = 0;
+  #closed = false;
 
   constructor(parts: GatewayParts) {
     const { config, store, clock, random, log, build } = parts;
     this.#parts = parts;
     this.metrics = new GatewayMetrics(config.region);
-    this.id = `gw_${Buffer.from(random.bytes(12)).toString('hex')}`;
+    this.id = gatewayId(random);
     const identified = Promise.withResolvers<Identity>();
     this.identified = identified.promise;
     this.identified.catch(() => {}); // told to whoever asks; nobody has to
@@ -107,7 +109,10 @@ export class Gateway implements AsyncDisposable {
       bodies: parts.shelf ? 'kept' : 'dropped',
       events: {
         ...counted,
-        changed: (change) => this.snapshots?.changed(change),
+        changed: (change) => {
+          this.snapshots?.changed(change);
+          parts.group?.changed(change);
+        },
         undecodable: (ref, reason) => {
           counted.undecodable(ref, reason);
           log.warn({ ref, reason }, 'an item of the store cannot be read; the last good one stays');
@@ -210,6 +215,7 @@ export class Gateway implements AsyncDisposable {
         clock,
         log,
         readiness: () => this.readiness(),
+        scrape: () => parts.group?.scrape() ?? this.metrics.registry.metrics(),
         shadow: config.shadowSocket === undefined ? undefined : (question) => answerTo(this.cache, question),
       },
       {
@@ -224,7 +230,6 @@ export class Gateway implements AsyncDisposable {
       const { metrics } = this;
       this.#certificate = followCertificate({ certificate, server, metrics, clock, log }, config.tlsReloadMs);
     }
-    this.#countRequests();
     this.metrics.watch({
       cache: this.cache,
       tail: this.tail,
@@ -234,7 +239,7 @@ export class Gateway implements AsyncDisposable {
       forwarder: this.#forwarder,
       loopAgesMs: () => ({
         'feed-tail': this.tail.loopAgeMs,
-        'gateway-status': this.#status.ageMs,
+        ...(parts.group ? { 'group-link': parts.group.loopAgeMs } : { 'gateway-status': this.#status.ageMs }),
         heartbeat: this.heartbeat.loopAgeMs,
         'suspect-walk': this.cache.stats().walkAgeMs,
         ...this.snapshots?.keeper.stats().loopAgesMs,
@@ -249,6 +254,16 @@ export class Gateway implements AsyncDisposable {
     const { cache, tail, snapshots } = this;
     const warming = this.#warmer?.reason;
     return readinessOf({ cache, tail, snapshots, warming, stopping: this.#stopping !== undefined });
+  }
+
+  /** How far it is, for the group that it is a worker of. */
+  state(): Pick<WorkerState, 'position' | 'readiness' | 'cachedContexts' | 'answers'> {
+    return {
+      position: this.#position(),
+      readiness: this.readiness().status,
+      cachedContexts: this.cache.stats().entries,
+      answers: !this.#closed,
+    };
   }
 
   /** Up to where the feed is in force here, and would be after a crash. */
@@ -277,19 +292,7 @@ export class Gateway implements AsyncDisposable {
       suspectAll: () => this.cache.suspectAll(),
       pin: (incarnation) => this.cache.pin(incarnation),
     };
-    const warmer = this.#warmer;
-    if (warmer === undefined) return listener;
-    return {
-      announced: (announcement) => {
-        warmer.heard(announcement);
-        return listener.announced(announcement);
-      },
-      suspectAll: () => {
-        warmer.missed();
-        listener.suspectAll();
-      },
-      pin: (incarnation) => listener.pin(incarnation),
-    };
+    return this.#warmer?.hearingFirst(listener) ?? listener;
   }
 
   #warm(): Warmer {
@@ -321,7 +324,7 @@ export class Gateway implements AsyncDisposable {
     if (snapshots) await snapshots.boot();
     if (this.#stopping) return;
     this.tail.start();
-    this.#status.start();
+    if (this.#parts.group === undefined) this.#status.start();
     this.#review.start();
     this.#certificate?.start();
     this.heartbeat.start();
@@ -329,20 +332,26 @@ export class Gateway implements AsyncDisposable {
     if (snapshots) await snapshots.settled();
   }
 
-  /** Listens as configured, and returns the URL under which this machine reaches it. */
-  async listen(): Promise<string> {
+  /**
+   * Listens as configured, or on a socket that another process has bound, and returns the URL under which this machine
+   * reaches it.
+   */
+  async listen(handle?: unknown): Promise<string> {
     const { host, port, shadowSocket } = this.#parts.config;
-    if (shadowSocket === undefined) this.#server.listen(port, host);
+    if (handle !== undefined) this.#server.listen(handle);
+    else if (shadowSocket === undefined) this.#server.listen(port, host);
     else this.#server.listen(shadowSocket);
     await once(this.#server, 'listening');
     if (shadowSocket !== undefined) return `unix:${shadowSocket}`;
-    const bound = this.#server.address() as AddressInfo;
-    return reachableUrl(this.#certificate ? 'https' : 'http', bound.address, bound.port);
+    return urlOf(this.#server, this.#certificate ? 'https' : 'http');
   }
 
-  /** Takes no more connections, lets requests under way end (within `shutdownMs`), then ends loops and store. */
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop();
+  /**
+   * Takes no more connections, lets requests under way end (within `shutdownMs`), then ends loops and store. Idle
+   * connections have `lingerMs` for one more request, whose answer says that it is the last.
+   */
+  stop({ lingerMs = 0 }: { lingerMs?: number } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(lingerMs);
     return this.#stopping;
   }
 
@@ -350,8 +359,16 @@ export class Gateway implements AsyncDisposable {
     return this.stop();
   }
 
-  async #stop(): Promise<void> {
-    await this.#closeServer();
+  async #stop(lingerMs: number): Promise<void> {
+    const { clock, config } = this.#parts;
+    const { shutdownMs } = config;
+    await closeServer(this.#server, {
+      clock,
+      lingerMs,
+      shutdownMs,
+      beforeCut: () => this.#forwarder.cutAll(),
+    });
+    this.#closed = true;
     await this.booted;
     await this.tail.stop();
     await this.#status.leave();
@@ -367,32 +384,8 @@ export class Gateway implements AsyncDisposable {
     await this.#parts.store[Symbol.asyncDispose]();
   }
 
-  async #closeServer(): Promise<void> {
-    if (!this.#server.listening) return;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    if (this.#requests === 0) this.#server.closeAllConnections();
-    const patience = new AbortController();
-    await Promise.race([closed, this.#parts.clock.sleep(this.#parts.config.shutdownMs, patience.signal)]);
-    patience.abort();
-    this.#forwarder.cutAll(); // tunnels are no connections of the server's any more
-    this.#server.closeAllConnections();
-    await closed;
-  }
-
   /** Looks at the files of the certificate now (SIGHUP), and not only when it is time. */
   reloadCertificate(): void {
     this.#certificate?.wake();
-  }
-
-  /** Knows when the last request under way has ended: connections kept alive for more have no more use then. */
-  #countRequests(): void {
-    this.#server.on('request', (_incoming, outgoing) => {
-      this.#requests += 1;
-      if (this.#stopping) outgoing.setHeader('connection', 'close');
-      outgoing.once('close', () => {
-        this.#requests -= 1;
-        if (this.#stopping && this.#requests === 0) this.#server.closeAllConnections();
-      });
-    });
   }
 }

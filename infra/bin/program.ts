@@ -36,12 +36,16 @@ export function createProgram(environment: Environment, exit: (code: number) => 
       .command(role.name)
       .description(role.summary)
       .addHelpText('after', `\nConfigured by environment variables:\n\n${describeOptions(role.options)}`)
-      .action(async ({ warm }: { warm?: string }) => {
-        const given = warm === undefined ? environment : { ...environment, SPOKECAST_WARM: warm };
+      .action(async ({ warm, workers }: { warm?: string; workers?: string }) => {
+        const given = { ...environment };
+        if (warm !== undefined) given.SPOKECAST_WARM = warm;
+        if (workers !== undefined) given.SPOKECAST_WORKERS = workers;
         exit(await role.main(given, knownVariables));
       });
     if (role.name === 'gateway')
-      command.option('--warm <what>', 'what to read before it is ready: on-demand, or all of the region');
+      command
+        .option('--warm <what>', 'what to read before it is ready: on-demand, or all of the region')
+        .option('--workers <count>', 'processes that share the port; as many as it is to have cores');
     if (role.name === 'hub') addPromoteEpoch(command, environment);
   }
 

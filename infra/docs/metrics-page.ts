@@ -1,7 +1,7 @@
 import type { Registry } from 'prom-client';
 import { createMetrics } from '../../hub/metrics.ts';
 import { publisherMetrics } from '../../publisher/metrics.ts';
-import { GatewayMetrics } from '../../spoke/metrics.ts';
+import { GatewayMetrics, GroupMetrics } from '../../spoke/metrics.ts';
 
 /** What each role serves: its registry, and the labels that its every metric carries. */
 export function metricRegistries(): { role: string; registry: Registry; labels: readonly string[] }[] {
@@ -56,5 +56,6 @@ function gatewayRegistry(): Registry {
   const metrics = new GatewayMetrics();
   metrics.watch({} as Parameters<GatewayMetrics['watch']>[0]);
   metrics.watchCertificate({ expiresAtMs: 0 });
+  new GroupMetrics({ registry: metrics.registry, region: '', serving: () => 0, statusAgeMs: () => 0 });
   return metrics.registry;
 }

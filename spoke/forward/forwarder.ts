@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../../contexts/base/clock.ts';
 import type { Random } from '../../contexts/base/random.ts';
 import type { PreparedAgentKey, PreparedCluster, Upstream } from '../prepared.ts';
-import type { Reply } from '../replies.ts';
+import { type Reply, writeReply } from '../replies.ts';
 import { bodyOf, type RequestBody } from './attempt.ts';
 import { type FailedForward, type ForwardOutcome, failureOf, failureReplies, mayRetry } from './failures.ts';
 import { requestHeaders } from './headers.ts';
@@ -242,11 +242,4 @@ function answerInstead({ incoming, outgoing }: Forward, reply: Reply): void {
 export function writeReplyEarly(incoming: IncomingMessage, outgoing: ServerResponse, reply: Reply): void {
   if (!incoming.complete && !outgoing.headersSent) outgoing.setHeader('connection', 'close');
   writeReply(outgoing, reply);
-}
-
-/** Sends a whole answer over a node response. */
-export function writeReply(outgoing: ServerResponse, reply: Reply): void {
-  if (outgoing.destroyed || outgoing.headersSent) return;
-  outgoing.writeHead(reply.status, { ...reply.headers, 'content-length': Buffer.byteLength(reply.body) });
-  outgoing.end(reply.body);
 }

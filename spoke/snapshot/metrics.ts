@@ -79,6 +79,7 @@ export class SnapshotMetrics {
     new Gauge({
       name,
       help,
+      aggregator: 'max', // of several workers one keeps a snapshot
       registers: [registry],
       collect() {
         const now = numbers();

@@ -46,6 +46,8 @@ export async function startShadow(options: ShadowOptions): Promise<Shadow> {
     SPOKECAST_SHADOW_SOCKET: socketPath,
     SPOKECAST_SHADOW_SLOT: options.slot,
     SPOKECAST_REHEARSAL_EVERY_MS: '0',
+    SPOKECAST_WORKERS: '1',
+    SPOKECAST_WORKER: '',
     SPOKECAST_WARM: 'on-demand',
     SPOKECAST_LOG_LEVEL: 'warn',
   });

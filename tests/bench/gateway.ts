@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
@@ -19,6 +19,7 @@ import { median, table } from './report.ts';
 const keysMax = 10_000;
 const clustersMax = 500;
 const path = '/v1/authenticate';
+const bin = new URL('../../infra/bin/spokecast.js', import.meta.url).pathname;
 
 /**
  * `/v1/authenticate` on one core, warmed, with 10,000 keys over 500 clusters, beside what else could answer it: the
@@ -48,41 +49,65 @@ export async function gateway({ rounds, seconds }: { rounds: number; seconds: nu
 
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
-    start([process.execPath, new URL('../../infra/bin/spokecast.js', import.meta.url).pathname, 'gateway'], {
+    const environmentOf = (at: number) => ({
       SPOKECAST_ENV: owner.environment,
       SPOKECAST_REGION: owner.region,
       SPOKECAST_HOST: '127.0.0.1',
-      SPOKECAST_PORT: String(port),
+      SPOKECAST_PORT: String(at),
       SPOKECAST_STORE_ENDPOINT: dynalite.endpoint,
       SPOKECAST_LOG_LEVEL: 'warn',
     });
+    start([process.execPath, bin, 'gateway'], environmentOf(port));
     await reachable(`${url}/readyz`);
     const known = await warmAndCheck(url, demos);
     const answer = JSON.stringify({ headers: await headersOf(url, demos[0]!), body: known[0]!.body });
 
-    const contenders = [{ name: 'spokecast gateway', url }];
-    const add = async (name: string, make: (at: { dir: string; port: number }) => string[]) => {
+    const bodies = known.map(({ body }) => body);
+    const contenders = [{ name: 'spokecast gateway', url, bodies }];
+    const add = async (
+      name: string,
+      make: (at: { dir: string; port: number }) => string[],
+      answers: readonly string[] = bodies,
+    ) => {
       const at = { dir: mkdtempSync(join(dir, 'peer-')), port: await freePort() };
       start(make(at), { PEER_PORT: String(at.port), PEER_ANSWER: answer });
-      contenders.push({ name, url: `http://127.0.0.1:${at.port}` });
+      contenders.push({ name, url: `http://127.0.0.1:${at.port}`, bodies: [...answers] });
       await reachable(`http://127.0.0.1:${at.port}${path}`);
     };
+    const bun = findBun();
+    if (bun === undefined) console.log('(the gateway under Bun is left out: there is no bun)');
+    else {
+      const under = await freePort();
+      start([bun, bin, 'gateway'], environmentOf(under));
+      const bunUrl = `http://127.0.0.1:${under}`;
+      await reachable(`${bunUrl}/readyz`);
+      await warmAndCheck(bunUrl, demos);
+      contenders.push({ name: 'spokecast gateway under Bun', url: bunUrl, bodies });
+    }
     const script = (name: string) => [
       process.execPath,
       new URL(`./peers/${name}.ts`, import.meta.url).pathname,
     ];
-    await add('bare node:http, one answer', () => script('node-http'));
-    await add('bare Hono route, one answer', () => script('hono'));
+    await add('bare node:http, one answer', () => script('node-http'), [known[0]!.body]);
+    await add('bare Hono route, one answer', () => script('hono'), [known[0]!.body]);
     await add('HAProxy, map file', (at) => haproxy(at, known));
     await add('nginx, Lua and shared dictionary', (at) => nginxLua(at, known));
-    await add('nginx auth_request to the gateway', (at) => nginxAuthRequest(at, url));
+    await add('nginx auth_request to the gateway', (at) => nginxAuthRequest(at, url), ['{"ok":true}']);
 
     const random = seededRandom(11);
     const keys = demos.map(({ secret }) => secret);
     const perSecond = new Map(contenders.map(({ name }) => [name, [] as number[]]));
     for (let round = 0; round <= rounds; round++) {
       for (const contender of contenders.toSorted(() => random.fraction() - 0.5)) {
-        const result = await wrk({ url: contender.url, path, keys, dir, seconds: round === 0 ? 2 : seconds });
+        const result = await wrk({
+          url: contender.url,
+          path,
+          keys,
+          dir,
+          seconds: round === 0 ? 2 : seconds,
+          bodies: round === 0 ? contender.bodies : undefined,
+        });
+        if (result.wrong > 0) throw new Error(`${contender.name} gave ${result.wrong} wrong bodies`);
         if (result.refused > 0) throw new Error(`${contender.name} refused ${result.refused} good keys`);
         if (round > 0) perSecond.get(contender.name)!.push(result.requestsPerSecond);
       }
@@ -108,6 +133,15 @@ export async function gateway({ rounds, seconds }: { rounds: number; seconds: nu
   }
 }
 
+/** Bun, where it is installed: on the path (the npm package puts it there for scripts). */
+function findBun(): string | undefined {
+  const [found] = (process.env.PATH ?? '').split(':').flatMap((folder) => {
+    const candidate = join(folder, 'bun');
+    return existsSync(candidate) ? [candidate] : [];
+  });
+  return found;
+}
+
 /** Keys in an order of chance, each of one of the clusters. */
 function makeDemos(): Demo[] {
   const digits = (n: number) => String(n).padStart(26, '0');
@@ -123,7 +157,7 @@ function makeDemos(): Demo[] {
     .map(({ demo }) => demo);
 }
 
-async function fill(
+export async function fill(
   store: DynamoStore,
   owner: { environment: string; region: string; hubId: string },
   demos: Demo[],
@@ -209,7 +243,7 @@ async function revokeInMidRun(options: {
   console.log(`a key revoked in mid-run: ${refused} of its requests refused from then on, no other one`);
 }
 
-async function reachable(url: string): Promise<void> {
+export async function reachable(url: string): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {
       const { statusCode, body } = await request(url);

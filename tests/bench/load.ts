@@ -13,10 +13,13 @@ export interface WrkResult {
   requestsPerSecond: number;
   /** Answers that were neither 2xx nor 3xx. */
   refused: number;
+  /** Answers whose body was none of `bodies`, where these were given. */
+  wrong: number;
 }
 
 /**
  * wrk from one core, with another key for each request: `keys` must be shuffled. Socket errors are a failure.
+ * Looking at every body (`bodies`) slows wrk down more than what is measured: it is for runs that are not timed.
  */
 export async function wrk(options: {
   url: string;
@@ -25,10 +28,16 @@ export async function wrk(options: {
   dir: string;
   seconds: number;
   connections?: number;
+  bodies?: readonly string[] | undefined;
 }): Promise<WrkResult> {
-  const { url, path, keys, dir, seconds, connections = 32 } = options;
-  const [list, script] = [join(dir, 'wrk-keys.txt'), join(dir, 'wrk.lua')];
+  const { url, path, keys, dir, seconds, connections = 32, bodies } = options;
+  const [list, known, script] = [
+    join(dir, 'wrk-keys.txt'),
+    join(dir, 'wrk-bodies.txt'),
+    join(dir, 'wrk.lua'),
+  ];
   writeFileSync(list, keys.join('\n'));
+  if (bodies) writeFileSync(known, bodies.join('\n'));
   writeFileSync(
     script,
     `local requests, at = {}, 0
@@ -41,7 +50,7 @@ request = function()
   at = at % #requests + 1
   return requests[at]
 end
-`,
+${bodies ? checkBodies(known) : ''}`,
   );
   const { stdout } = await run('taskset', [
     ...['-c', core, 'wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, url],
@@ -51,7 +60,24 @@ end
   return {
     requestsPerSecond: number(/Requests\/sec:\s+([\d.]+)/),
     refused: number(/Non-2xx or 3xx responses: (\d+)/),
+    wrong: number(/Wrong bodies: (\d+)/),
   };
+}
+
+function checkBodies(list: string): string {
+  return `local known, threads = {}, {}
+wrong = 0
+for body in io.lines("${list}") do known[body] = true end
+setup = function(thread) threads[#threads + 1] = thread end
+response = function(status, headers, body)
+  if not known[body] then wrong = wrong + 1 end
+end
+done = function()
+  local sum = 0
+  for _, thread in ipairs(threads) do sum = sum + thread:get("wrong") end
+  print("Wrong bodies: " .. sum)
+end
+`;
 }
 
 /** h2load at a fixed rate over HTTP/1.1: the times of its answers, milliseconds. */

@@ -15,6 +15,7 @@ const flags = {
   changes: { type: 'string' },
   rounds: { type: 'string' },
   parts: { type: 'string', default: replicationParts.join() },
+  seconds: { type: 'string' },
   help: { type: 'boolean', default: false },
 } as const;
 
@@ -30,8 +31,12 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
     run: async () => (await import('./cache.ts')).cache(),
   },
   gateway: {
-    what: '/v1/authenticate on one core beside node:http, Hono, HAProxy and nginx (needs wrk, haproxy, nginx, libnginx-mod-http-lua, nghttp2-client)',
-    run: async () => (await import('./gateway.ts')).gateway({ rounds: 5, seconds: 5 }),
+    what: '/v1/authenticate on one core beside node:http, Hono, HAProxy and nginx (needs wrk, haproxy, nginx, libnginx-mod-http-lua, nghttp2-client; bun if it is to take part). --rounds 5 --seconds 5',
+    run: async () => (await import('./gateway.ts')).gateway({ rounds: rounds(), seconds: seconds() }),
+  },
+  forwarding: {
+    what: 'forwarded requests on one core beside nginx proxy_pass, an undici relay and http-proxy (needs wrk, nginx; http-proxy if it is to take part). --rounds 5 --seconds 5',
+    run: async () => (await import('./forwarding.ts')).forwarding({ rounds: rounds(), seconds: seconds() }),
   },
   propagation: {
     what: 'commit to gateway on a whole local wheel, beside a bare notify-put-poll loop. --changes 1000',
@@ -110,6 +115,14 @@ function endWithAWord(): void {
     );
     if (code === 0) process.exitCode = 70;
   });
+}
+
+function rounds(): number {
+  return integer('rounds', values.rounds, 5);
+}
+
+function seconds(): number {
+  return integer('seconds', values.seconds, 5);
 }
 
 function backend(): Backend {

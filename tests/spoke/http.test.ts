@@ -292,7 +292,7 @@ describe('health', () => {
     );
     expect(text).toMatch(/spokecast_feed_watermark\{.*\} 1\n/);
     expect(text).toMatch(/spokecast_loop_age_seconds\{loop="feed-tail",.*\} 0\.\d+/);
-    expect(text).toMatch(/spokecast_request_duration_seconds_count\{.*route="authenticate"\} 2/);
+    expect(text).toMatch(/spokecast_request_duration_seconds_count\{route="authenticate",.*\} 2/);
     expect(text).toMatch(/spokecast_cache_entries\{.*\} 3\n/);
   });
 

@@ -110,6 +110,20 @@ export function nginxProxy({ dir, port }: Place, upstream: string): string[] {
   );
 }
 
+/** nginx that answers everything with one body: an upstream that costs little. */
+export function nginxAnswer({ dir, port }: Place, body: string): string[] {
+  return nginx(
+    dir,
+    `server {
+    listen 127.0.0.1:${port};
+    location / {
+      default_type application/json;
+      return 200 '${body}';
+    }
+  }`,
+  );
+}
+
 function nginx(dir: string, http: string, modules = ''): string[] {
   const config = join(dir, 'nginx.conf');
   writeFileSync(
