@@ -1,0 +1,74 @@
+import type { Clock } from '../contexts/base/clock.ts';
+import { Loop } from '../contexts/base/loop.ts';
+import { jittered, type Random } from '../contexts/base/random.ts';
+import type { Store } from '../contexts/store.ts';
+import type { KnownKeys } from './cache/known-keys.ts';
+
+export interface CensusOptions {
+  store: Pick<Store, 'scan'>;
+  known: KnownKeys;
+  /** Whether the feed is followed: only then is nothing missed that comes to be behind the census. */
+  mayBegin(): boolean;
+  clock: Clock;
+  random: Random;
+  onTold(keys: number, durationMs: number): void;
+  onError(error: unknown): void;
+}
+
+/** Keys read without a pause, and the pause: 20,000 keys a second at the most, and requests come in between. */
+const keysPerBreath = 100;
+const breathMs = 5;
+/** After so long it is all read again: the backstop for an announcement that was lost without a trace. */
+const againAfterMs = 6 * 3_600_000;
+
+/**
+ * Reads which agent keys there are in the region, behind the scenes, and keeps their names in {@link KnownKeys}, not
+ * what they are. Callers name no other kind.
+ */
+export class Census implements AsyncDisposable {
+  readonly #options: CensusOptions;
+  readonly #loop: Loop;
+  #toldAt = 0;
+
+  constructor(options: CensusOptions) {
+    this.#options = options;
+    const { clock, random, onError } = options;
+    this.#loop = new Loop({
+      name: 'census',
+      clock,
+      everyMs: () => jittered(random, 1_000, 0.5),
+      retryMs: (failures) => jittered(random, Math.min(60_000, 1_000 * 2 ** failures), 0.5),
+      turn: (signal) => this.#turn(signal),
+      onError,
+    });
+  }
+
+  start(): void {
+    this.#loop.start();
+  }
+
+  get ageMs(): number {
+    return this.#loop.ageMs();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#loop.stop();
+  }
+
+  async #turn(signal: AbortSignal): Promise<void> {
+    const { store, known, clock, mayBegin, onTold } = this.#options;
+    const startedAt = clock.monotonic();
+    if (!mayBegin() || (known.isTold && startedAt - this.#toldAt < againAfterMs)) return;
+    known.begin();
+    let keys = 0;
+    for await (const { key } of store.scan('agent-key')) {
+      if (signal.aborted) return;
+      known.add(`agent-key/${key}`);
+      keys += 1;
+      if (keys % keysPerBreath === 0) await clock.sleep(breathMs, signal);
+    }
+    if (known.finish() === 'doubted') return; // announcements were missed meanwhile: the next turn reads again
+    this.#toldAt = clock.monotonic();
+    onTold(keys, this.#toldAt - startedAt);
+  }
+}
