@@ -1,8 +1,10 @@
 import type { Clock } from '../contexts/base/clock.ts';
+import type { Logger } from '../contexts/base/log.ts';
 import { Loop } from '../contexts/base/loop.ts';
 import { jittered, type Random } from '../contexts/base/random.ts';
 import type { Store } from '../contexts/store.ts';
-import type { KnownKeys } from './cache/known-keys.ts';
+import { KnownKeys } from './cache/known-keys.ts';
+import type { GatewayConfig } from './config.ts';
 
 export interface CensusOptions {
   store: Pick<Store, 'scan'>;
@@ -13,6 +15,31 @@ export interface CensusOptions {
   random: Random;
   onTold(keys: number, durationMs: number): void;
   onError(error: unknown): void;
+}
+
+/** What a gateway's options make of it: the names, and the census that collects them; neither where it has none. */
+export function censusOf(
+  config: Pick<GatewayConfig, 'knownKeysMax' | 'shadowSocket'>,
+  parts: Omit<CensusOptions, 'known' | 'onTold' | 'onError'> & { log: Logger },
+): { known: KnownKeys | undefined; census: Census | undefined } {
+  const { knownKeysMax: keysMax, shadowSocket } = config;
+  if (keysMax === 0 || shadowSocket !== undefined) return { known: undefined, census: undefined };
+  const { log, random } = parts;
+  const known = new KnownKeys({ keysMax, random });
+  const census = new Census({
+    ...parts,
+    known,
+    onTold: (keys, durationMs) =>
+      log.info({ keys, durationMs: Math.round(durationMs) }, 'the census is told'),
+    onError: (error) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.warn(
+        { reason },
+        'the census was interrupted; until it is told, new keys share a budget with unknown ones',
+      );
+    },
+  });
+  return { known, census };
 }
 
 /** Keys read without a pause, and the pause: 20,000 keys a second at the most, and requests come in between. */

@@ -158,13 +158,19 @@ export const gatewayOptions = {
     env: 'SPOKECAST_UNKNOWN_PER_SECOND',
     schema: value.integer(1, 1_000_000),
     default: '500',
-    doc: 'Keys nobody here has heard of that are read from the store in a second; more are answered with 503.',
+    doc: 'Keys nobody here has heard of that are read from the store in a second; more are answered with 503. Keys that a census found are not among them.',
   }),
   unknownBurst: option({
     env: 'SPOKECAST_UNKNOWN_BURST',
     schema: value.integer(1, 1_000_000),
     default: '2000',
     doc: 'How many of these may come at once after a quiet time.',
+  }),
+  knownKeysMax: option({
+    env: 'SPOKECAST_KNOWN_KEYS_MAX',
+    schema: value.integer(0, 100_000_000),
+    default: '1000000',
+    doc: 'Agent keys of the region that this gateway can tell from made-up ones, two bytes of memory each. They are read once after the start. With more of them ever more made-up ones pass for known; 0 for no census.',
   }),
   fillWaitMs: option({
     env: 'SPOKECAST_FILL_WAIT_MS',
@@ -200,7 +206,25 @@ export const gatewayOptions = {
     env: 'SPOKECAST_CONNECTIONS_MAX',
     schema: value.integer(1, 1_000_000),
     default: '20000',
-    doc: 'Client connections at the same time.',
+    doc: 'Client connections at the same time. One more is closed at once.',
+  }),
+  headersTimeoutMs: option({
+    env: 'SPOKECAST_HEADERS_TIMEOUT_MS',
+    schema: milliseconds(100, 600_000),
+    default: '15000',
+    doc: 'Milliseconds a client has to send the headers of a request, from its connection or the first byte; also for its TLS handshake. Then 408.',
+  }),
+  headerBytesMax: option({
+    env: 'SPOKECAST_HEADER_BYTES_MAX',
+    schema: value.integer(1_024, 1024 * 1024),
+    default: '16384',
+    doc: 'Bytes that the headers of a request may have together; with more it is answered with 431.',
+  }),
+  requestsPerConnectionMax: option({
+    env: 'SPOKECAST_REQUESTS_PER_CONNECTION_MAX',
+    schema: value.integer(0, 1_000_000_000),
+    default: '0',
+    doc: 'Requests on one client connection, after which it is closed; 0 for any number.',
   }),
   forwardsMax: option({
     env: 'SPOKECAST_FORWARDS_MAX',

@@ -8,6 +8,7 @@ import { answerOf } from './answers.ts';
 import type { Authenticator } from './authenticate.ts';
 import { agentKeyHeader } from './credentials.ts';
 import type { Decision } from './decide.ts';
+import { connectionsCheckingIntervalOf } from './door.ts';
 import { type Forwarder, writeReplyEarly } from './forward/forwarder.ts';
 import { clustersPrefix, readTarget } from './forward/target.ts';
 import { asksForTunnel, onUpgrade } from './forward/tunnel.ts';
@@ -38,9 +39,10 @@ const authenticatePath = '/v1/authenticate';
 const belowAuthenticate = /^(\/v1\/(?:authenticate|forward-auth))(?=[/?#\\]|$)/;
 
 export interface ServerSettings {
-  connectionsMax: number;
   /** The time a client has to send its headers. */
   headersTimeoutMs: number; // and its TLS handshake
+  /** Bytes that the headers of a request may have together. */
+  headerBytesMax: number;
   /** How long a connection is kept on which nothing is asked. */
   keepAliveMs: number;
   /** Set: nothing but TLS is spoken. */
@@ -146,6 +148,8 @@ export function createGatewayServer(parts: HttpParts, settings: ServerSettings):
   };
   const options = {
     keepAliveTimeout: settings.keepAliveMs,
+    maxHeaderSize: settings.headerBytesMax,
+    connectionsCheckingInterval: connectionsCheckingIntervalOf(settings),
     shouldUpgradeCallback: (incoming: IncomingMessage) =>
       asksForTunnel(incoming) && (incoming.url ?? '').startsWith(clustersPrefix),
   };
@@ -153,8 +157,5 @@ export function createGatewayServer(parts: HttpParts, settings: ServerSettings):
     ? createTlsServer({ ...options, ...settings.tls, handshakeTimeout: settings.headersTimeoutMs }, onRequest)
     : createServer(options, onRequest);
   onUpgrade(server, forward);
-  server.maxConnections = settings.connectionsMax;
-  server.headersTimeout = settings.headersTimeoutMs;
-  server.requestTimeout = 0; // a forwarded upload may take as long as it moves; what is idle is cut by the forwarder
   return server;
 }

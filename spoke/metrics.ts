@@ -4,6 +4,7 @@ import { StoreError } from '../contexts/store.ts';
 import type { CacheEvents, LoadingCache } from './cache/cache.ts';
 import type { ReloadOutcome } from './certificate.ts';
 import type { Decision } from './decide.ts';
+import type { TurnedAway } from './door.ts';
 import type { FeedTail, TailStep } from './feed-tail.ts';
 import type { FailedForward, ForwardOutcome } from './forward/failures.ts';
 import type { PreparedContexts } from './prepared.ts';
@@ -116,6 +117,12 @@ export class GatewayMetrics {
     forward: { route: 'forward' },
   } as const;
 
+  readonly #turnedAway = this.#tally(
+    'spokecast_connections_turned_away_total',
+    'Client connections not taken, or ended before there was a whole request, by why.',
+    ['why'],
+  );
+
   /** @param region on every number, so that alarms can tell regions apart however the gateways are scraped. */
   constructor(region?: string) {
     if (region !== undefined) this.registry.setDefaultLabels({ region });
@@ -142,6 +149,10 @@ export class GatewayMetrics {
     this.#forwards.add(outcome);
     if (outcome === 'tunnelled') return; // lasts as long as both sides like
     this.#duration.observe(this.#durationLabels.forward, durationMs / 1_000);
+  }
+
+  turnedAway(why: TurnedAway): void {
+    this.#turnedAway.add(why);
   }
 
   heartbeatArrived(lagMs: number): void {
@@ -200,6 +211,9 @@ export class GatewayMetrics {
     tail: FeedTail;
     watermark(): number | undefined;
     readiness(): Readiness;
+    door: { readonly connections: number };
+    /** Undefined where no census is held. */
+    known: { readonly isTold: boolean } | undefined;
     /** Undefined where the region has no heartbeat. */
     heartbeatAgeMs(): number | undefined;
     forwarder: { readonly underWay: number; readonly tunnels: number; readonly upstreamsOut: number };
@@ -261,6 +275,16 @@ export class GatewayMetrics {
     );
     gauge('spokecast_ready', '1 while the gateway can answer.', () =>
       parts.readiness().status === 'not-ready' ? 0 : 1,
+    );
+    gauge(
+      'spokecast_connections_open',
+      'Client connections, tunnels among them.',
+      () => parts.door.connections,
+    );
+    gauge(
+      'spokecast_census_told',
+      '1 while made-up keys can be told from keys of the region; 0 until they were all read, or without a census.',
+      () => (parts.known?.isTold ? 1 : 0),
     );
     const { forwarder } = parts;
     gauge('spokecast_forwards_under_way', 'Requests being forwarded.', () => forwarder.underWay);

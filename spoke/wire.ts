@@ -9,12 +9,15 @@ import type { Random } from '../contexts/base/random.ts';
 import { reachableUrl } from '../contexts/base/reachable-url.ts';
 import { type FeedHead, type Identity, type Store, StoreError } from '../contexts/store.ts';
 import { withdrawalOf } from './answers.ts';
-import { AppliedFeed, type OwingCache } from './applied.ts';
+import { AppliedFeed } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
 import type { CacheSettings } from './cache/settings.ts';
 import { cacheSettingsOf } from './cache-settings.ts';
+import { type Census, censusOf } from './census.ts';
 import type { GatewayConfig } from './config.ts';
+import { guardDoor } from './door.ts';
+import { feedListenerOf } from './feed-listener.ts';
 import { FeedTail } from './feed-tail.ts';
 import { certificateOf, followCertificate } from './follow-certificate.ts';
 import { Forwarder } from './forward/forwarder.ts';
@@ -79,6 +82,7 @@ export class Gateway implements AsyncDisposable {
   readonly #parts: GatewayParts;
   readonly #forwarder: Forwarder;
   readonly #status: StatusWriter;
+  readonly #census: Census | undefined;
   readonly #review: Loop;
   readonly #certificate: Loop | undefined;
   readonly #server: Server;
@@ -97,7 +101,11 @@ export class Gateway implements AsyncDisposable {
     const ownership = ownershipOf(config);
     const owns = (identity: Identity) => ownership(identity) === undefined;
     const counted = this.metrics.cacheEvents();
+    const mayBegin = () => this.cache.stats().state === 'open';
+    const { known, census } = censusOf(config, { store, clock, random, log, mayBegin });
+    this.#census = census;
     this.cache = new LoadingCache<PreparedContexts>({
+      known,
       settings: { ...cacheSettingsOf(config), ...parts.cacheSettings },
       store,
       clock,
@@ -131,7 +139,7 @@ export class Gateway implements AsyncDisposable {
     this.snapshots = parts.shelf && this.#keepIn(parts.shelf);
     this.#warmer = config.warm === 'all' ? this.#warm() : undefined;
     this.#applied = new AppliedFeed({
-      ...this.#listener(),
+      ...feedListenerOf(this.snapshots?.listener ?? this.cache, this.#warmer),
       owes: (ref) => this.cache.owes(ref),
       held: () => this.cache.held(),
     });
@@ -213,8 +221,8 @@ export class Gateway implements AsyncDisposable {
         shadow: config.shadowSocket === undefined ? undefined : (question) => answerTo(this.cache, question),
       },
       {
-        connectionsMax: config.connectionsMax,
-        headersTimeoutMs: 15_000,
+        headersTimeoutMs: config.headersTimeoutMs,
+        headerBytesMax: config.headerBytesMax,
         keepAliveMs: config.keepAliveMs,
         tls: certificate?.options,
       },
@@ -226,6 +234,8 @@ export class Gateway implements AsyncDisposable {
     }
     this.#countRequests();
     this.metrics.watch({
+      door: guardDoor(this.#server, config, (why) => this.metrics.turnedAway(why)),
+      known,
       cache: this.cache,
       tail: this.tail,
       watermark: () => this.#position()?.number,
@@ -240,6 +250,7 @@ export class Gateway implements AsyncDisposable {
         ...this.snapshots?.keeper.stats().loopAgesMs,
         review: this.#review.ageMs(),
         ...(this.#rehearsal ? { rehearsal: this.#rehearsal.loopAgeMs } : {}),
+        ...(this.#census ? { census: this.#census.ageMs } : {}),
         ...(this.#certificate ? { certificate: this.#certificate.ageMs() } : {}),
       }),
     });
@@ -268,28 +279,6 @@ export class Gateway implements AsyncDisposable {
       tail: () => this.tail,
       metrics: this.metrics.snapshots,
     });
-  }
-
-  /** What hears the feed: the cache, and around it those to whom an announcement means something too. */
-  #listener(): Omit<OwingCache, 'owes' | 'held'> {
-    const listener: Omit<OwingCache, 'owes' | 'held'> = this.snapshots?.listener ?? {
-      announced: (announcement) => this.cache.announced(announcement),
-      suspectAll: () => this.cache.suspectAll(),
-      pin: (incarnation) => this.cache.pin(incarnation),
-    };
-    const warmer = this.#warmer;
-    if (warmer === undefined) return listener;
-    return {
-      announced: (announcement) => {
-        warmer.heard(announcement);
-        return listener.announced(announcement);
-      },
-      suspectAll: () => {
-        warmer.missed();
-        listener.suspectAll();
-      },
-      pin: (incarnation) => listener.pin(incarnation),
-    };
   }
 
   #warm(): Warmer {
@@ -323,6 +312,7 @@ export class Gateway implements AsyncDisposable {
     this.tail.start();
     this.#status.start();
     this.#review.start();
+    this.#census?.start();
     this.#certificate?.start();
     this.heartbeat.start();
     this.#rehearsal?.start();
@@ -356,6 +346,7 @@ export class Gateway implements AsyncDisposable {
     await this.tail.stop();
     await this.#status.leave();
     await this.#review.stop();
+    await this.#census?.[Symbol.asyncDispose]();
     await this.#certificate?.stop();
     await this.#warmer?.stop();
     await this.#rehearsal?.[Symbol.asyncDispose]();
