@@ -1,5 +1,3 @@
-import { isIP } from 'node:net';
-import { z } from 'zod';
 import {
   ConfigurationError,
   type Environment,
@@ -9,38 +7,9 @@ import {
   parseOptions,
   value,
 } from '../contexts/base/options.ts';
-import { familyOf, type TrustedProxies } from './forward/hop.ts';
-import { parseKeys } from './snapshot/keys.ts';
+import { milliseconds, networks, shareOrOff, snapshotKeys } from './option-values.ts';
 
 const name = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const snapshotKeys = z.string().transform((text, context) => {
-  const keys = parseKeys(text);
-  if (keys !== undefined) return keys;
-  context.addIssue({
-    code: 'custom',
-    message: 'must be 32 bytes in hex (64 digits) or base64 (44 characters)',
-  });
-  return z.NEVER;
-});
-const milliseconds = (least = 1, most = 86_400_000) => value.integer(least, most);
-
-/** `10.0.0.0/8,192.0.2.1,fd00::/8`, or `none`. */
-const networks = z.string().transform((text, issues): TrustedProxies => {
-  if (text === 'none') return [];
-  return text.split(',').map((part) => {
-    const [address = '', prefixText] = part.trim().split('/');
-    const family = familyOf(address);
-    const most = family === 'ipv4' ? 32 : 128;
-    const prefix = prefixText === undefined ? most : Number(prefixText);
-    if (isIP(address) === 0 || !/^\d{1,3}$/.test(prefixText ?? '0') || prefix > most)
-      issues.addIssue({
-        code: 'custom',
-        message: `${JSON.stringify(part)} is no network such as 10.0.0.0/8`,
-      });
-    return { address, prefix, family };
-  });
-});
-
 /** Everything a gateway can be told. This file alone reads the environment. */
 export const gatewayOptions = {
   environment: option({
@@ -371,6 +340,25 @@ export const gatewayOptions = {
     schema: value.oneOf(['on-demand', 'all']),
     default: 'on-demand',
     doc: 'What is read before the gateway is ready: nothing, or the whole region.',
+  }),
+  debugToken: option({
+    env: 'SPOKECAST_DEBUG_TOKEN',
+    schema: value.matching(/^[\x21-\x7e]{32,}$/, '32 visible characters or more'),
+    optional: true,
+    secret: true,
+    doc: 'The token with which /debug/agent-keys/{id} (`spokecast explain`) may be asked why a key is let in or not. Without it there is no such path.',
+  }),
+  accessLog: option({
+    env: 'SPOKECAST_ACCESS_LOG',
+    schema: shareOrOff,
+    default: 'off',
+    doc: 'The share of requests of which a line is logged, from 0 to 1, beside refusals; off for no line at all.',
+  }),
+  accessLogRefusalsPerSecond: option({
+    env: 'SPOKECAST_ACCESS_LOG_REFUSALS_PER_SECOND',
+    schema: value.integer(1, 100_000),
+    default: '10',
+    doc: 'Refused and failed requests of which a line is logged in a second at the most, whatever the share. Counted are all.',
   }),
   logLevel: option({
     env: 'SPOKECAST_LOG_LEVEL',

@@ -4,11 +4,14 @@ import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
+import type { AccessLog } from './access-log.ts';
 import { answerOf } from './answers.ts';
 import type { Authenticator } from './authenticate.ts';
 import { agentKeyHeader } from './credentials.ts';
 import type { Decision } from './decide.ts';
 import { connectionsCheckingIntervalOf } from './door.ts';
+import type { Explainer } from './explain/explainer.ts';
+import { mountExplanations } from './explain/route.ts';
 import { type Forwarder, writeReplyEarly } from './forward/forwarder.ts';
 import { clustersPrefix, readTarget } from './forward/target.ts';
 import { asksForTunnel, onUpgrade } from './forward/tunnel.ts';
@@ -28,6 +31,10 @@ export interface HttpParts {
   readiness(): Readiness;
   /** In a rehearsal's shadow: what it goes by. */
   shadow?: ((question: Question) => string) | undefined;
+  /** Where it is on. */
+  access?: AccessLog | undefined;
+  /** Where there is a token to ask with. */
+  explain?: { explainer: Explainer; token: string } | undefined;
 }
 
 const authenticatePath = '/v1/authenticate';
@@ -51,14 +58,15 @@ export interface ServerSettings {
 
 /** Everything the gateway answers itself. Handlers stay synchronous while everything is in memory. */
 export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
-  const { authenticator, metrics, region, clock, log, readiness, shadow } = parts;
+  const { authenticator, metrics, region, clock, log, readiness, shadow, explain, access } = parts;
   const app = new Hono<{ Bindings: HttpBindings }>();
 
   const authenticate = (route: Route, answer: (decision: Decision, region: string) => Reply) => {
-    return (c: Context) => {
+    return (c: Context<{ Bindings: HttpBindings }>) => {
       const startedAt = clock.monotonic();
       const finish = (decision: Decision): Response => {
         metrics.decided(route, decision, clock.monotonic() - startedAt);
+        access?.decided(c.env.incoming, decision);
         return toResponse(answer(decision, region));
       };
       const decision = authenticator.authenticate({
@@ -83,6 +91,7 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
   );
   if (shadow)
     app.post(shadowPath, async (c) => c.json(questionsSchema.parse(await c.req.json()).map(shadow)));
+  if (explain) mountExplanations(app, explain);
   app.notFound(() => toResponse(notFound));
   app.onError((error, c) => {
     log.error({ err: error }, 'a request failed by a mistake of ours');
@@ -98,7 +107,7 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
 function createClusterHandler(
   parts: HttpParts,
 ): (incoming: IncomingMessage, outgoing: ServerResponse, tunnelHead?: Buffer) => void {
-  const { authenticator, forwarder, metrics, region, clock, log } = parts;
+  const { authenticator, forwarder, metrics, region, clock, log, access } = parts;
   const refuse = writeReplyEarly;
   return async (incoming, outgoing, tunnelHead) => {
     const startedAt = clock.monotonic();
@@ -113,6 +122,7 @@ function createClusterHandler(
         clusterId,
       });
       metrics.decided('forward', decision, clock.monotonic() - startedAt);
+      access?.decided(incoming, decision);
       if (decision.outcome === 'refused') return refuse(incoming, outgoing, answerOf(decision, region));
       const outcome = await forwarder.forward({
         incoming,
@@ -121,6 +131,7 @@ function createClusterHandler(
         cluster: decision.cluster,
         rest,
         tunnelHead,
+        onSent: access && ((origin) => access.sentTo(incoming, origin)),
       });
       metrics.forwarded(outcome, clock.monotonic() - startedAt);
     } catch (error) {
@@ -157,5 +168,6 @@ export function createGatewayServer(parts: HttpParts, settings: ServerSettings):
     ? createTlsServer({ ...options, ...settings.tls, handshakeTimeout: settings.headersTimeoutMs }, onRequest)
     : createServer(options, onRequest);
   onUpgrade(server, forward);
+  parts.access?.watch(server);
   return server;
 }

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { KindName } from '../contexts/kinds/index.ts';
 import { StoreError } from '../contexts/store.ts';
+import type { AccessOutcome } from './access-log.ts';
 import type { CacheEvents, LoadingCache } from './cache/cache.ts';
 import type { ReloadOutcome } from './certificate.ts';
 import type { Decision } from './decide.ts';
@@ -117,6 +118,11 @@ export class GatewayMetrics {
     forward: { route: 'forward' },
   } as const;
 
+  readonly #accessLines = this.#tally(
+    'spokecast_access_log_lines_total',
+    'Lines of the access log by outcome: refusals beyond their rate are suppressed.',
+    ['outcome'],
+  );
   readonly #turnedAway = this.#tally(
     'spokecast_connections_turned_away_total',
     'Client connections not taken, or ended before there was a whole request, by why.',
@@ -149,6 +155,10 @@ export class GatewayMetrics {
     this.#forwards.add(outcome);
     if (outcome === 'tunnelled') return; // lasts as long as both sides like
     this.#duration.observe(this.#durationLabels.forward, durationMs / 1_000);
+  }
+
+  logged(outcome: AccessOutcome): void {
+    this.#accessLines.add(outcome);
   }
 
   turnedAway(why: TurnedAway): void {

@@ -8,6 +8,7 @@ import { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
 import { reachableUrl } from '../contexts/base/reachable-url.ts';
 import { type FeedHead, type Identity, type Store, StoreError } from '../contexts/store.ts';
+import { accessLogOf } from './access-log.ts';
 import { withdrawalOf } from './answers.ts';
 import { AppliedFeed } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
@@ -17,6 +18,7 @@ import { cacheSettingsOf } from './cache-settings.ts';
 import { type Census, censusOf } from './census.ts';
 import type { GatewayConfig } from './config.ts';
 import { guardDoor } from './door.ts';
+import { explaining } from './explain/explainer.ts';
 import { feedListenerOf } from './feed-listener.ts';
 import { FeedTail } from './feed-tail.ts';
 import { certificateOf, followCertificate } from './follow-certificate.ts';
@@ -46,6 +48,8 @@ export interface GatewayParts {
   clock: Clock;
   random: Random;
   log: Logger;
+  /** For the access log, if it is on; else `log`. */
+  accessLog?: Logger;
   build: string;
   /** Where what is held is kept for the next process. The gateway owns it from here on. */
   shelf?: SnapshotShelf | undefined;
@@ -218,6 +222,15 @@ export class Gateway implements AsyncDisposable {
         clock,
         log,
         readiness: () => this.readiness(),
+        access: accessLogOf(config, {
+          ...{ log: parts.accessLog ?? log, clock, random },
+          onLine: (outcome) => this.metrics.logged(outcome),
+        }),
+        explain: explaining(config, {
+          ...{ cache: this.cache, store, clock, build, id: this.id },
+          readiness: () => this.readiness(),
+          feed: () => ({ watermark: this.#position()?.number, ageMs: this.tail.ageMs }),
+        }),
         shadow: config.shadowSocket === undefined ? undefined : (question) => answerTo(this.cache, question),
       },
       {

@@ -1,6 +1,9 @@
-import { type Logger, pino } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
 
 export type { Logger };
+
+/** Of buffered logs: written at so many bytes or so often, and let go where nobody takes that much. */
+const gathering = { minLength: 16_384, periodicFlush: 1_000, maxLength: 4 * 1024 * 1024 };
 
 /**
  * The log of one process: JSON lines on standard output, one event a line.
@@ -8,8 +11,14 @@ export type { Logger };
  * Values under names that carry secrets are replaced before they are written (law 10). That is a net below the
  * rule, which is that no secret is handed to a logger in the first place.
  */
-export function createLogger(options: { service: string; level: string; region?: string }): Logger {
-  return pino({
+export function createLogger(options: {
+  service: string;
+  level: string;
+  region?: string;
+  /** Lines are gathered and written a few at a time, so that nobody waits for the one who reads them. */
+  buffered?: true;
+}): Logger {
+  const settings: LoggerOptions = {
     level: options.level,
     base: { service: options.service, ...(options.region ? { region: options.region } : {}) },
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -28,5 +37,6 @@ export function createLogger(options: { service: string; level: string; region?:
       ],
       censor: '[secret]',
     },
-  });
+  };
+  return options.buffered ? pino(settings, pino.destination({ sync: false, ...gathering })) : pino(settings);
 }
