@@ -17,7 +17,7 @@ export interface AccessLogOptions {
   refusalsPerSecond: number;
   clock: Clock;
   random: Random;
-  onLine(outcome: AccessOutcome): void;
+  metrics: { logged(outcome: AccessOutcome): void };
 }
 
 /** Of what was to be written down: `suppressed` are refusals beyond their rate. */
@@ -90,15 +90,15 @@ export class AccessLog {
   }
 
   #ended(incoming: IncomingMessage, note: Note, status: number | undefined, whole: boolean): void {
-    const { share, random, log, clock, onLine } = this.#options;
+    const { share, random, log, clock, metrics } = this.#options;
     const { code, upstream, remoteAddress, target, startedAt } = note;
     const refused =
       code === undefined ? status !== undefined && status >= 400 : code !== 'GRANTED' || (status ?? 0) >= 500;
     if (refused ? !this.#refusals.take() : random.fraction() >= share) {
-      if (refused) onLine('suppressed');
+      if (refused) metrics.logged('suppressed');
       return;
     }
-    onLine('written');
+    metrics.logged('written');
     log.info({
       method: incoming.method,
       path: pathOf(target),

@@ -222,10 +222,7 @@ export class Gateway implements AsyncDisposable {
         clock,
         log,
         readiness: () => this.readiness(),
-        access: accessLogOf(config, {
-          ...{ log: parts.accessLog ?? log, clock, random },
-          onLine: (outcome) => this.metrics.logged(outcome),
-        }),
+        access: accessLogOf(config, { log: parts.accessLog ?? log, clock, random, metrics: this.metrics }),
         explain: explaining(config, {
           ...{ cache: this.cache, store, clock, build, id: this.id },
           readiness: () => this.readiness(),
