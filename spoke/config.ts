@@ -193,7 +193,7 @@ export const gatewayOptions = {
     env: 'SPOKECAST_REQUESTS_PER_CONNECTION_MAX',
     schema: value.integer(0, 1_000_000_000),
     default: '0',
-    doc: 'Requests on one client connection, after which it is closed; 0 for any number.',
+    doc: 'Requests on one client connection, of which the last is answered with connection: close, so that clients spread over gateways; whoever goes on is cut off. 0 for any number.',
   }),
   forwardsMax: option({
     env: 'SPOKECAST_FORWARDS_MAX',

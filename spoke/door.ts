@@ -2,14 +2,20 @@ import { type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 /** What a connection was ended for, or not taken. */
-export const turnedAway = ['connections-max', 'headers-too-big', 'headers-too-slow', 'malformed'] as const;
+export const turnedAway = [
+  'connections-max',
+  'requests-max',
+  'headers-too-big',
+  'headers-too-slow',
+  'malformed',
+] as const;
 export type TurnedAway = (typeof turnedAway)[number];
 
 export interface DoorSettings {
   connectionsMax: number;
   /** The time a client has to send its headers, from the connection or from the request's first byte. */
   headersTimeoutMs: number;
-  /** Requests on one connection, after which it is closed; 0 for any number. */
+  /** Requests on one connection, after which clients are told to take another; 0 for any number. */
   requestsPerConnectionMax: number;
 }
 
@@ -33,6 +39,11 @@ export function guardDoor(
   server.requestTimeout = 0; // a forwarded upload may take as long as it moves; what is idle is cut by the forwarder
   server.maxRequestsPerSocket = requestsPerConnectionMax;
   server.on('drop', () => onTurnedAway('connections-max'));
+  // The last request that may come is answered with `connection: close`, and node answers the next with 503.
+  server.on('dropRequest', (_incoming, socket) => {
+    onTurnedAway('requests-max');
+    socket.end();
+  });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // A connection that was reset, or ended in the middle, is nobody's mistake: there is nobody to be told.
     if (error.code === 'ECONNRESET' || error.code === 'EPIPE' || !socket.writable) {
