@@ -19,6 +19,9 @@ export interface DoorSettings {
   requestsPerConnectionMax: number;
 }
 
+/** Connections that wait to be taken: as many as kernels allow, or whoever comes in a storm waits for seconds. */
+export const backlogMax = 4_096;
+
 /** Headers too late are looked for so often; node's own default would let them take half a minute more. */
 export function connectionsCheckingIntervalOf({ headersTimeoutMs }: Pick<DoorSettings, 'headersTimeoutMs'>) {
   return Math.max(50, Math.min(1_000, headersTimeoutMs / 4));

@@ -17,7 +17,7 @@ import type { CacheSettings } from './cache/settings.ts';
 import { cacheSettingsOf } from './cache-settings.ts';
 import { type Census, censusOf } from './census.ts';
 import type { GatewayConfig } from './config.ts';
-import { guardDoor } from './door.ts';
+import { backlogMax, guardDoor } from './door.ts';
 import { explaining } from './explain/explainer.ts';
 import { feedListenerOf } from './feed-listener.ts';
 import { FeedTail } from './feed-tail.ts';
@@ -332,7 +332,7 @@ export class Gateway implements AsyncDisposable {
   /** Listens as configured, and returns the URL under which this machine reaches it. */
   async listen(): Promise<string> {
     const { host, port, shadowSocket } = this.#parts.config;
-    if (shadowSocket === undefined) this.#server.listen(port, host);
+    if (shadowSocket === undefined) this.#server.listen(port, host, backlogMax);
     else this.#server.listen(shadowSocket);
     await once(this.#server, 'listening');
     if (shadowSocket !== undefined) return `unix:${shadowSocket}`;

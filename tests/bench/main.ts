@@ -15,6 +15,10 @@ const flags = {
   changes: { type: 'string' },
   rounds: { type: 'string' },
   parts: { type: 'string', default: replicationParts.join() },
+  seconds: { type: 'string' },
+  flood: { type: 'string' },
+  hot: { type: 'string' },
+  full: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const;
 
@@ -32,6 +36,16 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
   gateway: {
     what: '/v1/authenticate on one core beside node:http, Hono, HAProxy and nginx (needs wrk, haproxy, nginx, libnginx-mod-http-lua, nghttp2-client)',
     run: async () => (await import('./gateway.ts')).gateway({ rounds: 5, seconds: 5 }),
+  },
+  flood: {
+    what: 'made-up and malformed keys, big headers and held connections, beside known keys. --seconds 10 --flood 15000 --hot 10000 --full (needs wrk, nginx, nghttp2-client)',
+    run: async () =>
+      (await import('./flood.ts')).flood({
+        seconds: integer('seconds', values.seconds, 10),
+        floodPerSecond: integer('flood', values.flood, 15_000),
+        hotPerSecond: integer('hot', values.hot, 10_000),
+        full: values.full,
+      }),
   },
   propagation: {
     what: 'commit to gateway on a whole local wheel, beside a bare notify-put-poll loop. --changes 1000',
