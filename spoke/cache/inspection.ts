@@ -85,14 +85,14 @@ export function inspectHolding(
 function stateOf(entry: Entry, now: number): HeldState {
   if (entry.floor !== undefined) return 'superseded';
   if (entry.suspect) return 'suspect';
-  if (!entry.negative && now >= entry.freshUntil) return 'stale';
+  if (!entry.negative && now >= entry.staleAt) return 'stale';
   return now >= entry.refreshAt || entry.refreshAt === Number.POSITIVE_INFINITY ? 'refresh' : 'fresh';
 }
 
 function lookupOf(entry: Entry, { now, canAsk, isOpen }: InspectedAt): Lookup<unknown> | undefined {
   const asksFirst = entry.restored === 'aged' && canAsk && now >= entry.refreshAt;
   if (!entry.negative) {
-    if (now < entry.freshUntil) return entry.hit;
+    if (now < entry.staleAt) return entry.hit;
     return asksFirst ? undefined : { ...entry.hit, outcome: entry.restored ? 'snapshot' : 'stale' };
   }
   const waits = isOpen ? undefined : failed.unavailable;
