@@ -116,12 +116,14 @@ export class AccessLog {
   }
 }
 
-/** What a gateway's options make of it. */
+/** What a gateway's options make of it. A rehearsal is nobody's request. */
 export function accessLogOf(
-  { accessLog: share, accessLogRefusalsPerSecond: refusalsPerSecond }: GatewayConfig,
+  { accessLog: share, accessLogRefusalsPerSecond: refusalsPerSecond, shadowSocket }: GatewayConfig,
   parts: Omit<AccessLogOptions, 'share' | 'refusalsPerSecond'>,
 ): AccessLog | undefined {
-  return share === 'off' ? undefined : new AccessLog({ ...parts, share, refusalsPerSecond });
+  return share === 'off' || shadowSocket !== undefined
+    ? undefined
+    : new AccessLog({ ...parts, share, refusalsPerSecond });
 }
 
 const pathLengthMax = 512;

@@ -17,16 +17,16 @@ export interface CensusOptions {
   onError(error: unknown): void;
 }
 
-/** What a gateway's options make of it: the names, and the census that collects them; neither where it has none. */
+/** What a gateway's options make of it: no census in a rehearsal, or where no names are to be kept. */
 export function censusOf(
   config: Pick<GatewayConfig, 'knownKeysMax' | 'shadowSocket'>,
   parts: Omit<CensusOptions, 'known' | 'onTold' | 'onError'> & { log: Logger },
-): { known: KnownKeys | undefined; census: Census | undefined } {
+): Census | undefined {
   const { knownKeysMax: keysMax, shadowSocket } = config;
-  if (keysMax === 0 || shadowSocket !== undefined) return { known: undefined, census: undefined };
+  if (keysMax === 0 || shadowSocket !== undefined) return undefined;
   const { log, random } = parts;
   const known = new KnownKeys({ keysMax, random });
-  const census = new Census({
+  return new Census({
     ...parts,
     known,
     onTold: (keys, durationMs) =>
@@ -39,7 +39,6 @@ export function censusOf(
       );
     },
   });
-  return { known, census };
 }
 
 /** Keys read without a pause, and the pause: 20,000 keys a second at the most, and requests come in between. */
@@ -53,12 +52,14 @@ const againAfterMs = 6 * 3_600_000;
  * what they are. Callers name no other kind.
  */
 export class Census implements AsyncDisposable {
+  readonly known: KnownKeys;
   readonly #options: CensusOptions;
   readonly #loop: Loop;
   #toldAt = 0;
 
   constructor(options: CensusOptions) {
     this.#options = options;
+    this.known = options.known;
     const { clock, random, onError } = options;
     this.#loop = new Loop({
       name: 'census',

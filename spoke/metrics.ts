@@ -293,8 +293,8 @@ export class GatewayMetrics {
     );
     gauge(
       'spokecast_census_told',
-      '1 while made-up keys can be told from keys of the region; 0 until they were all read, or without a census.',
-      () => (parts.known?.isTold ? 1 : 0),
+      '1 while made-up keys can be told from keys of the region, 0 until those were all read; -1 without a census.',
+      () => (parts.known ? Number(parts.known.isTold) : -1),
     );
     const { forwarder } = parts;
     gauge('spokecast_forwards_under_way', 'Requests being forwarded.', () => forwarder.underWay);

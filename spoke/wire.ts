@@ -106,10 +106,9 @@ export class Gateway implements AsyncDisposable {
     const owns = (identity: Identity) => ownership(identity) === undefined;
     const counted = this.metrics.cacheEvents();
     const mayBegin = () => this.cache.stats().state === 'open';
-    const { known, census } = censusOf(config, { store, clock, random, log, mayBegin });
-    this.#census = census;
+    this.#census = censusOf(config, { store, clock, random, log, mayBegin });
     this.cache = new LoadingCache<PreparedContexts>({
-      known,
+      known: this.#census?.known,
       settings: { ...cacheSettingsOf(config), ...parts.cacheSettings },
       store,
       clock,
@@ -245,7 +244,7 @@ export class Gateway implements AsyncDisposable {
     this.#countRequests();
     this.metrics.watch({
       door: guardDoor(this.#server, config, (why) => this.metrics.turnedAway(why)),
-      known,
+      known: this.#census?.known,
       cache: this.cache,
       tail: this.tail,
       watermark: () => this.#position()?.number,

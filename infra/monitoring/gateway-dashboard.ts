@@ -224,7 +224,7 @@ const door: Row = {
     {
       title: 'Census',
       unit: 'short',
-      doc: '1 where made-up keys can be told from keys of the region.',
+      doc: '1 where made-up keys can be told from keys of the region; -1 where no census is held.',
       queries: [
         { expr: `min by (region, instance) (spokecast_census_told${here()})`, legend: '{{instance}}' },
       ],
