@@ -12,6 +12,7 @@ import { percentile } from '../replication/support/watching.ts';
 import { allOf, type Demo, newDemo } from '../spoke/support/contexts.ts';
 import { freePort } from '../support/process.ts';
 import { clients, type FloodResult, type HotResult, hot, loadCore, wrkFlood } from './flood-load.ts';
+import { reachable } from './gateway.ts';
 import { wrk } from './load.ts';
 import { nginxProxy } from './peers/proxies.ts';
 import { table } from './report.ts';
@@ -329,17 +330,4 @@ async function metricBecomes(url: string, name: string, value: number): Promise<
 
 function rssMib(pid: number): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
-}
-
-async function reachable(url: string): Promise<void> {
-  for (let tries = 0; ; tries++) {
-    try {
-      const { statusCode, body } = await request(url);
-      await body.dump();
-      if (statusCode < 500) return;
-    } catch (error) {
-      if (tries > 200) throw error;
-    }
-    await systemClock.sleep(50);
-  }
 }

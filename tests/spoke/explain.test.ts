@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test, vi } from 'vitest';
 import { verifierOf } from '../../contexts/secrets.ts';
+import { narrate } from '../../infra/bin/explanation-text.ts';
 import type { Explanation } from '../../spoke/explain/explainer.ts';
 import { cacheWorld } from './support/cache-world.ts';
 import { allOf, type Demo, gone, keyContext, newDemo, publish, tenantContext } from './support/contexts.ts';
@@ -206,6 +207,11 @@ describe('spokecast explain', () => {
     expect(stored.exitCode).toBe(0);
     expect(stored.stdout).toContain('by the store alone: let in (200 GRANTED)');
     expect(stored.stdout).not.toContain('\u001b['); // no terminal
+    const explanation = await world.explain(demo, '?store=true');
+    expect(narrate(explanation, { colours: true })).toContain('\u001b[32mlet in\u001b[0m');
+    expect(narrate(explanation, { colours: true }).replaceAll(/\u001b\[\d+m/g, '')).toBe(
+      narrate(explanation, { colours: false }),
+    );
     await publish(world.store, keyContext(demo, 2, { status: 'disabled' }));
     await world.authenticate(demo.secret);
     const refused = await spokecast([demo.secret, '--json'], { SPOKECAST_GATEWAY_URL: url });

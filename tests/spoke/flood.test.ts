@@ -79,17 +79,19 @@ describe('[law 8] a flood of made-up keys', () => {
     expect(world.events).toContain('told 60');
     world.events.length = 0;
     const waits: number[] = [];
+    const outcomes = new Set<string>();
     for (let tenth = 0; tenth < 60; tenth++) {
       for (let i = 0; i < 1_500; i++) world.cache.get('agent-key', `aki_made_up_${tenth}_${i}`);
       const askedAt = world.clock.monotonic();
       const cold = world.cache.get('agent-key', world.demos[tenth]!.keyId);
       void Promise.resolve(cold).then(({ outcome }) => {
-        expect(outcome).toBe('filled');
+        outcomes.add(outcome);
         waits.push(world.clock.monotonic() - askedAt);
       });
       await world.clock.advance(100);
     }
     expect(waits).toHaveLength(60);
+    expect(outcomes).toEqual(new Set(['filled']));
     expect(Math.max(...waits)).toBeLessThan(100);
     const absent = world.events.filter((event) => event === 'fill agent-key absent').length;
     expect(absent).toBeGreaterThan(600);
