@@ -3,7 +3,12 @@ export interface ExplanationView {
   keyId: string;
   at: string;
   gateway: { id: string; build: string; status: string; reasons: string[] };
-  region: { id: string; feedWatermark: number | null; feedAgeMs: number };
+  region: {
+    id: string;
+    placement: 'here' | 'not-here' | 'unknown';
+    feedWatermark: number | null;
+    feedAgeMs: number;
+  };
   verdict: VerdictView;
   links: LinkView[];
   store:
@@ -82,9 +87,16 @@ export function narrate(explanation: ExplanationView, { colours }: { colours: bo
     if (link.facts) lines.push(paint('dim', `  ${factsText(link.facts)}`));
     if (link.stored) lines.push(paint('dim', `  ${storedText(link.stored)}`));
   }
+  lines.push(`region ${region.id}: ${placed[region.placement]}`);
   lines.push('', ...gatewayText(gateway, region), ...storeText(store, word));
   return lines.join('\n');
 }
+
+const placed = {
+  here: 'the cluster is placed here',
+  'not-here': 'the cluster is not placed here, or its context has not arrived',
+  unknown: 'whether the cluster is placed here is not known to the gateway',
+};
 
 const said: Record<string, string> = {
   granted: 'let in',

@@ -13,6 +13,7 @@ import {
   heldOf,
   type Link,
   type LinkName,
+  placementOf,
   type Seen,
   sayings,
   type Verdict,
@@ -46,8 +47,12 @@ export interface Explanation {
   keyId: string;
   at: string;
   gateway: { id: string; build: string } & Readiness;
-  /** The key's cluster is placed in this region exactly if its contexts are in the region's store. */
-  region: { id: string; feedWatermark: number | null; feedAgeMs: number };
+  region: {
+    id: string;
+    placement: ReturnType<typeof placementOf>;
+    feedWatermark: number | null;
+    feedAgeMs: number;
+  };
   verdict: Verdict;
   links: (Link & { stored: StoredLink | null })[];
   store: AskedStore;
@@ -151,7 +156,10 @@ export class Explainer {
       keyId,
       at: timestamp(nowMs),
       gateway: { id, build, ...readiness() },
-      region: { id: region, feedWatermark: watermark ?? null, feedAgeMs: Math.round(ageMs) },
+      region: {
+        ...{ id: region, placement: placementOf(chain) },
+        ...{ feedWatermark: watermark ?? null, feedAgeMs: Math.round(ageMs) },
+      },
       verdict: verdictOf(chain, nowMs),
       links: [
         link('agent-key', key, keyId),

@@ -36,7 +36,7 @@ export type LinkName = 'agent-key' | 'tenant' | 'cluster';
 
 export interface Held {
   state: Inspection['state'];
-  source: Inspection['source'] | null;
+  source: Exclude<Inspection['source'], undefined> | null;
   version: string | null;
   epoch: number | null;
   revision: number | null;
@@ -44,7 +44,7 @@ export interface Held {
   awaitedRevision: number | null;
   /** Since it was read from the store or heard in the feed; null where an earlier process did. */
   ageMs: number | null;
-  reading: Inspection['reading'] | null;
+  reading: Exclude<Inspection['reading'], undefined> | null;
   census: Inspection['census'];
 }
 
@@ -131,7 +131,7 @@ function reasonOf(code: RefusalCode, key: Seen<PreparedAgentKey>): string {
   if (code === 'NOT_FOUND' && key?.state === 'absent')
     return key.why === 'tombstone'
       ? 'The agent key was revoked: a tombstone is in its place'
-      : 'There is no such agent key in this region';
+      : 'There is no such agent key in this region. A key is only where its cluster is placed';
   return titles[code];
 }
 
@@ -149,6 +149,12 @@ export function heldOf(inspection: Inspection): Held {
     reading: reading ?? null,
     census,
   };
+}
+
+/** Whether the key's cluster is placed in this region, by whether its context is there. */
+export function placementOf({ key, cluster }: Chain): 'here' | 'not-here' | 'unknown' {
+  if (key?.state !== 'present' || cluster === undefined || cluster.state === 'failed') return 'unknown';
+  return cluster.state === 'present' ? 'here' : 'not-here';
 }
 
 type Values = { 'agent-key': PreparedAgentKey; tenant: PreparedTenant; cluster: PreparedCluster };

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test, vi } from 'vitest';
 import { verifierOf } from '../../contexts/secrets.ts';
 import { narrate } from '../../infra/bin/explanation-text.ts';
@@ -42,7 +43,7 @@ describe('an explanation', () => {
       stored: null,
     });
     expect(explanation.links[0]!.held.ageMs).toBeGreaterThanOrEqual(0);
-    expect(explanation.region).toMatchObject({ id: 'eu-west-1', feedWatermark: 1 });
+    expect(explanation.region).toMatchObject({ id: 'eu-west-1', placement: 'here', feedWatermark: 1 });
     expect(explanation.gateway).toMatchObject({ id: world.gateway.id, build: 'test', status: 'ready' });
     expect(explanation.store).toEqual({ asked: false });
   });
@@ -209,7 +210,7 @@ describe('spokecast explain', () => {
     expect(stored.stdout).not.toContain('\u001b['); // no terminal
     const explanation = await world.explain(demo, '?store=true');
     expect(narrate(explanation, { colours: true })).toContain('\u001b[32mlet in\u001b[0m');
-    expect(narrate(explanation, { colours: true }).replaceAll(/\u001b\[\d+m/g, '')).toBe(
+    expect(stripVTControlCharacters(narrate(explanation, { colours: true }))).toBe(
       narrate(explanation, { colours: false }),
     );
     await publish(world.store, keyContext(demo, 2, { status: 'disabled' }));
