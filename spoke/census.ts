@@ -41,9 +41,8 @@ export function censusOf(
   });
 }
 
-/** Keys read without a pause, and the pause: 20,000 keys a second at the most, and requests come in between. */
-const keysPerBreath = 100;
-const breathMs = 5;
+/** Between two runs of keys there is a pause, so that it is this many a second at the most. */
+const keysPerSecondMax = 20_000;
 /** After so long it is all read again: the backstop for an announcement that was lost without a trace. */
 const againAfterMs = 6 * 3_600_000;
 
@@ -89,11 +88,11 @@ export class Census implements AsyncDisposable {
     if (!mayBegin() || (known.isTold && startedAt - this.#toldAt < againAfterMs)) return;
     known.begin();
     let keys = 0;
-    for await (const { key } of store.scan('agent-key')) {
+    for await (const run of store.scan('agent-key')) {
       if (signal.aborted) return;
-      known.add(`agent-key/${key}`);
-      keys += 1;
-      if (keys % keysPerBreath === 0) await clock.sleep(breathMs, signal);
+      for (const { key } of run) known.add(`agent-key/${key}`);
+      keys += run.length;
+      await clock.sleep((run.length / keysPerSecondMax) * 1_000, signal);
     }
     if (known.finish() === 'doubted') return; // announcements were missed meanwhile: the next turn reads again
     this.#toldAt = clock.monotonic();

@@ -43,6 +43,12 @@ const way: Row = {
       ],
     },
     {
+      title: 'Reports of gateways',
+      unit: 's',
+      doc: 'Since each publisher last read them: fences wait for that, publishing does not.',
+      queries: [{ expr: `min by (region) (spokecast_collector_age_seconds${here()})`, legend: '{{region}}' }],
+    },
+    {
       title: 'Heartbeats stored',
       unit: 's',
       doc: 'The age of what each store holds: the whole way but the gateways.',
