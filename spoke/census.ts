@@ -41,7 +41,8 @@ export function censusOf(
   });
 }
 
-/** Between two runs of keys there is a pause, so that it is this many a second at the most. */
+/** After this many keys or more there is a pause, as long as makes it that many a second at the most. */
+const keysPerBreath = 100;
 const keysPerSecondMax = 20_000;
 /** After so long it is all read again: the backstop for an announcement that was lost without a trace. */
 const againAfterMs = 6 * 3_600_000;
@@ -87,12 +88,15 @@ export class Census implements AsyncDisposable {
     const startedAt = clock.monotonic();
     if (!mayBegin() || (known.isTold && startedAt - this.#toldAt < againAfterMs)) return;
     known.begin();
-    let keys = 0;
+    let [keys, sinceBreath] = [0, 0];
     for await (const run of store.scan('agent-key')) {
       if (signal.aborted) return;
       for (const { key } of run) known.add(`agent-key/${key}`);
       keys += run.length;
-      await clock.sleep((run.length / keysPerSecondMax) * 1_000, signal);
+      sinceBreath += run.length;
+      if (sinceBreath < keysPerBreath) continue;
+      await clock.sleep((sinceBreath / keysPerSecondMax) * 1_000, signal);
+      sinceBreath = 0;
     }
     if (known.finish() === 'doubted') return; // announcements were missed meanwhile: the next turn reads again
     this.#toldAt = clock.monotonic();
