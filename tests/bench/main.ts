@@ -19,6 +19,7 @@ const flags = {
   flood: { type: 'string' },
   hot: { type: 'string' },
   full: { type: 'boolean', default: false },
+  only: { type: 'string', default: '' },
   help: { type: 'boolean', default: false },
 } as const;
 
@@ -38,13 +39,14 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
     run: async () => (await import('./gateway.ts')).gateway({ rounds: 5, seconds: 5 }),
   },
   flood: {
-    what: 'made-up and malformed keys, big headers and held connections, beside known keys. --seconds 10 --flood 15000 --hot 10000 --full (needs wrk, nginx, nghttp2-client)',
+    what: 'made-up and malformed keys, big headers and held connections, beside known keys. --seconds 10 --flood 15000 --hot 10000 --full --only addresses (needs wrk, nginx, nghttp2-client)',
     run: async () =>
       (await import('./flood.ts')).flood({
         seconds: integer('seconds', values.seconds, 10),
         floodPerSecond: integer('flood', values.flood, 15_000),
         hotPerSecond: integer('hot', values.hot, 10_000),
         full: values.full,
+        only: values.only,
       }),
   },
   propagation: {
