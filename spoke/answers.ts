@@ -13,7 +13,7 @@ export const identityHeaders = {
 /** Seconds after which a request that found no answer may be tried again. */
 const retryAfterSeconds = '1';
 
-const titles: Record<RefusalCode, string> = {
+export const titles: Record<RefusalCode, string> = {
   NO_CREDENTIAL: 'An agent key is required',
   MALFORMED: 'What was shown is not an agent key',
   NOT_FOUND: 'There is no such agent key',

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
+import type { AccessLog } from './access-log.ts';
 import { answerOf } from './answers.ts';
 import type { Authenticator } from './authenticate.ts';
 import { agentKeyHeader } from './credentials.ts';
@@ -37,6 +38,8 @@ export interface AuthenticateParts {
   region: string;
   clock: Clock;
   log: Logger;
+  /** Where it is on. */
+  access?: AccessLog | undefined;
 }
 
 type Handler = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
@@ -49,13 +52,14 @@ export function createAuthenticateHandlers(parts: AuthenticateParts): Record<Aut
 }
 
 function createHandler(
-  { authenticator, metrics, region, clock, log }: AuthenticateParts,
+  { authenticator, metrics, region, clock, log, access }: AuthenticateParts,
   route: AuthenticateRoute,
   answer: (decision: Decision, region: string) => Reply,
   mistake: Reply,
 ): Handler {
   const finish = (outgoing: ServerResponse, decision: Decision, startedAt: number) => {
     metrics.decided(route, decision, clock.monotonic() - startedAt);
+    access?.decided(outgoing.req, decision);
     writeReply(outgoing, answer(decision, region));
   };
   const fail = (outgoing: ServerResponse, error: unknown) => {

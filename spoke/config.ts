@@ -7,11 +7,10 @@ import {
   parseOptions,
   value,
 } from '../contexts/base/options.ts';
-import { networks, snapshotKeys } from './config-values.ts';
+import { doorOptions } from './door-options.ts';
+import { milliseconds, networks, shareOrOff, snapshotKeys } from './option-values.ts';
 
 const name = /^[a-z0-9][a-z0-9-]{0,62}$/;
-const milliseconds = (least = 1, most = 86_400_000) => value.integer(least, most);
-
 /** Everything a gateway can be told. This file alone reads the environment. */
 export const gatewayOptions = {
   environment: option({
@@ -129,13 +128,19 @@ export const gatewayOptions = {
     env: 'SPOKECAST_UNKNOWN_PER_SECOND',
     schema: value.integer(1, 1_000_000),
     default: '500',
-    doc: 'Keys nobody here has heard of that are read from the store in a second; more are answered with 503.',
+    doc: 'Keys nobody here has heard of that are read from the store in a second; more are answered with 503. Keys that a census found are not among them.',
   }),
   unknownBurst: option({
     env: 'SPOKECAST_UNKNOWN_BURST',
     schema: value.integer(1, 1_000_000),
     default: '2000',
     doc: 'How many of these may come at once after a quiet time.',
+  }),
+  knownKeysMax: option({
+    env: 'SPOKECAST_KNOWN_KEYS_MAX',
+    schema: value.integer(0, 100_000_000),
+    default: '1000000',
+    doc: 'Agent keys of the region that this gateway can tell from made-up ones, two bytes of memory each. They are read once after the start. With more of them ever more made-up ones pass for known; 0 for no census.',
   }),
   fillWaitMs: option({
     env: 'SPOKECAST_FILL_WAIT_MS',
@@ -167,12 +172,7 @@ export const gatewayOptions = {
     default: '10000',
     doc: 'Milliseconds between two looks at these files, whose changes are taken without a restart. SIGHUP looks at once.',
   }),
-  connectionsMax: option({
-    env: 'SPOKECAST_CONNECTIONS_MAX',
-    schema: value.integer(1, 1_000_000),
-    default: '20000',
-    doc: 'Client connections at the same time.',
-  }),
+  ...doorOptions,
   forwardsMax: option({
     env: 'SPOKECAST_FORWARDS_MAX',
     schema: value.integer(1, 1_000_000),
@@ -330,6 +330,25 @@ export const gatewayOptions = {
     schema: value.integer(0, Number.MAX_SAFE_INTEGER),
     optional: true,
     doc: 'Set by a gateway of several workers for each of them: its number. Not for people.',
+  }),
+  debugToken: option({
+    env: 'SPOKECAST_DEBUG_TOKEN',
+    schema: value.matching(/^[\x21-\x7e]{32,}$/, '32 visible characters or more'),
+    optional: true,
+    secret: true,
+    doc: 'The token with which /debug/agent-keys/{id} (`spokecast explain`) may be asked why a key is let in or not. Without it there is no such path.',
+  }),
+  accessLog: option({
+    env: 'SPOKECAST_ACCESS_LOG',
+    schema: shareOrOff,
+    default: 'off',
+    doc: 'The share of requests of which a line is logged, from 0 to 1, beside refusals; off for no line at all.',
+  }),
+  accessLogRefusalsPerSecond: option({
+    env: 'SPOKECAST_ACCESS_LOG_REFUSALS_PER_SECOND',
+    schema: value.integer(1, 100_000),
+    default: '10',
+    doc: 'Refused and failed requests of which a line is logged in a second at the most, whatever the share. Counted are all.',
   }),
   logLevel: option({
     env: 'SPOKECAST_LOG_LEVEL',

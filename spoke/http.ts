@@ -9,6 +9,9 @@ import {
   createAuthenticateHandlers,
 } from './authenticate-route.ts';
 import { agentKeyHeader } from './credentials.ts';
+import { connectionsCheckingIntervalOf } from './door.ts';
+import type { Explainer } from './explain/explainer.ts';
+import { mountExplanations } from './explain/route.ts';
 import { type Forwarder, writeReplyEarly } from './forward/forwarder.ts';
 import { clustersPrefix, readTarget } from './forward/target.ts';
 import { asksForTunnel, onUpgrade } from './forward/tunnel.ts';
@@ -23,12 +26,15 @@ export interface HttpParts extends AuthenticateParts {
   scrape(): Promise<string>;
   /** In a rehearsal's shadow: what it goes by. */
   shadow?: ((question: Question) => string) | undefined;
+  /** Where there is a token to ask with. */
+  explain?: { explainer: Explainer; token: string } | undefined;
 }
 
 export interface ServerSettings {
-  connectionsMax: number;
   /** The time a client has to send its headers. */
   headersTimeoutMs: number; // and its TLS handshake
+  /** Bytes that the headers of a request may have together. */
+  headerBytesMax: number;
   /** How long a connection is kept on which nothing is asked. */
   keepAliveMs: number;
   /** Set: nothing but TLS is spoken. */
@@ -37,9 +43,9 @@ export interface ServerSettings {
 
 /** Everything the gateway answers itself, but for the questions about credentials, which do not come here. */
 export function createApp(
-  parts: Pick<HttpParts, 'metrics' | 'log' | 'readiness' | 'scrape' | 'shadow'>,
+  parts: Pick<HttpParts, 'metrics' | 'log' | 'readiness' | 'scrape' | 'shadow' | 'explain'>,
 ): Hono {
-  const { metrics, log, readiness, scrape, shadow } = parts;
+  const { metrics, log, readiness, scrape, shadow, explain } = parts;
   const app = new Hono();
   app.get('/healthz', (c) => c.json({ status: 'ok' }));
   app.get('/readyz', (c) => {
@@ -51,6 +57,7 @@ export function createApp(
   );
   if (shadow)
     app.post(shadowPath, async (c) => c.json(questionsSchema.parse(await c.req.json()).map(shadow)));
+  if (explain) mountExplanations(app, explain);
   app.notFound(() => toResponse(notFound));
   app.onError((error) => {
     log.error({ err: error }, 'a request failed by a mistake of ours');
@@ -66,7 +73,7 @@ export function createApp(
 function createClusterHandler(
   parts: HttpParts,
 ): (incoming: IncomingMessage, outgoing: ServerResponse, tunnelHead?: Buffer) => void {
-  const { authenticator, forwarder, metrics, region, clock, log } = parts;
+  const { authenticator, forwarder, metrics, region, clock, log, access } = parts;
   const refuse = writeReplyEarly;
   return async (incoming, outgoing, tunnelHead) => {
     const startedAt = clock.monotonic();
@@ -81,6 +88,7 @@ function createClusterHandler(
         clusterId,
       });
       metrics.decided('forward', decision, clock.monotonic() - startedAt);
+      access?.decided(incoming, decision);
       if (decision.outcome === 'refused') return refuse(incoming, outgoing, answerOf(decision, region));
       const outcome = await forwarder.forward({
         incoming,
@@ -89,6 +97,7 @@ function createClusterHandler(
         cluster: decision.cluster,
         rest,
         tunnelHead,
+        onSent: access && ((origin) => access.sentTo(incoming, origin)),
       });
       metrics.forwarded(outcome, clock.monotonic() - startedAt);
     } catch (error) {
@@ -118,6 +127,8 @@ export function createGatewayServer(parts: HttpParts, settings: ServerSettings):
   const options = {
     keepAliveTimeout: settings.keepAliveMs,
     optimizeEmptyRequests: true, // a request without a body needs no stream that ends
+    maxHeaderSize: settings.headerBytesMax,
+    connectionsCheckingInterval: connectionsCheckingIntervalOf(settings),
     shouldUpgradeCallback: (incoming: IncomingMessage) =>
       asksForTunnel(incoming) && (incoming.url ?? '').startsWith(clustersPrefix),
   };
@@ -125,8 +136,6 @@ export function createGatewayServer(parts: HttpParts, settings: ServerSettings):
     ? createTlsServer({ ...options, ...settings.tls, handshakeTimeout: settings.headersTimeoutMs }, onRequest)
     : createServer(options, onRequest);
   onUpgrade(server, forward);
-  server.maxConnections = settings.connectionsMax;
-  server.headersTimeout = settings.headersTimeoutMs;
-  server.requestTimeout = 0; // a forwarded upload may take as long as it moves; what is idle is cut by the forwarder
+  parts.access?.watch(server);
   return server;
 }

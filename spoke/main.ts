@@ -41,7 +41,11 @@ export async function main(environment: Environment, known: readonly string[]): 
   if (isGroup) return groupMain({ config, environment, store, log, build, signalled });
   const link = worker === undefined ? undefined : linkOf(config, log);
   const shelf = await openShelf(config, build);
-  const parts = { config, store, clock: systemClock, random: systemRandom, log, build };
+  const accessLog =
+    config.accessLog === 'off'
+      ? log
+      : createLogger({ service: 'gateway-access', level: 'info', region, buffered: true });
+  const parts = { config, store, clock: systemClock, random: systemRandom, log, accessLog, build };
   const slot = shelf instanceof SnapshotFiles ? shelf.slot : undefined;
   const isRehearsed = slot !== undefined && config.rehearsalEveryMs > 0 && config.shadowSlot === undefined;
   const shadowParts = { environment, clock: systemClock, readyWithinMs: 30_000 };

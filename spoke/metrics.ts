@@ -1,10 +1,12 @@
 import { type Aggregator, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { KindName } from '../contexts/kinds/index.ts';
 import { StoreError } from '../contexts/store.ts';
+import type { AccessOutcome } from './access-log.ts';
 import type { CacheEvents, LoadingCache } from './cache/cache.ts';
 import type { ReloadOutcome } from './certificate.ts';
 import { Durations, Tally } from './counting.ts';
 import type { Decision } from './decide.ts';
+import type { TurnedAway } from './door.ts';
 import type { FeedTail, TailStep } from './feed-tail.ts';
 import type { FailedForward, ForwardOutcome } from './forward/failures.ts';
 import type { PreparedContexts } from './prepared.ts';
@@ -83,6 +85,17 @@ export class GatewayMetrics {
     buckets: [0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5, 30],
   });
 
+  readonly #accessLines = this.#tally(
+    'spokecast_access_log_lines_total',
+    'Lines of the access log by outcome: refusals beyond their rate are suppressed.',
+    ['outcome'],
+  );
+  readonly #turnedAway = this.#tally(
+    'spokecast_connections_turned_away_total',
+    'Client connections not taken, or ended before there was a whole request, by why.',
+    ['why'],
+  );
+
   /** @param region on every number, so that alarms can tell regions apart however the gateways are scraped. */
   constructor(region?: string) {
     if (region !== undefined) this.registry.setDefaultLabels({ region });
@@ -109,6 +122,14 @@ export class GatewayMetrics {
     this.#forwards.add(outcome);
     if (outcome === 'tunnelled') return; // lasts as long as both sides like
     this.#duration.observe('forward', durationMs);
+  }
+
+  logged(outcome: AccessOutcome): void {
+    this.#accessLines.add(outcome);
+  }
+
+  turnedAway(why: TurnedAway): void {
+    this.#turnedAway.add(why);
   }
 
   heartbeatArrived(lagMs: number): void {
@@ -168,6 +189,9 @@ export class GatewayMetrics {
     tail: FeedTail;
     watermark(): number | undefined;
     readiness(): Readiness;
+    door: { readonly connections: number };
+    /** Undefined where no census is held. */
+    known: { readonly isTold: boolean } | undefined;
     /** Undefined where the region has no heartbeat. */
     heartbeatAgeMs(): number | undefined;
     forwarder: { readonly underWay: number; readonly tunnels: number; readonly upstreamsOut: number };
@@ -240,6 +264,16 @@ export class GatewayMetrics {
       '1 while the gateway can answer.',
       () => (parts.readiness().status === 'not-ready' ? 0 : 1),
       'max',
+    );
+    gauge(
+      'spokecast_connections_open',
+      'Client connections, tunnels among them.',
+      () => parts.door.connections,
+    );
+    gauge(
+      'spokecast_census_told',
+      '1 while made-up keys can be told from keys of the region, 0 until those were all read; -1 without a census.',
+      () => (parts.known ? Number(parts.known.isTold) : -1),
     );
     const { forwarder } = parts;
     gauge('spokecast_forwards_under_way', 'Requests being forwarded.', () => forwarder.underWay);

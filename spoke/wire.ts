@@ -6,13 +6,18 @@ import type { Logger } from '../contexts/base/log.ts';
 import { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
 import { type FeedHead, type Identity, type Store, StoreError } from '../contexts/store.ts';
+import { accessLogOf } from './access-log.ts';
 import { withdrawalOf } from './answers.ts';
-import { AppliedFeed, type OwingCache } from './applied.ts';
+import { AppliedFeed } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
 import type { CacheSettings } from './cache/settings.ts';
 import { cacheSettingsOf } from './cache-settings.ts';
+import { type Census, censusOf } from './census.ts';
 import type { GatewayConfig } from './config.ts';
+import { backlogMax, guardDoor } from './door.ts';
+import { explaining } from './explain/explainer.ts';
+import { feedListenerOf } from './feed-listener.ts';
 import { FeedTail } from './feed-tail.ts';
 import { certificateOf, followCertificate } from './follow-certificate.ts';
 import { Forwarder } from './forward/forwarder.ts';
@@ -43,6 +48,8 @@ export interface GatewayParts {
   clock: Clock;
   random: Random;
   log: Logger;
+  /** For the access log, if it is on; else `log`. */
+  accessLog?: Logger;
   build: string;
   /** Where what is held is kept for the next process. The gateway owns it from here on. */
   shelf?: SnapshotShelf | undefined;
@@ -81,6 +88,7 @@ export class Gateway implements AsyncDisposable {
   readonly #parts: GatewayParts;
   readonly #forwarder: Forwarder;
   readonly #status: StatusWriter;
+  readonly #census: Census | undefined;
   readonly #review: Loop;
   readonly #certificate: Loop | undefined;
   readonly #server: Server;
@@ -99,7 +107,10 @@ export class Gateway implements AsyncDisposable {
     const ownership = ownershipOf(config);
     const owns = (identity: Identity) => ownership(identity) === undefined;
     const counted = this.metrics.cacheEvents();
+    const mayBegin = () => this.cache.stats().state === 'open';
+    this.#census = censusOf(config, { store, clock, random, log, mayBegin });
     this.cache = new LoadingCache<PreparedContexts>({
+      known: this.#census?.known,
       settings: { ...cacheSettingsOf(config), ...parts.cacheSettings },
       store,
       clock,
@@ -136,7 +147,7 @@ export class Gateway implements AsyncDisposable {
     this.snapshots = parts.shelf && this.#keepIn(parts.shelf);
     this.#warmer = config.warm === 'all' ? this.#warm() : undefined;
     this.#applied = new AppliedFeed({
-      ...this.#listener(),
+      ...feedListenerOf(this.snapshots?.listener ?? this.cache, this.#warmer),
       owes: (ref) => this.cache.owes(ref),
       held: () => this.cache.held(),
     });
@@ -216,11 +227,17 @@ export class Gateway implements AsyncDisposable {
         log,
         readiness: () => this.readiness(),
         scrape: () => parts.group?.scrape() ?? this.metrics.registry.metrics(),
+        access: accessLogOf(config, { log: parts.accessLog ?? log, clock, random, metrics: this.metrics }),
+        explain: explaining(config, {
+          ...{ cache: this.cache, store, clock, build, id: this.id },
+          readiness: () => this.readiness(),
+          feed: () => ({ watermark: this.#position()?.number, ageMs: this.tail.ageMs }),
+        }),
         shadow: config.shadowSocket === undefined ? undefined : (question) => answerTo(this.cache, question),
       },
       {
-        connectionsMax: config.connectionsMax,
-        headersTimeoutMs: 15_000,
+        headersTimeoutMs: config.headersTimeoutMs,
+        headerBytesMax: config.headerBytesMax,
         keepAliveMs: config.keepAliveMs,
         tls: certificate?.options,
       },
@@ -231,6 +248,8 @@ export class Gateway implements AsyncDisposable {
       this.#certificate = followCertificate({ certificate, server, metrics, clock, log }, config.tlsReloadMs);
     }
     this.metrics.watch({
+      door: guardDoor(this.#server, config, (why) => this.metrics.turnedAway(why)),
+      known: this.#census?.known,
       cache: this.cache,
       tail: this.tail,
       watermark: () => this.#position()?.number,
@@ -245,6 +264,7 @@ export class Gateway implements AsyncDisposable {
         ...this.snapshots?.keeper.stats().loopAgesMs,
         review: this.#review.ageMs(),
         ...(this.#rehearsal ? { rehearsal: this.#rehearsal.loopAgeMs } : {}),
+        ...(this.#census ? { census: this.#census.ageMs } : {}),
         ...(this.#certificate ? { certificate: this.#certificate.ageMs() } : {}),
       }),
     });
@@ -285,16 +305,6 @@ export class Gateway implements AsyncDisposable {
     });
   }
 
-  /** What hears the feed: the cache, and around it those to whom an announcement means something too. */
-  #listener(): Omit<OwingCache, 'owes' | 'held'> {
-    const listener: Omit<OwingCache, 'owes' | 'held'> = this.snapshots?.listener ?? {
-      announced: (announcement) => this.cache.announced(announcement),
-      suspectAll: () => this.cache.suspectAll(),
-      pin: (incarnation) => this.cache.pin(incarnation),
-    };
-    return this.#warmer?.hearingFirst(listener) ?? listener;
-  }
-
   #warm(): Warmer {
     const { config, store, clock, random, log } = this.#parts;
     return new Warmer({ store, clock, random, log, cache: this.cache, entriesMax: config.cacheEntriesMax });
@@ -326,6 +336,7 @@ export class Gateway implements AsyncDisposable {
     this.tail.start();
     if (this.#parts.group === undefined) this.#status.start();
     this.#review.start();
+    this.#census?.start();
     this.#certificate?.start();
     this.heartbeat.start();
     this.#rehearsal?.start();
@@ -339,7 +350,7 @@ export class Gateway implements AsyncDisposable {
   async listen(handle?: unknown): Promise<string> {
     const { host, port, shadowSocket } = this.#parts.config;
     if (handle !== undefined) this.#server.listen(handle);
-    else if (shadowSocket === undefined) this.#server.listen(port, host);
+    else if (shadowSocket === undefined) this.#server.listen(port, host, backlogMax);
     else this.#server.listen(shadowSocket);
     await once(this.#server, 'listening');
     if (shadowSocket !== undefined) return `unix:${shadowSocket}`;
@@ -361,18 +372,14 @@ export class Gateway implements AsyncDisposable {
 
   async #stop(lingerMs: number): Promise<void> {
     const { clock, config } = this.#parts;
-    const { shutdownMs } = config;
-    await closeServer(this.#server, {
-      clock,
-      lingerMs,
-      shutdownMs,
-      beforeCut: () => this.#forwarder.cutAll(),
-    });
+    const beforeCut = () => this.#forwarder.cutAll();
+    await closeServer(this.#server, { clock, lingerMs, shutdownMs: config.shutdownMs, beforeCut });
     this.#closed = true;
     await this.booted;
     await this.tail.stop();
     await this.#status.leave();
     await this.#review.stop();
+    await this.#census?.[Symbol.asyncDispose]();
     await this.#certificate?.stop();
     await this.#warmer?.stop();
     await this.#rehearsal?.[Symbol.asyncDispose]();

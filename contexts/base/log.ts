@@ -1,6 +1,9 @@
-import { type Logger, pino } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
 
 export type { Logger };
+
+/** Of buffered logs: written at so many bytes or so often, and let go where nobody takes that much. */
+const gathering = { minLength: 16_384, periodicFlush: 1_000, maxLength: 4 * 1024 * 1024 };
 
 /**
  * The log of one process: JSON lines on standard output, one event a line.
@@ -14,9 +17,11 @@ export function createLogger(options: {
   region?: string;
   /** Which of several processes of one service this is. */
   worker?: number | undefined;
+  /** Lines are gathered and written a few at a time, so that nobody waits for the one who reads them. */
+  buffered?: true;
 }): Logger {
   const { service, region, worker } = options;
-  return pino({
+  const settings: LoggerOptions = {
     level: options.level,
     base: { service, ...(region ? { region } : {}), ...(worker === undefined ? {} : { worker }) },
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -35,5 +40,6 @@ export function createLogger(options: {
       ],
       censor: '[secret]',
     },
-  });
+  };
+  return options.buffered ? pino(settings, pino.destination({ sync: false, ...gathering })) : pino(settings);
 }

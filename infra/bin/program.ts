@@ -8,6 +8,7 @@ import {
   value,
 } from '../../contexts/base/options.ts';
 import manifest from '../../package.json' with { type: 'json' };
+import { addExplain } from './explain.ts';
 import { HubClient } from './hub-client.ts';
 import { hubClientOptions } from './hub-options.ts';
 import { addPromoteEpoch } from './promote-epoch.ts';
@@ -112,6 +113,7 @@ export function createProgram(environment: Environment, exit: (code: number) => 
     });
 
   addRegion(program, environment);
+  addExplain(program, environment, exit);
   return program;
 }
 

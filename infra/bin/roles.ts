@@ -2,6 +2,7 @@ import type { Environment, OptionTable } from '../../contexts/base/options.ts';
 import { hubOptions } from '../../hub/config.ts';
 import { publisherOptions } from '../../publisher/config.ts';
 import { gatewayOptions } from '../../spoke/config.ts';
+import { gatewayClientOptions } from './gateway-options.ts';
 import { hubClientOptions } from './hub-options.ts';
 
 /** The long-running roles: one subcommand each, and one chapter each of docs/reference/options.md. */
@@ -37,8 +38,8 @@ export const serviceRoles: readonly ServiceRole[] = [
 /** Every option of every role: a variable that is meant for another role is no mistake in this one. */
 export const knownVariables: readonly string[] = [
   ...new Set(
-    [...serviceRoles.map((role) => role.options), hubClientOptions].flatMap((table: OptionTable) =>
-      Object.values(table).map((entry) => entry.env),
+    [...serviceRoles.map((role) => role.options), hubClientOptions, gatewayClientOptions].flatMap(
+      (table: OptionTable) => Object.values(table).map((entry) => entry.env),
     ),
   ),
 ];

@@ -1,4 +1,5 @@
 import type { Option, OptionTable } from '../../contexts/base/options.ts';
+import { gatewayClientOptions } from '../bin/gateway-options.ts';
 import { hubClientOptions } from '../bin/hub-options.ts';
 import { type ServiceRole, serviceRoles } from '../bin/roles.ts';
 
@@ -19,6 +20,11 @@ export function optionsPage(): string {
     '`spokecast wait` and `spokecast region`. Each but the key itself is a flag too; see `--help`.',
     '',
     ...table(hubClientOptions),
+    '## Commands that ask a gateway',
+    '',
+    '`spokecast explain`. The URL and the file are flags too; see `--help`.',
+    '',
+    ...table(gatewayClientOptions),
   ].join('\n');
 }
 

@@ -1,4 +1,5 @@
 import { apiPage } from '../../hub/reference/markdown.ts';
+import { dashboardPages } from '../monitoring/dashboards.ts';
 import { metricsPage } from './metrics-page.ts';
 import { optionsPage } from './options-page.ts';
 
@@ -7,4 +8,5 @@ export const pages: Readonly<Record<string, () => string>> = {
   'docs/reference/api.md': apiPage,
   'docs/reference/metrics.md': metricsPage,
   'docs/reference/options.md': optionsPage,
+  ...dashboardPages,
 };

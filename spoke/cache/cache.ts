@@ -9,7 +9,9 @@ import { Entries, type Entry, type NegativeEntry, type PresentEntry } from './en
 import { type Conclusion, Fills } from './fills.ts';
 import { Flight } from './flight.ts';
 import { type Change, type Holding, holdingOf, type Restored } from './holding.ts';
+import { type Inspection, inspectEntry, inspectHolding } from './inspection.ts';
 import { judge, newest, type PrepareOutcome } from './judge.ts';
+import type { KnownKeys } from './known-keys.ts';
 import {
   type AnnounceOutcome,
   absentFilled,
@@ -52,6 +54,8 @@ export interface LoadingCacheOptions<Values extends Record<KindName, object>> {
   owns(identity: Identity): boolean;
   /** Whether bodies are kept with what was made of them, for snapshots. */
   bodies?: 'kept' | 'dropped';
+  /** What there is to be read. Without it no key that a caller names is known before it was read. */
+  known?: KnownKeys | undefined;
 }
 
 /**
@@ -86,7 +90,10 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
   /** Held as well, and not made ready yet. No key is in both. */
   readonly #reserve = new Reserve();
   readonly #fills: Fills;
+  readonly #known: KnownKeys | undefined;
   readonly #unknown: TokenBucket;
+  /** For keys that a census found: they cost nothing where they are there, and no more than this where they are not. */
+  readonly #mistaken: TokenBucket;
   readonly #walk: SuspectWalk;
   #state: 'closed' | 'open' | 'stopped' = 'closed';
   /** Set exactly while open. */
@@ -108,11 +115,10 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       negativesMax,
       onEvicted: (ref) => this.#walk.drop(ref),
     });
-    this.#unknown = new TokenBucket({
-      perSecond: settings.unknownPerSecond,
-      burst: settings.unknownBurst,
-      clock,
-    });
+    this.#known = options.known;
+    const budget = { perSecond: settings.unknownPerSecond, burst: settings.unknownBurst, clock };
+    this.#unknown = new TokenBucket(budget);
+    this.#mistaken = new TokenBucket(budget);
     this.#fills = new Fills({
       settings,
       store,
@@ -191,7 +197,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     if (!this.#fills.hasRoomToWait) return answer;
     const joined = this.#fills.find(ref);
     if (joined === undefined && !this.#fills.hasRoom('cold')) return answer;
-    const flight = joined ?? this.#start({ ref, kind: held.kind, key: held.key }, 'cold', false);
+    const flight = joined ?? this.#start({ ref, kind: held.kind, key: held.key }, 'cold');
     this.#fills.hurry(flight, 'cold');
     return this.#fills
       .wait(flight)
@@ -224,15 +230,17 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
   ): Lookup<unknown> | Promise<Lookup<unknown>> {
     if (this.#state !== 'open') return failed.unavailable;
     if (!this.#fills.hasRoomToWait) return failed.overloaded;
+    const isNamed = origin === 'reference';
+    const lane = isNamed || this.#known?.tells(ref) === 'known' ? 'cold' : 'unknown';
     const joined = this.#fills.find(ref);
     if (joined !== undefined) {
-      this.#fills.hurry(joined, 'cold');
+      this.#fills.hurry(joined, lane);
       return this.#fills.wait(joined).then(asCoalesced);
     }
-    if (!this.#fills.hasRoom('cold')) return failed.overloaded;
-    const charged = origin === 'caller';
-    if (charged && !this.#unknown.take()) return failed.overloaded;
-    return this.#fills.wait(this.#start({ ref, kind, key }, 'cold', charged));
+    if (!this.#fills.hasRoom(lane)) return failed.overloaded;
+    const budget = isNamed ? undefined : lane === 'cold' ? this.#mistaken : this.#unknown;
+    if (budget?.take() === false) return failed.overloaded;
+    return this.#fills.wait(this.#start({ ref, kind, key }, lane, budget));
   }
 
   /** Starts a read behind the caller's back. Where there is no room, the entry asks again after `retryMs`. */
@@ -240,13 +248,15 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     entry.refreshAt = now + jittered(this.#random, this.#settings.retryMs, 0.3);
     if (this.#state !== 'open' || this.#fills.find(ref)) return;
     // Negatives are what a flood leaves behind: reading them again is paid from the budget of unknown keys.
-    const lane: LaneName = entry.negative ? 'cold' : 'background';
-    if (!this.#fills.hasRoom(lane) || (entry.negative && !this.#unknown.take())) return;
-    this.#start({ ref, kind: entry.kind, key: entry.key }, lane, entry.negative);
+    const [lane, budget] = entry.negative
+      ? (['unknown', this.#unknown] as const)
+      : (['background', undefined] as const);
+    if (!this.#fills.hasRoom(lane) || budget?.take() === false) return;
+    this.#start({ ref, kind: entry.kind, key: entry.key }, lane, budget);
     entry.refreshAt = Number.POSITIVE_INFINITY;
   }
 
-  #start(named: ContextRef & { ref: string }, lane: LaneName, charged: boolean): Flight {
+  #start(named: ContextRef & { ref: string }, lane: LaneName, charged?: TokenBucket): Flight {
     assert(this.#state === 'open', 'only an open cache reads the store');
     // What was announced from a table that is no more may never come to be in the one that took its place.
     const held = this.#peek(named.ref);
@@ -264,7 +274,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       if (held)
         held.refreshAt = this.#clock.monotonic() + jittered(this.#random, this.#settings.retryMs, 0.3);
     }
-    if (flight.charged && lookup.state === 'present') this.#unknown.refund();
+    if (lookup.state === 'present') flight.charged?.refund();
     const held = this.#peek(flight.ref);
     if (held && needsReading(held)) this.#walk.add(flight.ref);
     else this.#walk.drop(flight.ref);
@@ -329,8 +339,9 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     const now = this.#clock.monotonic();
     const bodyText = (this.#keepsBodies ? read.bodyText : undefined) ?? undefined;
     const doubtful = suspect || floor !== undefined;
+    this.#known?.add(named.ref);
     this.#entries.put(named.ref, {
-      ...{ kind, key, ref: named.ref, touchAt: now },
+      ...{ kind, key, ref: named.ref, touchAt: now, learntAt: now },
       ...{ negative: false, version, bodyText, floor, floorOf, suspect, restored },
       bytes: read.bytes + (bodyText?.length ?? 0),
       hit: { state: 'present', outcome: 'hit', value, version },
@@ -359,14 +370,22 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       floorOf?: string | undefined;
       suspect: boolean;
       restored?: Restored;
+      announced?: boolean;
     },
   ): void {
-    const refreshAt = state.suspect
-      ? 0
-      : this.#clock.monotonic() + jittered(this.#random, this.#settings.absentMs, 0.2);
+    const learntAt = this.#clock.monotonic();
+    const refreshAt = state.suspect ? 0 : learntAt + jittered(this.#random, this.#settings.absentMs, 0.2);
     const { kind, key } = named;
-    const doubts = { floorOf: undefined, restored: undefined };
-    this.#entries.put(named.ref, { kind, key, negative: true, ...doubts, ...state, refreshAt });
+    const doubts = { floorOf: undefined, restored: undefined, learntAt };
+    this.#entries.put(named.ref, {
+      kind,
+      key,
+      negative: true,
+      ...doubts,
+      announced: false,
+      ...state,
+      refreshAt,
+    });
   }
 
   // ------------------------------------------------------------------------------------------------- hearing
@@ -377,6 +396,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     const ref = `${kind}/${key}`;
     const held = this.#peek(ref);
     const flight = this.#fills.find(ref);
+    if (!announcement.tombstone) this.#known?.add(ref);
     // A key that is neither held nor read needs nothing: whoever reads it later reads what was announced, or newer.
     const concerns = held !== undefined || flight !== undefined;
     const hear = announcement.tombstone ? this.#hearTombstone : this.#hearLive;
@@ -396,7 +416,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
   ): AnnounceOutcome {
     const heard = newest(held?.version, newest(held?.floor, flight?.floor));
     if (heard !== undefined && version <= heard) return 'known';
-    this.#bury(named, { why: 'tombstone', version, floor: undefined, suspect: false });
+    this.#bury(named, { why: 'tombstone', version, floor: undefined, suspect: false, announced: true });
     this.#walk.drop(named.ref);
     if (flight !== undefined) {
       flight.raiseFloor(version, 'tombstone');
@@ -426,7 +446,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       flight.raiseFloor(version, 'live');
       this.#fills.hurry(flight, 'announced');
     } else if (this.#state === 'open' && this.#fills.hasRoom('announced')) {
-      this.#start(named, 'announced', false).raiseFloor(version, 'live');
+      this.#start(named, 'announced').raiseFloor(version, 'live');
       if (held !== undefined) held.refreshAt = whileReading(held);
     } else {
       this.#walk.add(named.ref);
@@ -450,6 +470,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
   suspectAll(): void {
     this.#fills.nextEpoch();
     this.#reserve.age();
+    this.#known?.doubt();
     for (const [ref, entry] of this.#entries.all()) {
       entry.suspect = true;
       if (entry.restored) entry.restored = 'aged';
@@ -546,13 +567,27 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     let flight = this.#fills.find(ref);
     if (flight === undefined) {
       if (this.#state !== 'open' || !this.#fills.hasRoom('background')) return 'full';
-      flight = this.#start({ ref, kind: held.kind, key: held.key }, 'background', false);
+      flight = this.#start({ ref, kind: held.kind, key: held.key }, 'background');
       held.refreshAt = whileReading(held);
     }
     return flight.settled.then(() => {
       const after = this.#peek(ref);
       return after === undefined || !needsReading(after);
     });
+  }
+
+  /** What is known of a context now, without reading it, making it ready or counting it as used. */
+  inspect<Kind extends KindName>(kind: Kind, key: string): Inspection<Values[Kind]> {
+    const ref = `${kind}/${key}`;
+    const now = this.#clock.monotonic();
+    const at = { now, canAsk: this.#canAsk, isOpen: this.#state === 'open', flight: this.#fills.find(ref) };
+    const entry = this.#entries.peek(ref);
+    const reserved = entry ? undefined : this.#reserve.look(ref);
+    const inspection = reserved
+      ? inspectHolding(reserved.holding, reserved.worth, this.#prepare, at)
+      : inspectEntry(entry, at);
+    const census = entry || reserved ? 'known' : this.#known?.tells(ref);
+    return { ...inspection, census: census ?? 'untold' } as Inspection<Values[Kind]>;
   }
 
   /** Numbers for metrics and readiness. */

@@ -17,6 +17,8 @@ interface Held extends ContextRef {
   suspect: boolean;
   /** It comes from a snapshot, and has not been read since. */
   restored: Restored | undefined;
+  /** Monotonic time since which this is known. Of what is restored: since when it is held here. */
+  readonly learntAt: number;
   /** Monotonic time from which a look-up starts a refresh. Infinity while one is under way; 0 in what is aged. */
   refreshAt: number;
 }
@@ -46,6 +48,8 @@ export interface NegativeEntry extends Held {
   readonly why: 'unknown' | 'tombstone' | 'undecodable';
   /** The newest version ever held or announced for the key; nothing older may follow it. */
   readonly version: VersionText | undefined;
+  /** A tombstone that the feed told, and that needed no reading. */
+  readonly announced: boolean;
 }
 
 export type Entry<Value = unknown> = PresentEntry<Value> | NegativeEntry;

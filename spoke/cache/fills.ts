@@ -53,7 +53,7 @@ export class Fills {
     const lane = (name: LaneName) =>
       new Lane(name, {
         ...settings.lanes[name],
-        lingerMs: name === 'cold' ? settings.lingerMs : 0,
+        lingerMs: name === 'cold' || name === 'unknown' ? settings.lingerMs : 0,
         // Only what nobody waits for can wait for the store to recover.
         pauses:
           name === 'background'
@@ -62,7 +62,7 @@ export class Fills {
         clock,
         read: (flights) => this.#read(flights),
       });
-    this.#lanes = { announced: lane('announced'), cold: lane('cold'), background: lane('background') };
+    this.#lanes = Object.fromEntries(laneNames.map((name) => [name, lane(name)])) as Record<LaneName, Lane>;
   }
 
   find(ref: string): Flight | undefined {

@@ -4,6 +4,7 @@ import type { KindName } from '../../contexts/kinds/index.ts';
 import type { VersionText } from '../../contexts/revision.ts';
 import type { Lookup } from './outcomes.ts';
 import type { LaneName } from './settings.ts';
+import type { TokenBucket } from './token-bucket.ts';
 
 /**
  * One key on its way from the store. There is at most one flight a key; whoever wants the key joins it.
@@ -43,8 +44,8 @@ export class Flight {
   attempts = 0;
   /** The cache's epoch when the latest read began; an older one makes what it stores suspect. */
   epoch = 0;
-  /** A token was taken from the budget of unknown keys; given back if the key turns out to be known. */
-  charged: boolean;
+  /** A token was taken from this budget; given back if the key turns out to be there. */
+  readonly charged: TokenBucket | undefined;
   /** Those who wait for the answer share it; absent while nobody waits. */
   waiting: PromiseWithResolvers<Lookup<unknown>> | undefined;
   waiters = 0;
@@ -59,7 +60,7 @@ export class Flight {
     kind: KindName;
     key: string;
     lane: LaneName;
-    charged: boolean;
+    charged: TokenBucket | undefined;
     floor: VersionText | undefined;
   }) {
     this.ref = options.ref;

@@ -60,6 +60,12 @@ export class Reserve {
     return holding && { ...holding, suspect: true };
   }
 
+  /** As it is taken out, and left in. */
+  look(ref: string): { holding: Holding; worth: Restored } | undefined {
+    const holding = this.#holdings.get(ref);
+    return holding && { holding, worth: holding.suspect ? 'aged' : this.#worth };
+  }
+
   /** Announcements were missed: what is here is worth no more than what is old. */
   age(): void {
     this.#worth = 'aged';
@@ -67,10 +73,10 @@ export class Reserve {
 
   /** Takes one out, for good. */
   take(ref: string): { holding: Holding; worth: Restored; incarnation: string | undefined } | undefined {
-    const holding = this.#holdings.get(ref);
-    if (holding === undefined) return undefined;
+    const looked = this.look(ref);
+    if (looked === undefined) return undefined;
     this.#holdings.delete(ref);
-    this.#bytes -= holding.bodyText?.length ?? 0;
-    return { holding, worth: holding.suspect ? 'aged' : this.#worth, incarnation: this.#incarnation };
+    this.#bytes -= looked.holding.bodyText?.length ?? 0;
+    return { ...looked, incarnation: this.#incarnation };
   }
 }

@@ -23,7 +23,10 @@ export interface CacheSettings {
   /** The wait before the next try of a refresh that failed or found no room. Jittered. */
   retryMs: number;
 
-  /** Keys a second that may be read although nobody here has heard of them, and how many may come at once. */
+  /**
+   * Keys a second that may be read although nobody here has heard of them, and how many may come at once. As many
+   * again of keys that are known of and turn out to be absent.
+   */
   unknownPerSecond: number;
   unknownBurst: number;
 
@@ -53,10 +56,11 @@ export interface CacheSettings {
  * neither a revocation nor the refresh of known ones.
  *
  * - `announced`: the feed said that what is held is old.
- * - `cold`: somebody asks and nothing is held.
+ * - `cold`: somebody asks, nothing is held, and there is such a context: another names it, or a census found it.
+ * - `unknown`: somebody asks for what nobody here has heard of: all of a flood is here, and nothing else waits for it.
  * - `background`: overdue or suspect.
  */
-export const laneNames = ['announced', 'cold', 'background'] as const;
+export const laneNames = ['announced', 'cold', 'unknown', 'background'] as const;
 export type LaneName = (typeof laneNames)[number];
 
 /** Keys a batch names at the most: one below the store's, which reads the identity item along. */
@@ -83,6 +87,7 @@ export const defaultCacheSettings: CacheSettings = {
   lanes: {
     announced: { batchesMax: 4, flightsMax: 20_000 },
     cold: { batchesMax: 4, flightsMax: 5_000 },
+    unknown: { batchesMax: 2, flightsMax: 5_000 },
     background: { batchesMax: 1, flightsMax: 2_000 },
   },
   walkEveryMs: 25,

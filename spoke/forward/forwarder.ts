@@ -27,6 +27,8 @@ export interface Forward {
   cluster: PreparedCluster;
   /** As {@link readTarget} split it. */
   rest: string;
+  /** An upstream is asked now: the first, or after one that failed. */
+  onSent?: ((origin: string) => void) | undefined;
   /** Set for requests that ask for a tunnel: what the client has already sent on it. */
   tunnelHead?: Buffer | undefined;
 }
@@ -178,6 +180,7 @@ export class Forwarder implements AsyncDisposable {
       signal: end.signal,
       answered: () => this.#upstreams.answered(upstream),
     };
+    forward.onSent?.(upstream.origin);
     const done = this.#upstreams.begin(upstream);
     try {
       if (tunnelHead !== undefined) {

@@ -28,7 +28,7 @@ export const productionLinesMax = 400;
 /** Files that may be longer, how long, and why. An entry goes when its file is short again. */
 const longFiles: Readonly<Record<string, { linesMax: number; because: string }>> = {
   'spoke/cache/cache.ts': {
-    linesMax: 600,
+    linesMax: 640,
     because: 'it is one state machine, whose transitions are read together',
   },
 };

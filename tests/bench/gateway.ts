@@ -243,6 +243,7 @@ async function revokeInMidRun(options: {
   console.log(`a key revoked in mid-run: ${refused} of its requests refused from then on, no other one`);
 }
 
+/** Waits until it answers anything but a fault. */
 export async function reachable(url: string): Promise<void> {
   for (let tries = 0; ; tries++) {
     try {

@@ -16,6 +16,10 @@ const flags = {
   rounds: { type: 'string' },
   parts: { type: 'string', default: replicationParts.join() },
   seconds: { type: 'string' },
+  flood: { type: 'string' },
+  hot: { type: 'string' },
+  full: { type: 'boolean', default: false },
+  only: { type: 'string', default: '' },
   help: { type: 'boolean', default: false },
 } as const;
 
@@ -37,6 +41,17 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
   forwarding: {
     what: 'forwarded requests on one core beside nginx proxy_pass, an undici relay and http-proxy (needs wrk, nginx; http-proxy if it is to take part). --rounds 5 --seconds 5',
     run: async () => (await import('./forwarding.ts')).forwarding({ rounds: rounds(), seconds: seconds() }),
+  },
+  flood: {
+    what: 'made-up and malformed keys, big headers and held connections, beside known keys. --seconds 10 --flood 15000 --hot 10000 --full --only addresses (needs wrk, nginx, nghttp2-client)',
+    run: async () =>
+      (await import('./flood.ts')).flood({
+        seconds: integer('seconds', values.seconds, 10),
+        floodPerSecond: integer('flood', values.flood, 15_000),
+        hotPerSecond: integer('hot', values.hot, 10_000),
+        full: values.full,
+        only: values.only,
+      }),
   },
   propagation: {
     what: 'commit to gateway on a whole local wheel, beside a bare notify-put-poll loop. --changes 1000',

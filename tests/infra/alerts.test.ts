@@ -1,34 +1,13 @@
 import { globSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { metricRegistries } from '../../infra/docs/metrics-page.ts';
 import { refusals } from '../../spoke/decide.ts';
+import { seriesOf } from './series.ts';
 
 const rules = readFileSync('infra/monitoring/alerts.yml', 'utf8');
 const operations = readFileSync('docs/operations.md', 'utf8');
 
-interface Described {
-  name: string;
-  type: string;
-  labelNames: readonly string[];
-}
-
 /** Every series there is, with the labels it carries beside those of a scrape. */
-const series = new Map<string, Set<string>>();
-for (const { registry, labels } of metricRegistries()) {
-  for (const metric of registry.getMetricsAsArray() as unknown as Described[]) {
-    const names =
-      metric.type === 'histogram'
-        ? ['_bucket', '_sum', '_count'].map((suffix) => `${metric.name}${suffix}`)
-        : [metric.name];
-    for (const name of names) {
-      const known = series.get(name) ?? new Set(['job', 'instance']);
-      for (const label of [...metric.labelNames, ...labels]) known.add(label);
-      if (name.endsWith('_bucket')) known.add('le');
-      series.set(name, known);
-    }
-  }
-}
-series.set('up', new Set(['job', 'instance']));
+const series = seriesOf();
 
 const selectors = [...rules.matchAll(/\b(up|spokecast_\w+)(?:\{([^}]*)\})?/g)]
   .filter(([, name]) => series.has(name!) || name!.startsWith('spokecast_'))

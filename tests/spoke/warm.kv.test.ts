@@ -32,7 +32,8 @@ test('[law 5] --warm all reads the region before it is ready, with progress, and
     args: ['--warm', 'all'],
   });
   await gateway.ready();
-  expect(gateway.output).toMatch(/"contexts":403,"durationMs":\d+,"msg":"the region is read"/);
+  const told = /"contexts":403,"durationMs":\d+,"msg":"the region is read"/; // the log comes on another way
+  await vi.waitFor(() => expect(gateway.output).toMatch(told), { timeout: 30_000 });
   await proxy.stop();
   const statuses = await Promise.all(demos.map(({ secret }) => gateway.status(secret)));
   expect(statuses[0]).toBe(401);

@@ -95,7 +95,11 @@ export function nginxAuthRequest({ dir, port }: Place, gateway: string): string[
 }
 
 /** nginx that hands everything on to one upstream. */
-export function nginxProxy({ dir, port }: Place, upstream: string): string[] {
+export function nginxProxy(
+  { dir, port }: Place,
+  upstream: string,
+  headers: 'as-they-are' | 'forwarded-for' = 'as-they-are',
+): string[] {
   return nginx(
     dir,
     `upstream backend { server ${new URL(upstream).host}; keepalive 64; }
@@ -103,6 +107,7 @@ export function nginxProxy({ dir, port }: Place, upstream: string): string[] {
     listen 127.0.0.1:${port};
     location / {
       proxy_pass http://backend;
+      ${headers === 'forwarded-for' ? 'proxy_set_header x-forwarded-for $proxy_add_x_forwarded_for;' : ''}
       proxy_http_version 1.1;
       proxy_set_header connection "";
     }

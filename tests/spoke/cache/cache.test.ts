@@ -377,7 +377,7 @@ describe('[law 8] bounds', () => {
     const lane = { batchesMax: 2, flightsMax: 300 };
     const settings = { entriesMax: 100, bytesMax: 100_000, unknownBurst: 10_000, waitersMax: 400 };
     await using world = await cacheWorld({
-      settings: { ...settings, lanes: { announced: lane, cold: lane, background: lane } },
+      settings: { ...settings, lanes: { announced: lane, cold: lane, unknown: lane, background: lane } },
     });
     const gate = world.store.holdNextAnswer('read', 2);
     const demos = Array.from({ length: 500 }, newDemo);

@@ -3,6 +3,7 @@ import type { KindName } from '../../../contexts/kinds/index.ts';
 import { MemoryStore } from '../../../contexts/stores/memory.ts';
 import { MemoryTable } from '../../../contexts/stores/memory-table.ts';
 import { LoadingCache } from '../../../spoke/cache/cache.ts';
+import type { KnownKeys } from '../../../spoke/cache/known-keys.ts';
 import type { Lookup } from '../../../spoke/cache/outcomes.ts';
 import { type CacheSettings, defaultCacheSettings } from '../../../spoke/cache/settings.ts';
 import { type PreparedContexts, prepare } from '../../../spoke/prepared.ts';
@@ -12,7 +13,7 @@ import { initialise, owner } from './contexts.ts';
 
 /** A cache over a store in memory, on a clock that the test moves, and a list of everything that happened in it. */
 export async function cacheWorld(
-  options: { settings?: Partial<CacheSettings>; whole?: boolean; pin?: boolean } = {},
+  options: { settings?: Partial<CacheSettings>; whole?: boolean; pin?: boolean; known?: KnownKeys } = {},
 ) {
   const clock = new VirtualClock();
   await clock.advance(1_000);
@@ -25,6 +26,7 @@ export async function cacheWorld(
     store,
     clock,
     random: systemRandom,
+    known: options.known,
     prepare,
     owns: (identity) => identity.region === owner.region,
     events: {

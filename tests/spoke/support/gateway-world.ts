@@ -1,5 +1,5 @@
 import { systemClock } from '../../../contexts/base/clock.ts';
-import { createLogger } from '../../../contexts/base/log.ts';
+import { createLogger, type Logger } from '../../../contexts/base/log.ts';
 import { systemRandom } from '../../../contexts/base/random.ts';
 import type { Store } from '../../../contexts/store.ts';
 import { MemoryStore } from '../../../contexts/stores/memory.ts';
@@ -13,6 +13,7 @@ import { initialise, owner } from './contexts.ts';
 export interface GatewayWorldOptions {
   environment?: Record<string, string>;
   cacheSettings?: Partial<CacheSettings>;
+  accessLog?: Logger;
 }
 
 /** A gateway that listens on a free port of this machine, over a store that the test owns a handle of. */
@@ -34,6 +35,7 @@ export async function startGateway(store: Store, options: GatewayWorldOptions = 
     random: systemRandom,
     log: createLogger({ service: 'gateway', level: 'silent' }),
     build: 'test',
+    ...(options.accessLog ? { accessLog: options.accessLog } : {}),
     ...(options.cacheSettings ? { cacheSettings: options.cacheSettings } : {}),
   });
   gateway.start();

@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { value } from '../contexts/base/options.ts';
 import { familyOf, type TrustedProxies } from './forward/hop.ts';
 import { parseKeys } from './snapshot/keys.ts';
 
-/** What options of a gateway hold that no other service's do. */
+/** The keys of snapshots, the one that signs first. */
 export const snapshotKeys = z.string().transform((text, context) => {
   const keys = parseKeys(text);
   if (keys !== undefined) return keys;
@@ -13,6 +14,7 @@ export const snapshotKeys = z.string().transform((text, context) => {
   });
   return z.NEVER;
 });
+export const milliseconds = (least = 1, most = 86_400_000) => value.integer(least, most);
 
 /** `10.0.0.0/8,192.0.2.1,fd00::/8`, or `none`. */
 export const networks = z.string().transform((text, issues): TrustedProxies => {
@@ -29,4 +31,13 @@ export const networks = z.string().transform((text, issues): TrustedProxies => {
       });
     return { address, prefix, family };
   });
+});
+
+/** `off`, or a share of what there is: `0.01`, `1`. */
+export const shareOrOff = z.string().transform((text, issues): 'off' | number => {
+  if (text === 'off') return 'off';
+  const share = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (share >= 0 && share <= 1) return share;
+  issues.addIssue({ code: 'custom', message: 'must be off, or a share from 0 to 1 such as 0.01' });
+  return z.NEVER;
 });
