@@ -23,6 +23,8 @@ const titles: Record<RefusalCode, string> = {
   TENANT_SUSPENDED: 'The tenant is suspended',
   CLUSTER_DISABLED: 'The cluster is disabled',
   WRONG_CLUSTER: 'The agent key belongs to another cluster',
+  BAD_REQUIRE: 'What is required cannot be read',
+  INSUFFICIENT_PERMISSIONS: 'The agent key lacks a permission that is required',
   DANGLING: "The agent key's cluster or tenant has not arrived in this region yet",
   OVERLOADED: 'Too many unknown keys are being asked for',
   UNAVAILABLE: 'Neither this gateway nor its store knows the answer now',
@@ -37,17 +39,22 @@ const details: Partial<Record<RefusalCode, string>> = {
   MALFORMED: 'An agent key begins with "spk_" and ends in a checksum. Is it whole, and is it shown but once?',
 };
 
-/** Refusals never differ but by their code, so each is made once. */
+/** Refusals seldom differ but by their code, so each is made once. */
 const refusalReplies = Object.fromEntries(
   (Object.keys(refusals) as RefusalCode[]).map((code) => [code, refusalReply(code)]),
 ) as Record<RefusalCode, Reply>;
 
 /** What `/v1/authenticate` answers, and what a path of a cluster answers unless the decision is to forward. */
 export function answerOf(decision: Decision, region: string): Reply {
-  if (decision.outcome === 'refused') return refusalReplies[decision.code];
+  if (decision.outcome === 'refused') return refusalOf(decision);
   const { key, cluster } = decision;
   if (key.granted?.cluster !== cluster) key.granted = { cluster, reply: grantReply(key, cluster, region) };
   return key.granted.reply;
+}
+
+function refusalOf({ code, problem }: Extract<Decision, { outcome: 'refused' }>): Reply {
+  if (problem === undefined) return refusalReplies[code];
+  return problemReply(refusals[code], code, titles[code], { detail: problem });
 }
 
 /** The answer that ends what was granted before; undefined where it goes on, or where nobody can tell now. */

@@ -2,6 +2,8 @@ import { verifierMatches } from '../contexts/secrets.ts';
 import type { FailedOutcome, Lookup } from './cache/outcomes.ts';
 import type { Credential } from './credentials.ts';
 import type { PreparedAgentKey, PreparedCluster, PreparedTenant } from './prepared.ts';
+import { satisfies } from './require-expression.ts';
+import type { Requirement } from './requirements.ts';
 
 /**
  * The decision about a request. Pure, and in two steps, because what a key points at is looked up only for those
@@ -25,6 +27,9 @@ export const refusals = {
   CLUSTER_DISABLED: 403,
   /** The path names another cluster than the key's. */
   WRONG_CLUSTER: 403,
+  /** What the request requires cannot be read. Told to those alone who hold a good key. */
+  BAD_REQUIRE: 400,
+  INSUFFICIENT_PERMISSIONS: 403,
   /** The key is good, but its cluster or tenant has not arrived. Not a denial. */
   DANGLING: 503,
   /** And these give no answer either, because there is none to be had now. */
@@ -38,7 +43,8 @@ export type RefusalCode = keyof typeof refusals;
 
 export type Decision =
   | { readonly outcome: 'granted'; readonly key: PreparedAgentKey; readonly cluster: PreparedCluster }
-  | { readonly outcome: 'refused'; readonly code: RefusalCode };
+  /** `problem` says more than the code, where that depends on the request. */
+  | { readonly outcome: 'refused'; readonly code: RefusalCode; readonly problem?: string };
 
 const refused = Object.fromEntries(
   Object.keys(refusals).map((code) => [code, { outcome: 'refused', code }]),
@@ -106,4 +112,12 @@ export function decideScope(
   if (tenant.state === 'failed') return unanswered[tenant.outcome];
   if (cluster.state === 'failed') return unanswered[cluster.outcome];
   return { outcome: 'granted', key, cluster: cluster.value };
+}
+
+/** The refusal of a key that {@link decideScope} let through, for what the request requires of it. */
+export function decideRequirement(key: PreparedAgentKey, requirement: Requirement): Decision | undefined {
+  if (requirement.state === 'malformed')
+    return { outcome: 'refused', code: 'BAD_REQUIRE', problem: requirement.problem };
+  const met = requirement.expressions.every((expression) => satisfies(expression, key.permissions));
+  return met ? undefined : refused.INSUFFICIENT_PERMISSIONS;
 }

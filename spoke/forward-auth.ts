@@ -14,7 +14,9 @@ export const forwardAuthPath = '/v1/forward-auth';
 export const refusalHeaders = { status: 'spokecast-status', code: 'spokecast-code' } as const;
 
 export function forwardAuthAnswer(decision: Decision, region: string): Reply {
-  return decision.outcome === 'refused' ? refusalReplies[decision.code] : answerOf(decision, region);
+  if (decision.outcome === 'granted') return answerOf(decision, region);
+  if (decision.problem === undefined) return refusalReplies[decision.code];
+  return narrowed(answerOf(decision, region), decision.code);
 }
 
 export const forwardAuthInternalError = narrowed(internalError, 'INTERNAL');

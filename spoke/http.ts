@@ -53,7 +53,7 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
   const app = new Hono<{ Bindings: HttpBindings }>();
 
   const authenticate = (route: Route, answer: (decision: Decision, region: string) => Reply) => {
-    return (c: Context) => {
+    return (c: Context<{ Bindings: HttpBindings }>) => {
       const startedAt = clock.monotonic();
       const finish = (decision: Decision): Response => {
         metrics.decided(route, decision, clock.monotonic() - startedAt);
@@ -63,6 +63,7 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
         authorization: c.req.header('authorization'),
         agentKey: c.req.header(agentKeyHeader),
         clusterId: undefined,
+        query: queryOf(c.env.incoming.url ?? ''),
       });
       if (decision instanceof Promise) return decision.then<Response>(finish);
       return finish(decision);
@@ -128,6 +129,16 @@ function createClusterHandler(
   };
 }
 
+/** What follows the first question mark; undefined where there is nothing of the kind. */
+function queryOf(requestTarget: string): string | undefined {
+  const mark = requestTarget.indexOf('?');
+  return mark < 0 ? undefined : requestTarget.slice(mark + 1);
+}
+
+function pathAndQuery(path: string, query: string | undefined): string {
+  return query === undefined ? path : `${path}?${query}`;
+}
+
 /** The header, and all of them where there are several: whoever shows two credentials shows none. */
 function everyValue(incoming: IncomingMessage, name: string): string | undefined {
   return incoming.headersDistinct[name]?.join(', ');
@@ -141,7 +152,7 @@ export function createGatewayServer(parts: HttpParts, settings: ServerSettings):
     const requestTarget = incoming.url ?? '';
     if (requestTarget.startsWith(clustersPrefix)) return forward(incoming, outgoing);
     const asked = belowAuthenticate.exec(requestTarget);
-    if (asked) incoming.url = asked[1]!;
+    if (asked) incoming.url = pathAndQuery(asked[1]!, queryOf(requestTarget));
     void answer(incoming, outgoing);
   };
   const options = {

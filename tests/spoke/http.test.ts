@@ -319,6 +319,65 @@ describe('health', () => {
   });
 });
 
+describe('?require=', () => {
+  test('is checked on both paths and whatever stands below, and told in their own ways', async () => {
+    await using world = await ready();
+    const headers = { authorization: `Bearer ${world.demo.secret}` };
+    const cases: [query: string, status: number, code: string | undefined][] = [
+      ['?require=produce', 200, undefined],
+      ['?require=produce+AND+(consume+OR+admin)', 200, undefined],
+      ['?require=produce%20AND%20admin', 403, 'INSUFFICIENT_PERMISSIONS'],
+      ['?require=produce&require=admin', 403, 'INSUFFICIENT_PERMISSIONS'],
+      ['?x=1&require=admin', 403, 'INSUFFICIENT_PERMISSIONS'],
+      ['?require=', 400, 'BAD_REQUIRE'],
+      ['?require=produce+and+consume', 400, 'BAD_REQUIRE'],
+      ['?x=require', 200, undefined],
+      ['?%zz|{}^"', 200, undefined],
+    ];
+    for (const [query, status, code] of cases) {
+      for (const below of ['', '/', '/a/../b']) {
+        const asked = await send(world.url, { path: `/v1/authenticate${below}${query}`, headers });
+        expect([asked.status, asked.json().code], below + query).toEqual([status, code]);
+        const forwarded = await send(world.url, { path: `/v1/forward-auth${below}${query}`, headers });
+        expect(forwarded.status, below + query).toBe(status === 200 ? 200 : 403);
+        const { 'spokecast-status': real, 'spokecast-code': realCode } = forwarded.headers;
+        expect([real, realCode]).toEqual(status === 200 ? [undefined, undefined] : [String(status), code]);
+      }
+    }
+    const malformed = await send(world.url, { path: '/v1/authenticate?require=(a', headers });
+    expect(malformed.json().detail).toBe('The parenthesis at 1 is not closed.');
+    const metrics = await (await fetch(`${world.url}/metrics`)).text();
+    expect(metrics).toMatch(/decisions_total\{route="forward-auth",code="INSUFFICIENT_PERMISSIONS".*\} 9\n/);
+  });
+
+  test('is read for those alone who hold a good key, and is nothing to a path of a cluster', async () => {
+    await using world = await ready();
+    const { demo } = world;
+    const stranger = { authorization: `Bearer ${newSecret('agentKey', demo.keyId, systemRandom)}` };
+    for (const headers of [{}, stranger]) {
+      for (const query of ['?require=admin', '?require=((']) {
+        const refused = await send(world.url, { path: `/v1/authenticate${query}`, headers });
+        expect(refused.status).toBe(401);
+      }
+    }
+    const path = `/v1/clusters/${demo.clusterId}/x?require=admin`;
+    const forwarded = await send(world.url, { path, headers: { authorization: `Bearer ${demo.secret}` } });
+    expect(forwarded.json().code, 'let through').toBe('UPSTREAM_UNREACHABLE');
+  });
+
+  test('goes by the permissions of now', async () => {
+    await using world = await ready();
+    const ask = async () => {
+      const path = '/v1/authenticate?require=admin';
+      return (await send(world.url, { path, headers: { authorization: `Bearer ${world.demo.secret}` } }))
+        .status;
+    };
+    expect(await ask()).toBe(403);
+    await publish(world.store, keyContext(world.demo, 2, { permissions: ['admin'] }));
+    await vi.waitFor(async () => expect(await ask()).toBe(200), { timeout: 30_000 });
+  }, 40_000);
+});
+
 describe('stopping', () => {
   test('lets requests under way end and takes no more', async () => {
     const world = await ready();

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { and, eq, getTableColumns } from 'drizzle-orm';
+import { permissionName, permissionNameRule, permissionsMax } from '../../../contexts/permissions.ts';
 import { sees } from '../../access.ts';
 import type { Actor } from '../../auth/actor.ts';
 import type { Queryable } from '../../db/client.ts';
@@ -7,17 +8,13 @@ import { agentKeys, clusters } from '../../db/schema.ts';
 import { expiresAt, idOf, keyStatus, moment, name } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
 
-/** Comma and space are kept out: gateways hand permissions on in a header. */
 export const permissions = z
-  .array(
-    z
-      .string()
-      .regex(/^[a-zA-Z0-9_.:*/-]{1,64}$/, 'must have 1 to 64 characters of a-z, A-Z, 0-9 and _ . : * / -'),
-  )
-  .max(64, 'must have at most 64 permissions')
+  .array(z.string().regex(permissionName, permissionNameRule))
+  .max(permissionsMax, `must have at most ${permissionsMax} permissions`)
   .refine((list) => new Set(list).size === list.length, 'must not name a permission twice')
   .openapi({
-    description: 'What the key may do, in the words of the metadata store; gateways pass them on.',
+    description:
+      'What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`).',
     example: ['read', 'write'],
   });
 

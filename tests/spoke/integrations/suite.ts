@@ -46,10 +46,12 @@ export function integrationSuite(integration: Integration): void {
         spokecast_tenant_id: 'ten_evil',
         'spokecast-key-id': 'aki_evil',
       };
-      const answer = await send(`${url}/a%2Fb/c?x=1&y=%20`, { headers: { ...style, ...spoofed } });
+      const answer = await send(`${url}/a%2Fb/c?x=1&y=%20&require=of-the-service`, {
+        headers: { ...style, ...spoofed },
+      });
       expect(answer.status).toBe(200);
       const seen = answer.json();
-      expect(seen.url).toBe('/a%2Fb/c?x=1&y=%20');
+      expect(seen.url).toBe('/a%2Fb/c?x=1&y=%20&require=of-the-service');
       expect(seen.headers).toMatchObject({
         'spokecast-tenant-id': demo.tenantId,
         'spokecast-cluster-id': demo.clusterId,
