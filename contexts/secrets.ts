@@ -56,6 +56,9 @@ export function verifierOf(secret: string): string {
   return hash('sha256', secret, 'base64url');
 }
 
+/** In the place of a verifier where no secret is to match: the hash of nothing, for its last character is none's. */
+export const noVerifier = '-'.repeat(43);
+
 /** Compares in time that does not depend on where the two differ. */
 export function verifierMatches(secret: string, verifier: string): boolean {
   const a = Buffer.from(verifierOf(secret));
