@@ -1,6 +1,7 @@
 import type { Clock } from '../contexts/base/clock.ts';
 import type { LoadingCache } from './cache/cache.ts';
 import type { Lookup } from './cache/outcomes.ts';
+import type { ClientAddresses } from './client-address.ts';
 import { readCredential } from './credentials.ts';
 import {
   type Decision,
@@ -9,7 +10,9 @@ import {
   decideKeyAgain,
   decideRequirement,
   decideScope,
+  retiringShown,
 } from './decide.ts';
+import type { Arrived } from './forward/hop.ts';
 import type { PreparedAgentKey, PreparedContexts } from './prepared.ts';
 import { Requirements } from './requirements.ts';
 
@@ -20,10 +23,20 @@ export interface Shown {
   clusterId: string | undefined;
   /** The query, as it came, where it may require permissions; undefined where it is not for us. */
   query?: string | undefined;
+  /** The request itself, for where it comes from. */
+  from?: Arrived | undefined;
 }
 
-type Asked = Pick<Shown, 'clusterId' | 'query'>;
-const nothingMore: Asked = { clusterId: undefined };
+/** What the request asks beyond its key, and with which of the key's retiring secrets it was asked. */
+type Asked = Pick<Shown, 'clusterId' | 'query'> & { retiring?: string | undefined };
+
+/** Who was let in, for {@link Authenticator.reconsider}. */
+export interface LetIn {
+  readonly keyId: string;
+  /** Of the secret that was shown. */
+  readonly verifier: string;
+  readonly from: Arrived | undefined;
+}
 
 /**
  * Looks up what a request shows and decides. Synchronous while everything is in memory; a promise only where the
@@ -32,11 +45,18 @@ const nothingMore: Asked = { clusterId: undefined };
 export class Authenticator {
   readonly #cache: LoadingCache<PreparedContexts>;
   readonly #clock: Clock;
+  readonly #addresses: ClientAddresses | undefined;
   readonly #requirements = new Requirements();
 
-  constructor(options: { cache: LoadingCache<PreparedContexts>; clock: Clock }) {
+  /** Without `addresses` nobody can tell where a request comes from. */
+  constructor(options: {
+    cache: LoadingCache<PreparedContexts>;
+    clock: Clock;
+    addresses?: ClientAddresses | undefined;
+  }) {
     this.#cache = options.cache;
     this.#clock = options.clock;
+    this.#addresses = options.addresses;
   }
 
   authenticate(shown: Shown): Decision | Promise<Decision> {
@@ -47,21 +67,29 @@ export class Authenticator {
     return this.#withKey(credential.secret, key, shown);
   }
 
-  /** Decides once more about a key that was let in before, by what is known of it now. */
-  reconsider(letIn: PreparedAgentKey): Decision | Promise<Decision> {
-    const key = this.#cache.get('agent-key', letIn.id, 'reference');
+  /**
+   * Decides once more about somebody who was let in before, by what is known now. What the request required then is
+   * not asked again.
+   */
+  reconsider(letIn: LetIn): Decision | Promise<Decision> {
+    const { keyId, verifier, from } = letIn;
+    const key = this.#cache.get('agent-key', keyId, 'reference');
     const decide = (found: Lookup<PreparedAgentKey>) => {
-      const refusal = decideKeyAgain(letIn.verifier, found, this.#clock.now());
+      const address = this.#addressFor(found, from);
+      const refusal = decideKeyAgain(verifier, found, this.#clock.now(), address);
       if (refusal !== undefined || found.state !== 'present') return refusal!;
-      return this.#withScope(found.value, nothingMore);
+      return this.#withScope(found.value, { clusterId: undefined });
     };
     return key instanceof Promise ? key.then(decide) : decide(key);
   }
 
-  #withKey(secret: string, key: Lookup<PreparedAgentKey>, shown: Asked): Decision | Promise<Decision> {
-    const refusal = decideKey(secret, key, this.#clock.now());
+  #withKey(secret: string, key: Lookup<PreparedAgentKey>, shown: Shown): Decision | Promise<Decision> {
+    const address = this.#addressFor(key, shown.from);
+    const refusal = decideKey(secret, key, this.#clock.now(), address);
     if (refusal !== undefined || key.state !== 'present') return refusal!;
-    return this.#withScope(key.value, shown);
+    const { value } = key;
+    const retiring = value.bounds === undefined ? undefined : retiringShown(secret, value.bounds);
+    return this.#withScope(value, retiring === undefined ? shown : { ...shown, retiring });
   }
 
   #withScope(value: PreparedAgentKey, asked: Asked): Decision | Promise<Decision> {
@@ -75,11 +103,18 @@ export class Authenticator {
     return this.#restricted(decideScope(value, tenant, cluster, asked.clusterId), asked);
   }
 
+  /** Told for keys that may be used from some networks only; for others nobody wants to know. */
+  #addressFor(key: Lookup<PreparedAgentKey>, from: Arrived | undefined): string | undefined {
+    if (key.state !== 'present' || key.value.bounds?.networks === undefined || from === undefined)
+      return undefined;
+    return this.#addresses?.of(from);
+  }
+
   /** What is asked of a request beyond a good key: nearly always nothing. */
-  #restricted(decision: Decision, { query }: Asked): Decision {
-    if (query === undefined || decision.outcome === 'refused') return decision;
-    const requirement = this.#requirements.read(query);
-    if (requirement === undefined) return decision;
-    return decideRequirement(decision.key, requirement) ?? decision;
+  #restricted(decision: Decision, { query, retiring }: Asked): Decision {
+    if (decision.outcome === 'refused') return decision;
+    const requirement = query === undefined ? undefined : this.#requirements.read(query);
+    const refusal = requirement && decideRequirement(decision.key, requirement);
+    return refusal ?? (retiring === undefined ? decision : { ...decision, retiring });
   }
 }

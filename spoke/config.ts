@@ -266,7 +266,7 @@ export const gatewayOptions = {
     env: 'SPOKECAST_TRUSTED_PROXIES',
     schema: networks,
     default: '127.0.0.0/8,::1/128',
-    doc: 'Networks, by commas, of the proxies before this gateway. Only what they say in x-forwarded-* and Forwarded is handed on; none trusts nobody.',
+    doc: 'Networks, by commas, of the proxies before this gateway. Only what they say in x-forwarded-* and Forwarded is handed on, and believed where a key may be used from some networks only; none trusts nobody.',
   }),
   keepAliveMs: option({
     env: 'SPOKECAST_KEEP_ALIVE_MS',

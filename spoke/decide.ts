@@ -1,6 +1,7 @@
 import { verifierMatches } from '../contexts/secrets.ts';
 import type { FailedOutcome, Lookup } from './cache/outcomes.ts';
 import type { Credential } from './credentials.ts';
+import type { KeyBounds } from './key-bounds.ts';
 import type { PreparedAgentKey, PreparedCluster, PreparedTenant } from './prepared.ts';
 import { satisfies } from './require-expression.ts';
 import type { Requirement } from './requirements.ts';
@@ -9,8 +10,9 @@ import type { Requirement } from './requirements.ts';
  * The decision about a request. Pure, and in two steps, because what a key points at is looked up only for those
  * who have shown the key's secret: everybody else learns nothing but 401, and costs one look-up.
  *
- * The order of the checks is the order of what may be told: who does not hold the secret is not told that the key
- * has expired, who holds an expired key is not told of its tenant.
+ * The order of the checks is the order of what may be told: who does not hold the secret is not told where the key
+ * may be used, who uses it from elsewhere is not told that it has expired, who holds an expired key is not told of
+ * its tenant.
  */
 export const refusals = {
   /** No credential at all. */
@@ -21,6 +23,8 @@ export const refusals = {
   NOT_FOUND: 401,
   /** The key exists, the secret is another. Told as NOT_FOUND: whether a key exists is not for strangers. */
   WRONG_SECRET: 401,
+  /** The key may not be used from where the request comes from. Told before anything else of the key is. */
+  FORBIDDEN: 403,
   EXPIRED: 401,
   DISABLED: 403,
   TENANT_SUSPENDED: 403,
@@ -42,7 +46,13 @@ export const refusals = {
 export type RefusalCode = keyof typeof refusals;
 
 export type Decision =
-  | { readonly outcome: 'granted'; readonly key: PreparedAgentKey; readonly cluster: PreparedCluster }
+  | {
+      readonly outcome: 'granted';
+      readonly key: PreparedAgentKey;
+      readonly cluster: PreparedCluster;
+      /** Of the secret that was shown, if that is a retiring one. */
+      readonly retiring?: string;
+    }
   /** `problem` says more than the code, where that depends on the request. */
   | { readonly outcome: 'refused'; readonly code: RefusalCode; readonly problem?: string };
 
@@ -65,16 +75,21 @@ export function decideCredential(credential: Credential): Decision | undefined {
   return undefined;
 }
 
-/** The refusal that the key alone gives, or undefined: then its tenant and its cluster have to be asked. */
+/**
+ * The refusal that the key alone gives, or undefined: then its tenant and its cluster have to be asked.
+ * `address` is where the request comes from; undefined where nobody can tell. It is looked at for keys with networks.
+ */
 export function decideKey(
   secret: string,
   key: Lookup<PreparedAgentKey>,
   nowMs: number,
+  address?: string,
 ): Decision | undefined {
   if (key.state === 'failed') return unanswered[key.outcome];
   if (key.state === 'absent') return refused.NOT_FOUND;
-  if (!verifierMatches(secret, key.value.verifier)) return refused.WRONG_SECRET;
-  return decideState(key.value, nowMs);
+  const shown = shownVerifier(secret, key.value);
+  if (shown === undefined) return refused.WRONG_SECRET;
+  return decideState(shown, key.value, nowMs, address);
 }
 
 /** As {@link decideKey}, for somebody who has shown the secret of `verifier` before. */
@@ -82,17 +97,53 @@ export function decideKeyAgain(
   verifier: string,
   key: Lookup<PreparedAgentKey>,
   nowMs: number,
+  address?: string,
 ): Decision | undefined {
   if (key.state === 'failed') return unanswered[key.outcome];
   if (key.state === 'absent') return refused.NOT_FOUND;
-  if (key.value.verifier !== verifier) return refused.WRONG_SECRET;
-  return decideState(key.value, nowMs);
+  const { value } = key;
+  const isKnown =
+    value.verifier === verifier || value.bounds?.retiring.some((retiring) => retiring.verifier === verifier);
+  if (!isKnown) return refused.WRONG_SECRET;
+  return decideState(verifier, value, nowMs, address);
 }
 
-function decideState({ expiresAtMs, status }: PreparedAgentKey, nowMs: number): Decision | undefined {
+/** Which of the key's verifiers the secret is of, whether or not that one has ended. */
+function shownVerifier(secret: string, { verifier, bounds }: PreparedAgentKey): string | undefined {
+  if (verifierMatches(secret, verifier)) return verifier;
+  return retiringShown(secret, bounds);
+}
+
+/** The verifier of a retiring secret. */
+export function retiringShown(secret: string, bounds: KeyBounds | undefined): string | undefined {
+  return bounds?.retiring.find(({ verifier }) => verifierMatches(secret, verifier))?.verifier;
+}
+
+function decideState(
+  shown: string,
+  { expiresAtMs, status, verifier, bounds }: PreparedAgentKey,
+  nowMs: number,
+  address: string | undefined,
+): Decision | undefined {
+  if (bounds !== undefined) {
+    const { networks, retiring } = bounds;
+    if (networks !== undefined && (address === undefined || !networks.has(address)))
+      return forbidden(address);
+    const end = shown === verifier ? undefined : retiring.find((one) => one.verifier === shown)?.endsAtMs;
+    if (end !== undefined && nowMs >= end) return refused.EXPIRED;
+  }
   if (expiresAtMs !== null && nowMs >= expiresAtMs) return refused.EXPIRED;
   if (status === 'disabled') return refused.DISABLED;
   return undefined;
+}
+
+/** Says what the gateway takes for the address, because nothing else tells that proxies are not trusted as they should. */
+function forbidden(address: string | undefined): Decision {
+  const problem =
+    address === undefined
+      ? 'Nobody can tell which address the request comes from.'
+      : `The request is taken to come from ${address}.`;
+  return { outcome: 'refused', code: 'FORBIDDEN', problem };
 }
 
 /**

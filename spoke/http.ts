@@ -64,6 +64,7 @@ export function createApp(parts: HttpParts): Hono<{ Bindings: HttpBindings }> {
         agentKey: c.req.header(agentKeyHeader),
         clusterId: undefined,
         query: queryOf(c.env.incoming.url ?? ''),
+        from: c.env.incoming,
       });
       if (decision instanceof Promise) return decision.then<Response>(finish);
       return finish(decision);
@@ -110,6 +111,7 @@ function createClusterHandler(
         authorization: everyValue(incoming, 'authorization'),
         agentKey: typeof agentKey === 'string' ? agentKey : undefined,
         clusterId,
+        from: incoming,
       });
       metrics.decided('forward', decision, clock.monotonic() - startedAt);
       if (decision.outcome === 'refused') return refuse(incoming, outgoing, answerOf(decision, region));
@@ -117,6 +119,7 @@ function createClusterHandler(
         incoming,
         outgoing,
         key: decision.key,
+        verifier: decision.retiring ?? decision.key.verifier,
         cluster: decision.cluster,
         rest,
         tunnelHead,

@@ -4,16 +4,16 @@ import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
-import { Loop } from '../contexts/base/loop.ts';
+import type { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
 import { reachableUrl } from '../contexts/base/reachable-url.ts';
 import { type FeedHead, type Identity, type Store, StoreError } from '../contexts/store.ts';
-import { withdrawalOf } from './answers.ts';
 import { AppliedFeed, type OwingCache } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
 import type { CacheSettings } from './cache/settings.ts';
 import { cacheSettingsOf } from './cache-settings.ts';
+import { ClientAddresses } from './client-address.ts';
 import type { GatewayConfig } from './config.ts';
 import { FeedTail } from './feed-tail.ts';
 import { certificateOf, followCertificate } from './follow-certificate.ts';
@@ -26,15 +26,13 @@ import { ownershipOf } from './ownership.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { Reporter } from './reporter.ts';
+import { reviewOf } from './review.ts';
 import { Rehearsal, type Shadow } from './snapshot/rehearsal.ts';
 import { answerTo } from './snapshot/shadow.ts';
 import type { SnapshotShelf } from './snapshot/shelf.ts';
 import { Snapshots } from './snapshot/snapshots.ts';
 import { StatusWriter } from './status.ts';
 import { Warmer } from './warm.ts';
-
-/** What is under way is asked so often whether its key is still good: a revocation ends it within a second or two. */
-const reviewEveryMs = 1_000;
 
 export interface GatewayParts {
   config: GatewayConfig;
@@ -176,7 +174,9 @@ export class Gateway implements AsyncDisposable {
       }),
       onError: (error) => report.storeFailed('status', error),
     });
-    this.authenticator = new Authenticator({ cache: this.cache, clock });
+    this.authenticator = new Authenticator({
+      ...{ cache: this.cache, clock, addresses: new ClientAddresses(config.trustedProxies) },
+    });
     this.#forwarder = new Forwarder(forwardSettingsOf(config), {
       clock,
       random,
@@ -188,18 +188,7 @@ export class Gateway implements AsyncDisposable {
         },
       },
     });
-    this.#review = new Loop({
-      name: 'review',
-      clock,
-      everyMs: reviewEveryMs,
-      turn: async () =>
-        this.#forwarder.review((key) => {
-          const decision = this.authenticator.reconsider(key);
-          return decision instanceof Promise ? undefined : withdrawalOf(decision);
-        }),
-      onError: (error) =>
-        log.error({ err: error }, 'reviewing what is under way failed by a mistake of ours'),
-    });
+    this.#review = reviewOf({ forwarder: this.#forwarder, authenticator: this.authenticator, clock, log });
     const certificate = certificateOf(config);
     this.#server = createGatewayServer(
       {

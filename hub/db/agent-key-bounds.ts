@@ -1,5 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { Body } from '../../contexts/kinds/index.ts';
+import { noVerifier } from '../../contexts/secrets.ts';
 import { agentKeys, type RetiringSecret } from './schema.ts';
 
 /** How an agent key's secrets and bounds stand in its row, and how they are told in its context. */
@@ -18,6 +19,12 @@ export const boundsColumns: SQL = sql`${agentKeys.verifier} as verifier,
   ${agentKeys.restrictedVerifier} as restricted_verifier, ${agentKeys.retiring} as retiring,
   ${agentKeys.allowedNetworks}::text[] as allowed_networks,
   ${agentKeys.rateLimit} as rate_limit, ${agentKeys.rateWindowMs} as rate_window_ms`;
+
+/** Where the verifier of the present secret stands, by whether the key is bound to networks. */
+export function secretColumns(present: string, allowedNetworks: readonly string[] | null) {
+  if (allowedNetworks === null) return { verifier: present, restrictedVerifier: null, allowedNetworks: null };
+  return { verifier: noVerifier, restrictedVerifier: present, allowedNetworks: [...allowedNetworks] };
+}
 
 /** SQL can write anything as `retiring`: what is no list of secrets is left to the context's schema to refuse. */
 export function boundsOf(row: BoundsRow): Bounds {

@@ -24,6 +24,8 @@ export interface Forward {
   incoming: IncomingMessage;
   outgoing: ServerResponse;
   key: PreparedAgentKey;
+  /** Of the secret that was shown. */
+  verifier: string;
   cluster: PreparedCluster;
   /** As {@link readTarget} split it. */
   rest: string;
@@ -107,16 +109,16 @@ export class Forwarder implements AsyncDisposable {
   }
 
   /**
-   * Ends what is under way for keys that are refused by now. `refusalOf` gives the answer for those; undefined
-   * where a key is good, or where that cannot be told.
+   * Ends what is under way for those who are refused by now. `refusalOf` gives the answer for them; undefined where
+   * somebody is still let in, or where that cannot be told.
    */
-  review(refusalOf: (key: PreparedAgentKey) => Reply | undefined): void {
+  review(refusalOf: (forward: Forward) => Reply | undefined): void {
     for (const ongoing of this.#ongoing) {
       if (ongoing.isNew) {
         ongoing.isNew = false;
         continue;
       }
-      const refusal = refusalOf(ongoing.forward.key);
+      const refusal = refusalOf(ongoing.forward);
       if (refusal === undefined) continue;
       ongoing.withdrawn = refusal;
       ongoing.end.abort();

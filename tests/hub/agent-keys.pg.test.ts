@@ -1,6 +1,6 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseSecret, verifierMatches } from '../../contexts/secrets.ts';
+import { noVerifier, parseSecret, verifierMatches, verifierOf } from '../../contexts/secrets.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -80,6 +80,50 @@ describe('agent keys', () => {
       status: 400,
       code: 'VALIDATION_FAILED',
       errors: [{ pointer: '/expiresAt' }],
+    });
+  });
+
+  test('are bound to networks, and then their verifier is of no secret to those who do not know that', async () => {
+    const { body: made } = await hub.owner.post('/v1/agent-keys', {
+      clusterId: cluster,
+      name: 'bound',
+      allowedNetworks: ['192.0.2.7', '2001:DB8::/32'],
+    });
+    expect(made.allowedNetworks).toEqual(['192.0.2.7/32', '2001:db8::/32']);
+    const path = `/v1/agent-keys/${made.id}`;
+    const rowOf = async () => {
+      const sql = postgres(hub.databaseUrl, { max: 1 });
+      const [row] = await sql`select verifier, restricted_verifier from agent_keys where id = ${made.id}`;
+      await sql.end();
+      return [row!.verifier, row!.restricted_verifier];
+    };
+    expect(await rowOf()).toEqual([noVerifier, verifierOf(made.secret)]);
+    const wider = await hub.owner.patch(path, { allowedNetworks: ['0.0.0.0/0'] });
+    expect(wider.body.allowedNetworks).toEqual(['0.0.0.0/0']);
+    expect(await rowOf()).toEqual([noVerifier, verifierOf(made.secret)]);
+    const same = await hub.owner.patch(path, { name: 'bound' });
+    expect(same.headers.get('etag')).toBe(wider.headers.get('etag'));
+    expect((await hub.owner.patch(path, { allowedNetworks: null })).body.allowedNetworks).toBeNull();
+    expect(await rowOf()).toEqual([verifierOf(made.secret), null]);
+    const log = JSON.stringify((await hub.owner.get(`/v1/audit-log?resourceId=${made.id}`)).body);
+    expect(log).toContain('0.0.0.0/0');
+    expect(log).not.toContain(verifierOf(made.secret));
+  });
+
+  test.each([
+    [[], '/allowedNetworks', 'must not be empty'],
+    [['10.0.0.1/8'], '/allowedNetworks/0', 'must have no bits set beyond its length of 8'],
+    [['10.0.0.0/8', 'example.com'], '/allowedNetworks/1', 'must be a network like'],
+    [['::ffff:10.0.0.0/104'], '/allowedNetworks/0', 'must be written as a network of IPv4'],
+    [['192.0.2.7', '192.0.2.7/32'], '/allowedNetworks', 'must not name a network twice'],
+    [Array.from({ length: 65 }, (_, i) => `10.0.0.${i}`), '/allowedNetworks', 'at most 64'],
+  ])('cannot be bound to %j', async (allowedNetworks, pointer, detail) => {
+    const refused = await hub.owner.post('/v1/agent-keys', {
+      ...{ clusterId: cluster, name: 'bound', allowedNetworks },
+    });
+    expect(refused.body).toMatchObject({
+      ...{ status: 400, code: 'VALIDATION_FAILED' },
+      errors: [{ pointer, detail: expect.stringContaining(detail) }],
     });
   });
 

@@ -3,6 +3,7 @@ import { systemRandom } from '../../contexts/base/random.ts';
 import { newSecret } from '../../contexts/secrets.ts';
 import {
   allOf,
+  boundKeyContext,
   clusterContext,
   gone,
   initialise,
@@ -317,6 +318,54 @@ describe('health', () => {
     expect(response.status).toBe(404);
     expect(await response.json()).toMatchObject({ code: 'NO_SUCH_ROUTE' });
   });
+});
+
+describe('networks of a key', () => {
+  const from = (address: string, secret: string) => ({
+    authorization: `Bearer ${secret}`,
+    'x-forwarded-for': address,
+  });
+
+  test('are held against the client, as trusted proxies tell it, on every path', async () => {
+    await using world = await ready();
+    const { demo, url } = world;
+    await publish(world.store, boundKeyContext(demo, 2, ['203.0.113.0/24', '2001:db8::/32']));
+    const ask = (path: string, address: string, secret = demo.secret) =>
+      send(url, { path, headers: from(address, secret) });
+    await vi.waitFor(async () => expect((await ask('/v1/authenticate', '192.0.2.1')).status).toBe(403), {
+      timeout: 30_000,
+    });
+    for (const address of ['203.0.113.9', '::ffff:203.0.113.9', '2001:db8::7', '10.0.0.1, 203.0.113.9'])
+      expect((await ask('/v1/authenticate', address)).status, address).toBe(200);
+    for (const address of ['192.0.2.1', '203.0.113.9, 192.0.2.1', 'unknown', '2001:db9::7']) {
+      const refused = await ask('/v1/authenticate', address);
+      expect([refused.status, refused.json().code], address).toEqual([403, 'FORBIDDEN']);
+      const forwardAuth = await ask('/v1/forward-auth/x', address);
+      expect([forwardAuth.status, forwardAuth.headers['spokecast-code']]).toEqual([403, 'FORBIDDEN']);
+      expect((await ask(`/v1/clusters/${demo.clusterId}/x`, address)).json().code).toBe('FORBIDDEN');
+    }
+    expect((await ask('/v1/authenticate', '192.0.2.1')).json().detail).toContain('192.0.2.1');
+    const stranger = newSecret('agentKey', demo.keyId, systemRandom);
+    expect(
+      (await ask('/v1/authenticate', '192.0.2.1', stranger)).json().code,
+      'strangers learn nothing',
+    ).toBe('NOT_FOUND');
+  }, 40_000);
+
+  test('are held against the peer where no proxy is trusted, whatever it claims', async () => {
+    await using world = await gatewayWorld({
+      initialised: true,
+      environment: { SPOKECAST_TRUSTED_PROXIES: 'none' },
+    });
+    const [near, far] = [newDemo(), newDemo()];
+    await publish(world.store, ...allOf(near, 1), ...allOf(far, 1));
+    await publish(world.store, boundKeyContext(near, 2, ['127.0.0.0/8']), boundKeyContext(far, 2, ['::/0']));
+    const ask = async ({ secret }: { secret: string }) =>
+      (await send(world.url, { path: '/v1/authenticate', headers: from('2001:db8::1', secret) })).status;
+    await vi.waitFor(async () => expect([await ask(near), await ask(far)]).toEqual([200, 403]), {
+      timeout: 30_000,
+    });
+  }, 40_000);
 });
 
 describe('?require=', () => {

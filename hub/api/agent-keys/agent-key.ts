@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { and, eq, getTableColumns } from 'drizzle-orm';
+import { networksMax, parseNetwork } from '../../../contexts/networks.ts';
 import { permissionName, permissionNameRule, permissionsMax } from '../../../contexts/permissions.ts';
 import { sees } from '../../access.ts';
 import type { Actor } from '../../auth/actor.ts';
@@ -18,6 +19,30 @@ export const permissions = z
     example: ['read', 'write'],
   });
 
+const network = z
+  .string()
+  .max(64, 'must be a network like 10.0.0.0/8 or 2001:db8::/32')
+  .superRefine((text, issues) => {
+    const parsed = parseNetwork(text);
+    if (parsed.outcome === 'invalid') issues.addIssue({ code: 'custom', message: parsed.problem });
+  })
+  .overwrite((text) => {
+    const parsed = parseNetwork(text);
+    return parsed.outcome === 'network' ? parsed.canonical : text;
+  });
+
+export const allowedNetworks = z
+  .array(network)
+  .min(1, 'must not be empty; null is anywhere, and nobody is `status: disabled`')
+  .max(networksMax, `must have at most ${networksMax} networks`)
+  .refine((list) => new Set(list).size === list.length, 'must not name a network twice')
+  .nullable()
+  .openapi({
+    description:
+      'Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere.',
+    example: null,
+  });
+
 const fields = {
   id: idOf('agentKey'),
   clusterId: idOf('cluster'),
@@ -26,6 +51,7 @@ const fields = {
   status: keyStatus.openapi({ description: '`disabled`: gateways refuse it with 403.' }),
   expiresAt,
   permissions,
+  allowedNetworks,
   createdAt: moment,
   updatedAt: moment,
 };
@@ -53,9 +79,9 @@ export const agentKeyColumns = { ...getTableColumns(agentKeys), tenantId: cluste
 export type AgentKeyRow = typeof agentKeys.$inferSelect & { tenantId: string };
 
 export function toAgentKey(row: AgentKeyRow): z.infer<typeof AgentKey> {
-  const { id, clusterId, tenantId, name, status, permissions } = row;
+  const { id, clusterId, tenantId, name, status, permissions, allowedNetworks } = row;
   return {
-    ...{ id, clusterId, tenantId, name, status, permissions },
+    ...{ id, clusterId, tenantId, name, status, permissions, allowedNetworks },
     expiresAt: row.expiresAt?.toISOString() ?? null,
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),

@@ -8,7 +8,15 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { freePort } from '../../support/process.ts';
 import { findRequirement, type Requirement } from '../../support/programs.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
-import { allOf, gone, keyContext, newDemo, publish, tenantContext } from '../support/contexts.ts';
+import {
+  allOf,
+  boundKeyContext,
+  gone,
+  keyContext,
+  newDemo,
+  publish,
+  tenantContext,
+} from '../support/contexts.ts';
 import { gatewayWorld } from '../support/gateway-world.ts';
 import { send, startUpstream } from '../support/upstream.ts';
 import type { Parties } from './documented.ts';
@@ -96,6 +104,22 @@ export function integrationSuite(integration: Integration): void {
     expect(stage.served()).toBe(before);
   });
 
+  test("the client's address counts, and not what it says of it", async () => {
+    const { url, near, far } = stage;
+    const claims: Record<string, string>[] = [
+      {},
+      { 'x-forwarded-for': '203.0.113.9' },
+      { 'x-forwarded-for': '203.0.113.9', forwarded: 'for=203.0.113.9' },
+    ];
+    for (const claim of claims) {
+      const ask = ({ secret }: { secret: string }) =>
+        send(url, { headers: { authorization: `Bearer ${secret}`, ...claim } });
+      const refused = await ask(far);
+      expect([refused.status, refused.json().code], JSON.stringify(claim)).toEqual([403, 'FORBIDDEN']);
+      if (!('forwarded' in claim)) expect((await ask(near)).status, JSON.stringify(claim)).toBe(200);
+    }
+  });
+
   test('no answer to be had is 503 with retry-after, and no denial', async () => {
     const answer = await send(stage.url, { headers: { authorization: `Bearer ${stage.dangling.secret}` } });
     expect([answer.status, answer.json().code]).toEqual([503, 'DANGLING']);
@@ -146,6 +170,13 @@ async function startStage(integration: Integration) {
   const world = await gatewayWorld({ initialised: true });
   await vi.waitFor(() => expect(world.gateway.readiness().status).toBe('ready'));
   const [demo, suspended, revoked, dangling] = [newDemo(), newDemo(), newDemo(), newDemo()];
+  const [near, far] = [newDemo(), newDemo()];
+  await publish(world.store, ...allOf(near, 1), ...allOf(far, 1));
+  await publish(
+    world.store,
+    boundKeyContext(near, 2, ['127.0.0.0/8']),
+    boundKeyContext(far, 2, ['203.0.113.0/24']),
+  );
   await publish(world.store, ...allOf(demo, 1), ...allOf(suspended, 1), ...allOf(revoked, 1));
   await publish(world.store, tenantContext(suspended, 2, { status: 'suspended' }));
   await publish(world.store, gone('agent-key', revoked.keyId, 2), keyContext(dangling, 1));
@@ -161,7 +192,7 @@ async function startStage(integration: Integration) {
   return {
     url: `http://${agents}`,
     served: () => served,
-    ...{ demo, suspended, revoked, dangling, road },
+    ...{ near, far, demo, suspended, revoked, dangling, road },
     async [Symbol.asyncDispose]() {
       await endProgram(child);
       await road.stop();
