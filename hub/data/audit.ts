@@ -6,7 +6,7 @@ import type { Services } from '../services.ts';
 
 /** One thing that was done. `before` and `after` are representations, in which there are no secrets and no verifiers. */
 export interface AuditEntry {
-  action: 'create' | 'update' | 'delete' | 'refresh' | 'request' | 'approve' | 'promote';
+  action: 'create' | 'update' | 'delete' | 'rotate' | 'refresh' | 'request' | 'approve' | 'promote';
   resourceType:
     | 'tenant'
     | 'cluster'

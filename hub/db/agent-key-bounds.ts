@@ -26,6 +26,36 @@ export function secretColumns(present: string, allowedNetworks: readonly string[
   return { verifier: noVerifier, restrictedVerifier: present, allowedNetworks: [...allowedNetworks] };
 }
 
+/** The secrets in `retiring`, without what SQL may have written there that is none. */
+export function retiringOf(retiring: unknown): RetiringSecret[] {
+  if (!Array.isArray(retiring)) return [];
+  return retiring.filter(
+    (one) => typeof one?.verifier === 'string' && one.endsAtMs >= 0 && one.endsAtMs <= timeMsMax,
+  );
+}
+
+/** The last moment that a timestamp can say. */
+const timeMsMax = 8.64e15;
+
+/** Secrets of one key that may be ending at a time. */
+export const retiringMax = 4;
+
+/**
+ * The retiring secrets of a key that gets a new one: the present one and those before it that have not ended, none of
+ * them beyond `endsAtMs`. Whoever ends at once is left out. `too-many` rather than ending one early that was promised.
+ */
+export function retiringAfter(
+  row: Pick<typeof agentKeys.$inferSelect, 'verifier' | 'restrictedVerifier' | 'retiring'>,
+  nowMs: number,
+  endsAtMs: number,
+): RetiringSecret[] | 'too-many' {
+  const present = { verifier: row.restrictedVerifier ?? row.verifier, endsAtMs };
+  const retiring = [present, ...retiringOf(row.retiring)]
+    .map((secret) => ({ ...secret, endsAtMs: Math.min(secret.endsAtMs, endsAtMs) }))
+    .filter((secret) => secret.endsAtMs > nowMs);
+  return retiring.length > retiringMax ? 'too-many' : retiring;
+}
+
 /** SQL can write anything as `retiring`: what is no list of secrets is left to the context's schema to refuse. */
 export function boundsOf(row: BoundsRow): Bounds {
   const { verifier, restricted_verifier, retiring, allowed_networks, rate_limit, rate_window_ms } = row;

@@ -1,9 +1,11 @@
 import { z } from '@hono/zod-openapi';
 import { and, eq, getTableColumns } from 'drizzle-orm';
+import { timestamp } from '../../../contexts/base/clock.ts';
 import { networksMax, parseNetwork } from '../../../contexts/networks.ts';
 import { permissionName, permissionNameRule, permissionsMax } from '../../../contexts/permissions.ts';
 import { sees } from '../../access.ts';
 import type { Actor } from '../../auth/actor.ts';
+import { retiringOf } from '../../db/agent-key-bounds.ts';
 import type { Queryable } from '../../db/client.ts';
 import { agentKeys, clusters } from '../../db/schema.ts';
 import { expiresAt, idOf, keyStatus, moment, name } from '../../http/fields.ts';
@@ -52,6 +54,10 @@ const fields = {
   expiresAt,
   permissions,
   allowedNetworks,
+  retiring: z.array(z.strictObject({ endsAt: moment })).openapi({
+    description:
+      'The secrets before the present one, the latest first: when each stops to work, or did. Kept until the next rotation.',
+  }),
   createdAt: moment,
   updatedAt: moment,
 };
@@ -68,7 +74,7 @@ export const AgentKeyCreated = z
     }),
     secretOmitted: z.literal(true).optional().openapi({
       description:
-        'This is the replay of an earlier answer, and secrets are not kept. Create another key if that answer is lost.',
+        'This is the replay of an earlier answer, and secrets are not kept. Rotate the key if that answer is lost.',
     }),
   })
   .openapi('AgentKeyCreated');
@@ -83,6 +89,7 @@ export function toAgentKey(row: AgentKeyRow): z.infer<typeof AgentKey> {
   return {
     ...{ id, clusterId, tenantId, name, status, permissions, allowedNetworks },
     expiresAt: row.expiresAt?.toISOString() ?? null,
+    retiring: retiringOf(row.retiring).map(({ endsAtMs }) => ({ endsAt: timestamp(endsAtMs) })),
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   };
