@@ -1,6 +1,8 @@
 import type { Decision, RefusalCode } from './decide.ts';
 import { refusals } from './decide.ts';
 import type { PreparedAgentKey, PreparedCluster } from './prepared.ts';
+import type { RateState } from './rate-limit/bucket.ts';
+import { rateLimitHeaders } from './rate-limit/headers.ts';
 import { problemReply, type Reply } from './replies.ts';
 
 /** The identity headers: of the answer to `/v1/authenticate`, and of what is forwarded. */
@@ -26,6 +28,7 @@ const titles: Record<RefusalCode, string> = {
   WRONG_CLUSTER: 'The agent key belongs to another cluster',
   BAD_REQUIRE: 'What is required cannot be read',
   INSUFFICIENT_PERMISSIONS: 'The agent key lacks a permission that is required',
+  RATE_LIMITED: 'The agent key was granted as many requests as it may be for now',
   DANGLING: "The agent key's cluster or tenant has not arrived in this region yet",
   OVERLOADED: 'Too many unknown keys are being asked for',
   UNAVAILABLE: 'Neither this gateway nor its store knows the answer now',
@@ -48,12 +51,17 @@ const refusalReplies = Object.fromEntries(
 /** What `/v1/authenticate` answers, and what a path of a cluster answers unless the decision is to forward. */
 export function answerOf(decision: Decision, region: string): Reply {
   if (decision.outcome === 'refused') return refusalOf(decision);
-  const { key, cluster } = decision;
+  const { key, cluster, rate } = decision;
   if (key.granted?.cluster !== cluster) key.granted = { cluster, reply: grantReply(key, cluster, region) };
-  return key.granted.reply;
+  return rate === undefined ? key.granted.reply : withRate(key.granted.reply, rate);
 }
 
-function refusalOf({ code, problem }: Extract<Decision, { outcome: 'refused' }>): Reply {
+function withRate(reply: Reply, rate: RateState): Reply {
+  return { ...reply, headers: { ...reply.headers, ...rateLimitHeaders(rate) } };
+}
+
+function refusalOf({ code, problem, rate }: Extract<Decision, { outcome: 'refused' }>): Reply {
+  if (rate !== undefined) return withRate(refusalReplies[code], rate);
   if (problem === undefined) return refusalReplies[code];
   return problemReply(refusals[code], code, titles[code], { detail: problem });
 }

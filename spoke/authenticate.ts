@@ -8,12 +8,14 @@ import {
   decideCredential,
   decideKey,
   decideKeyAgain,
+  decideRate,
   decideRequirement,
   decideScope,
   retiringShown,
 } from './decide.ts';
 import type { Arrived } from './forward/hop.ts';
 import type { PreparedAgentKey, PreparedContexts } from './prepared.ts';
+import type { RateLimiter } from './rate-limit/limiter.ts';
 import { Requirements } from './requirements.ts';
 
 export interface Shown {
@@ -28,7 +30,11 @@ export interface Shown {
 }
 
 /** What the request asks beyond its key, and with which of the key's retiring secrets it was asked. */
-type Asked = Pick<Shown, 'clusterId' | 'query'> & { retiring?: string | undefined };
+type Asked = Pick<Shown, 'clusterId' | 'query'> & {
+  retiring?: string | undefined;
+  /** Not asked for itself: it counts for no limit. */
+  again?: true;
+};
 
 /** Who was let in, for {@link Authenticator.reconsider}. */
 export interface LetIn {
@@ -46,17 +52,20 @@ export class Authenticator {
   readonly #cache: LoadingCache<PreparedContexts>;
   readonly #clock: Clock;
   readonly #addresses: ClientAddresses | undefined;
+  readonly #limiter: RateLimiter | undefined;
   readonly #requirements = new Requirements();
 
-  /** Without `addresses` nobody can tell where a request comes from. */
+  /** Without `addresses` nobody can tell where a request comes from; without `limiter` nothing is counted. */
   constructor(options: {
     cache: LoadingCache<PreparedContexts>;
     clock: Clock;
     addresses?: ClientAddresses | undefined;
+    limiter?: RateLimiter | undefined;
   }) {
     this.#cache = options.cache;
     this.#clock = options.clock;
     this.#addresses = options.addresses;
+    this.#limiter = options.limiter;
   }
 
   authenticate(shown: Shown): Decision | Promise<Decision> {
@@ -78,7 +87,7 @@ export class Authenticator {
       const address = this.#addressFor(found, from);
       const refusal = decideKeyAgain(verifier, found, this.#clock.now(), address);
       if (refusal !== undefined || found.state !== 'present') return refusal!;
-      return this.#withScope(found.value, { clusterId: undefined });
+      return this.#withScope(found.value, { clusterId: undefined, again: true });
     };
     return key instanceof Promise ? key.then(decide) : decide(key);
   }
@@ -111,10 +120,17 @@ export class Authenticator {
   }
 
   /** What is asked of a request beyond a good key: nearly always nothing. */
-  #restricted(decision: Decision, { query, retiring }: Asked): Decision {
+  #restricted(decision: Decision, { query, retiring, again }: Asked): Decision | Promise<Decision> {
     if (decision.outcome === 'refused') return decision;
     const requirement = query === undefined ? undefined : this.#requirements.read(query);
     const refusal = requirement && decideRequirement(decision.key, requirement);
-    return refusal ?? (retiring === undefined ? decision : { ...decision, retiring });
+    if (refusal !== undefined) return refusal;
+    const granted = retiring === undefined ? decision : { ...decision, retiring };
+    const limit = decision.key.bounds?.rateLimit;
+    if (limit === undefined || again || this.#limiter === undefined) return granted;
+    const state = this.#limiter.take(decision.key.id, limit);
+    return state instanceof Promise
+      ? state.then((rate) => decideRate(granted, rate))
+      : decideRate(granted, state);
   }
 }

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import {
   ConfigurationError,
@@ -9,7 +8,7 @@ import {
   parseOptions,
   value,
 } from '../contexts/base/options.ts';
-import { familyOf, type TrustedProxies } from './forward/hop.ts';
+import { networks } from './forward/trusted-proxies.ts';
 import { parseKeys } from './snapshot/keys.ts';
 
 const name = /^[a-z0-9][a-z0-9-]{0,62}$/;
@@ -23,23 +22,6 @@ const snapshotKeys = z.string().transform((text, context) => {
   return z.NEVER;
 });
 const milliseconds = (least = 1, most = 86_400_000) => value.integer(least, most);
-
-/** `10.0.0.0/8,192.0.2.1,fd00::/8`, or `none`. */
-const networks = z.string().transform((text, issues): TrustedProxies => {
-  if (text === 'none') return [];
-  return text.split(',').map((part) => {
-    const [address = '', prefixText] = part.trim().split('/');
-    const family = familyOf(address);
-    const most = family === 'ipv4' ? 32 : 128;
-    const prefix = prefixText === undefined ? most : Number(prefixText);
-    if (isIP(address) === 0 || !/^\d{1,3}$/.test(prefixText ?? '0') || prefix > most)
-      issues.addIssue({
-        code: 'custom',
-        message: `${JSON.stringify(part)} is no network such as 10.0.0.0/8`,
-      });
-    return { address, prefix, family };
-  });
-});
 
 /** Everything a gateway can be told. This file alone reads the environment. */
 export const gatewayOptions = {
@@ -261,6 +243,12 @@ export const gatewayOptions = {
     schema: milliseconds(10, 86_400_000),
     default: '3600000',
     doc: 'Milliseconds for which such a connection may be silent.',
+  }),
+  rateLimitedKeysMax: option({
+    env: 'SPOKECAST_RATE_LIMITED_KEYS_MAX',
+    schema: value.integer(1, 10_000_000),
+    default: '100000',
+    doc: 'Agent keys with a rate limit whose requests are counted at a time; of more, those that were used longest ago begin anew. Some 200 bytes each.',
   }),
   trustedProxies: option({
     env: 'SPOKECAST_TRUSTED_PROXIES',

@@ -3,6 +3,7 @@ import type { FailedOutcome, Lookup } from './cache/outcomes.ts';
 import type { Credential } from './credentials.ts';
 import type { KeyBounds } from './key-bounds.ts';
 import type { PreparedAgentKey, PreparedCluster, PreparedTenant } from './prepared.ts';
+import type { RateState } from './rate-limit/bucket.ts';
 import { satisfies } from './require-expression.ts';
 import type { Requirement } from './requirements.ts';
 
@@ -34,6 +35,8 @@ export const refusals = {
   /** What the request requires cannot be read. Told to those alone who hold a good key. */
   BAD_REQUIRE: 400,
   INSUFFICIENT_PERMISSIONS: 403,
+  /** The key was granted as many requests as it may be for now. */
+  RATE_LIMITED: 429,
   /** The key is good, but its cluster or tenant has not arrived. Not a denial. */
   DANGLING: 503,
   /** And these give no answer either, because there is none to be had now. */
@@ -52,9 +55,16 @@ export type Decision =
       readonly cluster: PreparedCluster;
       /** Of the secret that was shown, if that is a retiring one. */
       readonly retiring?: string;
+      /** Of a key that has a limit. */
+      readonly rate?: RateState;
     }
-  /** `problem` says more than the code, where that depends on the request. */
-  | { readonly outcome: 'refused'; readonly code: RefusalCode; readonly problem?: string };
+  | {
+      readonly outcome: 'refused';
+      readonly code: RefusalCode;
+      /** Says more than the code, where that depends on the request. */
+      readonly problem?: string;
+      readonly rate?: RateState;
+    };
 
 const refused = Object.fromEntries(
   Object.keys(refusals).map((code) => [code, { outcome: 'refused', code }]),
@@ -171,4 +181,10 @@ export function decideRequirement(key: PreparedAgentKey, requirement: Requiremen
     return { outcome: 'refused', code: 'BAD_REQUIRE', problem: requirement.problem };
   const met = requirement.expressions.every((expression) => satisfies(expression, key.permissions));
   return met ? undefined : refused.INSUFFICIENT_PERMISSIONS;
+}
+
+/** What becomes of a granted request under the key's limit. */
+export function decideRate(granted: Decision, rate: RateState): Decision {
+  if (rate.outcome === 'exceeded') return { outcome: 'refused', code: 'RATE_LIMITED', rate };
+  return { ...granted, rate };
 }

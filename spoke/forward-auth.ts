@@ -15,7 +15,7 @@ export const refusalHeaders = { status: 'spokecast-status', code: 'spokecast-cod
 
 export function forwardAuthAnswer(decision: Decision, region: string): Reply {
   if (decision.outcome === 'granted') return answerOf(decision, region);
-  if (decision.problem === undefined) return refusalReplies[decision.code];
+  if (decision.problem === undefined && decision.rate === undefined) return refusalReplies[decision.code];
   return narrowed(answerOf(decision, region), decision.code);
 }
 

@@ -13,6 +13,7 @@ import { clustersPrefix, readTarget } from './forward/target.ts';
 import { asksForTunnel, onUpgrade } from './forward/tunnel.ts';
 import { forwardAuthAnswer, forwardAuthInternalError, forwardAuthPath } from './forward-auth.ts';
 import type { GatewayMetrics, Route } from './metrics.ts';
+import { rateLimitHeaders } from './rate-limit/headers.ts';
 import type { Readiness } from './readiness.ts';
 import { badPath, internalError, notFound, type Reply, toResponse } from './replies.ts';
 import { type Question, questionsSchema, shadowPath } from './snapshot/shadow.ts';
@@ -120,6 +121,7 @@ function createClusterHandler(
         outgoing,
         key: decision.key,
         verifier: decision.retiring ?? decision.key.verifier,
+        ...(decision.rate ? { answerHeaders: Object.entries(rateLimitHeaders(decision.rate)).flat() } : {}),
         cluster: decision.cluster,
         rest,
         tunnelHead,

@@ -1,6 +1,7 @@
 import type { Body } from '../contexts/kinds/index.ts';
 import { NetworkList } from '../contexts/networks.ts';
 import { noVerifier } from '../contexts/secrets.ts';
+import type { RateLimit } from './rate-limit/bucket.ts';
 
 /** What most agent keys do not have. A key without any of it is looked at no further. */
 export interface KeyBounds {
@@ -8,6 +9,8 @@ export interface KeyBounds {
   readonly retiring: readonly { readonly verifier: string; readonly endsAtMs: number }[];
   /** Where it may be used from; undefined for anywhere. */
   readonly networks: NetworkList | undefined;
+  /** How many requests it is granted; undefined for any number. */
+  readonly rateLimit: RateLimit | undefined;
 }
 
 /** Bytes that node's list of networks takes, and each network in it. */
@@ -15,12 +18,13 @@ const listBytes = 9_000;
 const networkBytes = 200;
 
 /** The verifier of the present secret, what bounds the key, and the bytes that it takes beside its text. */
-export function readBounds({ verifier, verifiers, allowedNetworks }: Body<'agent-key'>): {
+export function readBounds(body: Body<'agent-key'>): {
   verifier: string;
   bounds: KeyBounds | undefined;
   boundsBytes: number;
 } {
-  const isPlain = verifiers === undefined && allowedNetworks === undefined;
+  const { verifier, verifiers, allowedNetworks, rateLimit } = body;
+  const isPlain = verifiers === undefined && allowedNetworks === undefined && rateLimit === undefined;
   if (isPlain) return { verifier, bounds: undefined, boundsBytes: 0 };
   const secrets = verifiers ?? [{ verifier, endsAtMs: null }];
   const present = secrets.find(({ endsAtMs }) => endsAtMs === null)?.verifier ?? noVerifier;
@@ -30,5 +34,5 @@ export function readBounds({ verifier, verifiers, allowedNetworks }: Body<'agent
   const networks = allowedNetworks && new NetworkList(allowedNetworks);
   const boundsBytes =
     200 * secrets.length + (networks ? listBytes + networkBytes * allowedNetworks.length : 0);
-  return { verifier: present, bounds: { retiring, networks }, boundsBytes };
+  return { verifier: present, bounds: { retiring, networks, rateLimit }, boundsBytes };
 }

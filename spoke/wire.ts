@@ -24,6 +24,7 @@ import { createGatewayServer } from './http.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { ownershipOf } from './ownership.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
+import { LocalRateLimiter } from './rate-limit/limiter.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { Reporter } from './reporter.ts';
 import { reviewOf } from './review.ts';
@@ -176,6 +177,7 @@ export class Gateway implements AsyncDisposable {
     });
     this.authenticator = new Authenticator({
       ...{ cache: this.cache, clock, addresses: new ClientAddresses(config.trustedProxies) },
+      limiter: new LocalRateLimiter({ clock, keysMax: config.rateLimitedKeysMax }),
     });
     this.#forwarder = new Forwarder(forwardSettingsOf(config), {
       clock,

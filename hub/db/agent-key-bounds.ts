@@ -26,6 +26,10 @@ export function secretColumns(present: string, allowedNetworks: readonly string[
   return { verifier: noVerifier, restrictedVerifier: present, allowedNetworks: [...allowedNetworks] };
 }
 
+export function rateColumns(rate: { limit: number; windowMs: number } | null) {
+  return { rateLimit: rate?.limit ?? null, rateWindowMs: rate?.windowMs ?? null };
+}
+
 /** The secrets in `retiring`, without what SQL may have written there that is none. */
 export function retiringOf(retiring: unknown): RetiringSecret[] {
   if (!Array.isArray(retiring)) return [];

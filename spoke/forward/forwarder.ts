@@ -26,6 +26,8 @@ export interface Forward {
   key: PreparedAgentKey;
   /** Of the secret that was shown. */
   verifier: string;
+  /** What the answer says beside what the upstream says, as names and values by turns. */
+  answerHeaders?: readonly string[];
   cluster: PreparedCluster;
   /** As {@link readTarget} split it. */
   rest: string;
@@ -174,7 +176,7 @@ export class Forwarder implements AsyncDisposable {
     const { forward, body, end } = ongoing;
     const { incoming, outgoing, key, rest, tunnelHead } = forward;
     const attempt = {
-      ...{ incoming, outgoing, upstream, body },
+      ...{ incoming, outgoing, upstream, body, answerHeaders: forward.answerHeaders ?? [] },
       path: upstreamPath(upstream.basePath, rest),
       headers: requestHeaders(incoming.rawHeaders, key, this.#hops.read(incoming)),
       signal: end.signal,

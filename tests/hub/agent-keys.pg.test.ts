@@ -110,6 +110,23 @@ describe('agent keys', () => {
     expect(log).not.toContain(verifierOf(made.secret));
   });
 
+  test('are given a rate limit, another, and none', async () => {
+    const rateLimit = { limit: 100, windowMs: 60_000 };
+    const { body: made } = await hub.owner.post('/v1/agent-keys', {
+      ...{ clusterId: cluster, name: 'limited', rateLimit },
+    });
+    expect(made.rateLimit).toEqual(rateLimit);
+    const path = `/v1/agent-keys/${made.id}`;
+    const slower = { limit: 1, windowMs: 1_000 };
+    expect((await hub.owner.patch(path, { rateLimit: slower })).body.rateLimit).toEqual(slower);
+    expect((await hub.owner.patch(path, { name: 'limited' })).body.rateLimit).toEqual(slower);
+    expect((await hub.owner.patch(path, { rateLimit: null })).body.rateLimit).toBeNull();
+    for (const bad of [{ limit: 0 }, { windowMs: 999 }, { windowMs: 1_500 }, { limit: 1.5 }, { more: 1 }]) {
+      const refused = await hub.owner.patch(path, { rateLimit: { ...rateLimit, ...bad } });
+      expect(refused.body, JSON.stringify(bad)).toMatchObject({ status: 400, code: 'VALIDATION_FAILED' });
+    }
+  });
+
   describe('rotated', () => {
     const rowOf = async (id: string) => {
       const sql = postgres(hub.databaseUrl, { max: 1 });

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { systemRandom } from '../../contexts/base/random.ts';
-import { newSecret } from '../../contexts/secrets.ts';
+import { newSecret, verifierOf } from '../../contexts/secrets.ts';
 import {
   allOf,
   boundKeyContext,
@@ -13,7 +13,7 @@ import {
   tenantContext,
 } from './support/contexts.ts';
 import { gatewayWorld } from './support/gateway-world.ts';
-import { send } from './support/upstream.ts';
+import { send, startUpstream } from './support/upstream.ts';
 
 async function ready() {
   const world = await gatewayWorld({ initialised: true });
@@ -366,6 +366,76 @@ describe('networks of a key', () => {
       timeout: 30_000,
     });
   }, 40_000);
+});
+
+describe('the rate limit of a key', () => {
+  const limited = { rateLimit: { limit: 3, windowMs: 86_400_000 } };
+
+  test('is counted over all paths, said in headers, and refused with 429 and when to come again', async () => {
+    await using upstream = await startUpstream((_incoming, outgoing) => outgoing.end('served'));
+    await using world = await ready();
+    const { demo, url } = world;
+    await publish(
+      world.store,
+      clusterContext(demo, 2, { upstreamUrl: upstream.url }),
+      keyContext(demo, 2, limited),
+    );
+    const ask = (path: string) => send(url, { path, headers: { authorization: `Bearer ${demo.secret}` } });
+    const first = await vi.waitFor(
+      async () => {
+        const answer = await ask('/v1/authenticate');
+        expect(answer.headers).toHaveProperty('ratelimit');
+        return answer;
+      },
+      { timeout: 30_000 },
+    );
+    const { ratelimit, 'ratelimit-policy': policy } = first.headers;
+    expect([first.status, policy]).toEqual([200, '"agent-key";q=3;w=86400']);
+    expect(ratelimit).toMatch(/^"agent-key";r=2;t=28800$/);
+    expect((await ask('/v1/authenticate?require=admin')).status, 'what is refused costs nothing').toBe(403);
+    const stranger = newSecret('agentKey', demo.keyId, systemRandom);
+    await world.authenticate(stranger);
+    const served = await ask(`/v1/clusters/${demo.clusterId}/x`);
+    expect([served.text, served.headers.ratelimit]).toEqual(['served', expect.stringContaining(';r=1;')]);
+    expect((await ask('/v1/forward-auth')).headers.ratelimit).toContain(';r=0;');
+
+    for (const path of ['/v1/authenticate', `/v1/clusters/${demo.clusterId}/x`]) {
+      const refused = await ask(path);
+      expect([refused.status, refused.json().code], path).toEqual([429, 'RATE_LIMITED']);
+      const seconds = Number(refused.headers['retry-after']);
+      expect(seconds).toBeGreaterThan(28_000);
+      expect(refused.headers.ratelimit).toBe(`"agent-key";r=0;t=${seconds}`);
+    }
+    const narrowed = await ask('/v1/forward-auth');
+    const { 'spokecast-status': status, 'spokecast-code': code } = narrowed.headers;
+    expect([narrowed.status, status, code]).toEqual([403, '429', 'RATE_LIMITED']);
+    expect(narrowed.headers['retry-after']).toMatch(/^28\d\d\d$/);
+  }, 40_000);
+
+  test('is not counted for what is under way, nor where there is none', async () => {
+    await using world = await ready();
+    const { demo } = world;
+    expect((await world.authenticate(demo.secret)).headers.get('ratelimit')).toBeNull();
+    await publish(world.store, keyContext(demo, 2, limited));
+    const ask = () => world.authenticate(demo.secret);
+    await vi.waitFor(async () => expect((await ask()).headers.get('ratelimit')).toContain(';r=2;'), {
+      timeout: 30_000,
+    });
+    const letIn = { keyId: demo.keyId, verifier: verifierOf(demo.secret), from: undefined };
+    for (let times = 0; times < 10; times++)
+      expect(await world.gateway.authenticator.reconsider(letIn)).toMatchObject({ outcome: 'granted' });
+    expect((await ask()).headers.get('ratelimit')).toContain(';r=1;');
+    // Read again, it is the same key: the count stays.
+    await publish(world.store, keyContext(demo, 3, { ...limited, permissions: ['again'] }));
+    await vi.waitFor(
+      async () => {
+        const path = '/v1/authenticate?require=again';
+        const headers = { authorization: `Bearer ${demo.secret}` };
+        expect((await send(world.url, { path, headers })).headers.ratelimit).toContain(';r=0;');
+      },
+      { timeout: 30_000 },
+    );
+  }, 70_000);
 });
 
 describe('?require=', () => {

@@ -45,6 +45,27 @@ export const allowedNetworks = z
     example: null,
   });
 
+export const rateLimit = z
+  .strictObject({
+    limit: z
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(1_000_000, 'must be at most 1000000')
+      .openapi({ description: 'Requests that are granted in a window.' }),
+    windowMs: z
+      .int('must be a whole number')
+      .min(1_000, 'must be at least 1000, a second')
+      .max(86_400_000, 'must be at most 86400000, a day')
+      .multipleOf(1_000, 'must be whole seconds: the RateLimit header knows no smaller unit')
+      .openapi({ description: 'Milliseconds, in whole seconds.' }),
+  })
+  .nullable()
+  .openapi({
+    description:
+      'How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number.',
+    example: null,
+  });
+
 const fields = {
   id: idOf('agentKey'),
   clusterId: idOf('cluster'),
@@ -54,6 +75,7 @@ const fields = {
   expiresAt,
   permissions,
   allowedNetworks,
+  rateLimit,
   retiring: z.array(z.strictObject({ endsAt: moment })).openapi({
     description:
       'The secrets before the present one, the latest first: when each stops to work, or did. Kept until the next rotation.',
@@ -88,6 +110,10 @@ export function toAgentKey(row: AgentKeyRow): z.infer<typeof AgentKey> {
   const { id, clusterId, tenantId, name, status, permissions, allowedNetworks } = row;
   return {
     ...{ id, clusterId, tenantId, name, status, permissions, allowedNetworks },
+    rateLimit:
+      row.rateLimit === null || row.rateWindowMs === null
+        ? null
+        : { limit: row.rateLimit, windowMs: row.rateWindowMs },
     expiresAt: row.expiresAt?.toISOString() ?? null,
     retiring: retiringOf(row.retiring).map(({ endsAtMs }) => ({ endsAt: timestamp(endsAtMs) })),
     createdAt: row.createdAt.toISOString(),

@@ -5,12 +5,19 @@ import { newSecret, verifierOf } from '../../../contexts/secrets.ts';
 import { sees } from '../../access.ts';
 import { writeAudit } from '../../data/audit.ts';
 import { checkedExpiry, toTimestamp } from '../../data/expiry.ts';
-import { secretColumns } from '../../db/agent-key-bounds.ts';
+import { rateColumns, secretColumns } from '../../db/agent-key-bounds.ts';
 import { agentKeys, clusters } from '../../db/schema.ts';
 import { expiresAt, idOf, name } from '../../http/fields.ts';
 import { blame } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
-import { AgentKeyCreated, allowedNetworks, findAgentKey, permissions, toAgentKey } from './agent-key.ts';
+import {
+  AgentKeyCreated,
+  allowedNetworks,
+  findAgentKey,
+  permissions,
+  rateLimit,
+  toAgentKey,
+} from './agent-key.ts';
 
 const body = z
   .strictObject({
@@ -19,6 +26,7 @@ const body = z
     expiresAt: expiresAt.optional(),
     permissions: permissions.optional(),
     allowedNetworks: allowedNetworks.optional(),
+    rateLimit: rateLimit.optional(),
   })
   .openapi('AgentKeyCreate', {
     example: { clusterId: 'vci_01k9c0v8w1e4qafk3s7m2t6xhz', name: 'agent 7', permissions: ['read', 'write'] },
@@ -38,7 +46,7 @@ export const createAgentKey = defineRoute({
   problems: ['NOT_FOUND'],
   async handle(call) {
     const { db, actor, services } = call;
-    const { clusterId, name, permissions = [], allowedNetworks = null } = call.body;
+    const { clusterId, name, permissions = [], allowedNetworks = null, rateLimit = null } = call.body;
     const expiry = checkedExpiry(call.body.expiresAt, services.clock) ?? null;
     const [cluster] = await db
       .select({ tenantId: clusters.tenantId })
@@ -56,6 +64,7 @@ export const createAgentKey = defineRoute({
       name,
       permissions,
       ...secretColumns(verifierOf(secret), allowedNetworks),
+      ...rateColumns(rateLimit),
       expiresAt: toTimestamp(expiry),
     });
     const key = toAgentKey(await findAgentKey(db, actor, id));

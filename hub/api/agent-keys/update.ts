@@ -3,7 +3,7 @@ import { eq } from 'drizzle-orm';
 import { writeAudit } from '../../data/audit.ts';
 import { changesOf } from '../../data/changes.ts';
 import { checkedExpiry, toTimestamp } from '../../data/expiry.ts';
-import { secretColumns } from '../../db/agent-key-bounds.ts';
+import { rateColumns, secretColumns } from '../../db/agent-key-bounds.ts';
 import { agentKeys } from '../../db/schema.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { expiresAt, keyStatus, name } from '../../http/fields.ts';
@@ -14,6 +14,7 @@ import {
   allowedNetworks,
   findAgentKey,
   permissions,
+  rateLimit,
   toAgentKey,
 } from './agent-key.ts';
 
@@ -24,6 +25,7 @@ const body = z
     expiresAt: expiresAt.optional(),
     permissions: permissions.optional(),
     allowedNetworks: allowedNetworks.optional(),
+    rateLimit: rateLimit.optional(),
   })
   .openapi('AgentKeyUpdate', { example: { status: 'disabled' } });
 
@@ -48,13 +50,14 @@ export const updateAgentKey = defineRoute({
     const changes = changesOf(before, { ...fields, expiresAt: expiry });
     if (!changes) return { body: before, representation: before };
 
-    const { expiresAt: newExpiry, allowedNetworks: newNetworks, ...rest } = changes;
+    const { expiresAt: newExpiry, allowedNetworks: newNetworks, rateLimit: newRate, ...rest } = changes;
     const present = row.restrictedVerifier ?? row.verifier;
     await db
       .update(agentKeys)
       .set({
         ...rest,
         ...(newExpiry === undefined ? {} : { expiresAt: toTimestamp(newExpiry) }),
+        ...(newRate === undefined ? {} : rateColumns(newRate)),
         ...(newNetworks === undefined ? {} : secretColumns(present, newNetworks)),
       })
       .where(eq(agentKeys.id, row.id));

@@ -104,6 +104,14 @@ export function integrationSuite(integration: Integration): void {
     expect(stage.served()).toBe(before);
   });
 
+  test('too many requests of a key are 429 with retry-after', async () => {
+    const headers = { authorization: `Bearer ${stage.limited.secret}` };
+    expect((await send(stage.url, { headers })).status).toBe(200);
+    const answer = await send(stage.url, { headers });
+    expect([answer.status, answer.json().code]).toEqual([429, 'RATE_LIMITED']);
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(80_000);
+  });
+
   test("the client's address counts, and not what it says of it", async () => {
     const { url, near, far } = stage;
     const claims: Record<string, string>[] = [
@@ -170,7 +178,10 @@ async function startStage(integration: Integration) {
   const world = await gatewayWorld({ initialised: true });
   await vi.waitFor(() => expect(world.gateway.readiness().status).toBe('ready'));
   const [demo, suspended, revoked, dangling] = [newDemo(), newDemo(), newDemo(), newDemo()];
-  const [near, far] = [newDemo(), newDemo()];
+  const [near, far, limited] = [newDemo(), newDemo(), newDemo()];
+  const rateLimit = { limit: 1, windowMs: 86_400_000 };
+  await publish(world.store, ...allOf(limited, 1));
+  await publish(world.store, keyContext(limited, 2, { rateLimit }));
   await publish(world.store, ...allOf(near, 1), ...allOf(far, 1));
   await publish(
     world.store,
@@ -192,7 +203,7 @@ async function startStage(integration: Integration) {
   return {
     url: `http://${agents}`,
     served: () => served,
-    ...{ near, far, demo, suspended, revoked, dangling, road },
+    ...{ near, far, limited, demo, suspended, revoked, dangling, road },
     async [Symbol.asyncDispose]() {
       await endProgram(child);
       await road.stop();
