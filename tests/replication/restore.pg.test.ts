@@ -110,7 +110,7 @@ describe('a hub restored from a backup', () => {
     await sql`update agent_keys set status = 'disabled' where id = ${made.disabled.id}`;
     await sql`
       update agent_keys set expires_at = now() - interval '1 hour',
-        allowed_networks = '{10.0.0.0/8}', rate_limit = 5, rate_window_ms = 1000,
+        allowed_networks = '{127.0.0.0/8}', rate_limit = 5, rate_window_ms = 1000,
         restricted_verifier = coalesce(restricted_verifier, verifier), verifier = repeat('-', 43),
         retiring = ${sql.json([{ verifier: 'o'.repeat(43), endsAtMs: 1_900_000_000_000 }])}
       where id = ${made.narrowed.id}`;
@@ -176,7 +176,7 @@ describe('a hub restored from a backup', () => {
       const [narrowed] =
         await wheel.sql`select *, allowed_networks::text[] as networks from agent_keys where id = ${made.narrowed.id}`;
       expect(narrowed).toMatchObject({
-        ...{ networks: ['10.0.0.0/8'], rate_limit: 5, rate_window_ms: 1000, verifier: '-'.repeat(43) },
+        ...{ networks: ['127.0.0.0/8'], rate_limit: 5, rate_window_ms: 1000, verifier: '-'.repeat(43) },
         restricted_verifier: verifierOf(made.narrowed.secret),
         retiring: [{ verifier: 'o'.repeat(43), endsAtMs: 1_900_000_000_000 }],
       });
