@@ -7,6 +7,7 @@ export default defineConfig({
     './hub/db/guard-schema.ts',
     './hub/db/fence-tables.ts',
     './hub/db/idempotency-table.ts',
+    './hub/db/audit-table.ts',
   ],
   out: './hub/db/migrations',
 });

@@ -58,6 +58,9 @@ export function verifierOf(secret: string): string {
   return hash('sha256', secret, 'base64url');
 }
 
+/** In the place of a verifier where no secret is to match: the hash of nothing, for its last character is none's. */
+export const noVerifier = '-'.repeat(43);
+
 /**
  * Compares in time that does not depend on where the two differ: every character is looked at. `timingSafeEqual`
  * would want two buffers made first, which costs more than the comparison.

@@ -2,6 +2,7 @@ import { createAgentKey } from './api/agent-keys/create.ts';
 import { deleteAgentKey } from './api/agent-keys/delete.ts';
 import { getAgentKey } from './api/agent-keys/get.ts';
 import { listAgentKeys } from './api/agent-keys/list.ts';
+import { rotateAgentKey } from './api/agent-keys/rotate.ts';
 import { updateAgentKey } from './api/agent-keys/update.ts';
 import { createApplicationKey } from './api/application-keys/create.ts';
 import { deleteApplicationKey } from './api/application-keys/delete.ts';
@@ -47,7 +48,7 @@ import type { AnyRoute } from './http/route.ts';
 export const routes: readonly AnyRoute[] = [
   ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant],
   ...[createCluster, listClusters, getCluster, updateCluster, deleteCluster],
-  ...[createAgentKey, listAgentKeys, getAgentKey, updateAgentKey, deleteAgentKey],
+  ...[createAgentKey, listAgentKeys, getAgentKey, updateAgentKey, rotateAgentKey, deleteAgentKey],
   ...[
     createApplicationKey,
     listApplicationKeys,

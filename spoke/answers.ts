@@ -1,6 +1,8 @@
 import type { Decision, RefusalCode } from './decide.ts';
 import { refusals } from './decide.ts';
 import type { PreparedAgentKey, PreparedCluster } from './prepared.ts';
+import type { RateState } from './rate-limit/bucket.ts';
+import { rateLimitHeaders } from './rate-limit/headers.ts';
 import { makeReply, problemReply, type Reply } from './replies.ts';
 
 /** The identity headers: of the answer to `/v1/authenticate`, and of what is forwarded. */
@@ -18,11 +20,15 @@ export const titles: Record<RefusalCode, string> = {
   MALFORMED: 'What was shown is not an agent key',
   NOT_FOUND: 'There is no such agent key',
   WRONG_SECRET: 'There is no such agent key',
-  EXPIRED: 'The agent key has expired',
+  FORBIDDEN: 'The agent key may not be used from this address',
+  EXPIRED: 'The agent key, or this secret of it, has expired',
   DISABLED: 'The agent key is disabled',
   TENANT_SUSPENDED: 'The tenant is suspended',
   CLUSTER_DISABLED: 'The cluster is disabled',
   WRONG_CLUSTER: 'The agent key belongs to another cluster',
+  BAD_REQUIRE: 'What is required cannot be read',
+  INSUFFICIENT_PERMISSIONS: 'The agent key lacks a permission that is required',
+  RATE_LIMITED: 'The agent key was granted as many requests as it may be for now',
   DANGLING: "The agent key's cluster or tenant has not arrived in this region yet",
   OVERLOADED: 'Too many unknown keys are being asked for',
   UNAVAILABLE: 'Neither this gateway nor its store knows the answer now',
@@ -37,17 +43,27 @@ const details: Partial<Record<RefusalCode, string>> = {
   MALFORMED: 'An agent key begins with "spk_" and ends in a checksum. Is it whole, and is it shown but once?',
 };
 
-/** Refusals never differ but by their code, so each is made once. */
+/** Refusals seldom differ but by their code, so each is made once. */
 const refusalReplies = Object.fromEntries(
   (Object.keys(refusals) as RefusalCode[]).map((code) => [code, refusalReply(code)]),
 ) as Record<RefusalCode, Reply>;
 
 /** What `/v1/authenticate` answers, and what a path of a cluster answers unless the decision is to forward. */
 export function answerOf(decision: Decision, region: string): Reply {
-  if (decision.outcome === 'refused') return refusalReplies[decision.code];
-  const { key, cluster } = decision;
+  if (decision.outcome === 'refused') return refusalOf(decision);
+  const { key, cluster, rate } = decision;
   if (key.granted?.cluster !== cluster) key.granted = { cluster, reply: grantReply(key, cluster, region) };
-  return key.granted.reply;
+  return rate === undefined ? key.granted.reply : withRate(key.granted.reply, rate);
+}
+
+function withRate(reply: Reply, rate: RateState): Reply {
+  return { ...reply, headers: [...reply.headers, ...Object.entries(rateLimitHeaders(rate)).flat()] };
+}
+
+function refusalOf({ code, problem, rate }: Extract<Decision, { outcome: 'refused' }>): Reply {
+  if (rate !== undefined) return withRate(refusalReplies[code], rate);
+  if (problem === undefined) return refusalReplies[code];
+  return problemReply(refusals[code], code, titles[code], { detail: problem });
 }
 
 /** The answer that ends what was granted before; undefined where it goes on, or where nobody can tell now. */

@@ -68,7 +68,7 @@ function createHandler(
   };
   return (incoming, outgoing) => {
     const startedAt = clock.monotonic();
-    const shown = readShown(incoming.rawHeaders);
+    const shown = readShown(incoming);
     try {
       const decision = authenticator.authenticate(shown);
       if (decision instanceof Promise)
@@ -88,6 +88,8 @@ interface ShownHeaders {
   authorization: string | undefined;
   agentKey: string | undefined;
   clusterId: undefined;
+  query: string | undefined;
+  from: IncomingMessage;
   hasBody: boolean;
 }
 
@@ -95,9 +97,11 @@ const authorizationLength = 'authorization'.length;
 const contentLengthLength = 'content-length'.length;
 const transferEncodingLength = 'transfer-encoding'.length;
 
-function readShown(rawHeaders: readonly string[]): ShownHeaders {
+function readShown(incoming: IncomingMessage): ShownHeaders {
+  const { rawHeaders } = incoming;
   const shown: ShownHeaders = {
     ...{ authorization: undefined, agentKey: undefined, clusterId: undefined },
+    ...{ query: queryOf(incoming.url ?? ''), from: incoming },
     hasBody: false,
   };
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
@@ -121,6 +125,12 @@ function readShown(rawHeaders: readonly string[]): ShownHeaders {
     }
   }
   return shown;
+}
+
+/** What follows the first question mark; undefined where there is nothing of the kind. */
+function queryOf(requestTarget: string): string | undefined {
+  const mark = requestTarget.indexOf('?');
+  return mark < 0 ? undefined : requestTarget.slice(mark + 1);
 }
 
 function joined(before: string | undefined, value: string): string {

@@ -1,15 +1,47 @@
 import type { Clock } from '../contexts/base/clock.ts';
 import type { LoadingCache } from './cache/cache.ts';
 import type { Lookup } from './cache/outcomes.ts';
+import type { ClientAddresses } from './client-address.ts';
 import { readCredential } from './credentials.ts';
-import { type Decision, decideCredential, decideKey, decideKeyAgain, decideScope } from './decide.ts';
+import {
+  type Decision,
+  decideCredential,
+  decideKey,
+  decideKeyAgain,
+  decideRate,
+  decideRequirement,
+  decideScope,
+  retiringShown,
+} from './decide.ts';
+import type { Arrived } from './forward/hop.ts';
 import type { PreparedAgentKey, PreparedContexts } from './prepared.ts';
+import type { RateLimiter } from './rate-limit/limiter.ts';
+import { Requirements } from './requirements.ts';
 
 export interface Shown {
   authorization: string | undefined;
   agentKey: string | undefined;
   /** The cluster that the request's path names. */
   clusterId: string | undefined;
+  /** The query, as it came, where it may require permissions; undefined where it is not for us. */
+  query?: string | undefined;
+  /** The request itself, for where it comes from. */
+  from?: Arrived | undefined;
+}
+
+/** What the request asks beyond its key, and with which of the key's retiring secrets it was asked. */
+type Asked = Pick<Shown, 'clusterId' | 'query'> & {
+  retiring?: string | undefined;
+  /** Not asked for itself: it counts for no limit. */
+  again?: true;
+};
+
+/** Who was let in, for {@link Authenticator.reconsider}. */
+export interface LetIn {
+  readonly keyId: string;
+  /** Of the secret that was shown. */
+  readonly verifier: string;
+  readonly from: Arrived | undefined;
 }
 
 /**
@@ -19,48 +51,86 @@ export interface Shown {
 export class Authenticator {
   readonly #cache: LoadingCache<PreparedContexts>;
   readonly #clock: Clock;
+  readonly #addresses: ClientAddresses | undefined;
+  readonly #limiter: RateLimiter | undefined;
+  readonly #requirements = new Requirements();
 
-  constructor(options: { cache: LoadingCache<PreparedContexts>; clock: Clock }) {
+  /** Without `addresses` nobody can tell where a request comes from; without `limiter` nothing is counted. */
+  constructor(options: {
+    cache: LoadingCache<PreparedContexts>;
+    clock: Clock;
+    addresses?: ClientAddresses | undefined;
+    limiter?: RateLimiter | undefined;
+  }) {
     this.#cache = options.cache;
     this.#clock = options.clock;
+    this.#addresses = options.addresses;
+    this.#limiter = options.limiter;
   }
 
   authenticate(shown: Shown): Decision | Promise<Decision> {
     const credential = readCredential(shown.authorization, shown.agentKey);
     if (credential.state !== 'shown') return decideCredential(credential)!;
     const key = this.#cache.get('agent-key', credential.keyId);
-    if (key instanceof Promise)
-      return key.then((found) => this.#withKey(credential.secret, found, shown.clusterId));
-    return this.#withKey(credential.secret, key, shown.clusterId);
+    if (key instanceof Promise) return key.then((found) => this.#withKey(credential.secret, found, shown));
+    return this.#withKey(credential.secret, key, shown);
   }
 
-  /** Decides once more about a key that was let in before, by what is known of it now. */
-  reconsider(letIn: PreparedAgentKey): Decision | Promise<Decision> {
-    const key = this.#cache.get('agent-key', letIn.id, 'reference');
+  /**
+   * Decides once more about somebody who was let in before, by what is known now. What the request required then is
+   * not asked again.
+   */
+  reconsider(letIn: LetIn): Decision | Promise<Decision> {
+    const { keyId, verifier, from } = letIn;
+    const key = this.#cache.get('agent-key', keyId, 'reference');
     const decide = (found: Lookup<PreparedAgentKey>) => {
-      const refusal = decideKeyAgain(letIn.verifier, found, this.#clock.now());
+      const address = this.#addressFor(found, from);
+      const refusal = decideKeyAgain(verifier, found, this.#clock.now(), address);
       if (refusal !== undefined || found.state !== 'present') return refusal!;
-      return this.#withScope(found.value, undefined);
+      return this.#withScope(found.value, { clusterId: undefined, again: true });
     };
     return key instanceof Promise ? key.then(decide) : decide(key);
   }
 
-  #withKey(
-    secret: string,
-    key: Lookup<PreparedAgentKey>,
-    clusterId: string | undefined,
-  ): Decision | Promise<Decision> {
-    const refusal = decideKey(secret, key, this.#clock.now());
+  #withKey(secret: string, key: Lookup<PreparedAgentKey>, shown: Shown): Decision | Promise<Decision> {
+    const address = this.#addressFor(key, shown.from);
+    const refusal = decideKey(secret, key, this.#clock.now(), address);
     if (refusal !== undefined || key.state !== 'present') return refusal!;
-    return this.#withScope(key.value, clusterId);
+    const { value } = key;
+    const retiring = value.bounds === undefined ? undefined : retiringShown(secret, value.bounds);
+    return this.#withScope(value, retiring === undefined ? shown : { ...shown, retiring });
   }
 
-  #withScope(value: PreparedAgentKey, clusterId: string | undefined): Decision | Promise<Decision> {
+  #withScope(value: PreparedAgentKey, asked: Asked): Decision | Promise<Decision> {
     const tenant = this.#cache.get('tenant', value.tenantId, 'reference');
     const cluster = this.#cache.get('cluster', value.clusterId, 'reference');
     if (tenant instanceof Promise || cluster instanceof Promise) {
-      return Promise.all([tenant, cluster]).then(([one, other]) => decideScope(value, one, other, clusterId));
+      return Promise.all([tenant, cluster]).then(([one, other]) =>
+        this.#restricted(decideScope(value, one, other, asked.clusterId), asked),
+      );
     }
-    return decideScope(value, tenant, cluster, clusterId);
+    return this.#restricted(decideScope(value, tenant, cluster, asked.clusterId), asked);
+  }
+
+  /** Told for keys that may be used from some networks only; for others nobody wants to know. */
+  #addressFor(key: Lookup<PreparedAgentKey>, from: Arrived | undefined): string | undefined {
+    if (key.state !== 'present' || key.value.bounds?.networks === undefined || from === undefined)
+      return undefined;
+    return this.#addresses?.of(from);
+  }
+
+  /** What is asked of a request beyond a good key: nearly always nothing. */
+  #restricted(decision: Decision, { query, retiring, again }: Asked): Decision | Promise<Decision> {
+    if (decision.outcome === 'refused') return decision;
+    const requirement = query === undefined ? undefined : this.#requirements.read(query);
+    const refusal = requirement && decideRequirement(decision.key, requirement);
+    if (refusal !== undefined) return refusal;
+    const granted = retiring === undefined ? decision : { ...decision, retiring };
+    const limit = decision.key.bounds?.rateLimit;
+    if (limit === undefined || again || this.#limiter === undefined) return granted;
+    const state = this.#limiter.take(decision.key.id, limit);
+    return state instanceof Promise
+      ? state.then((rate) => decideRate(granted, rate))
+      : decideRate(granted, state);
   }
 }

@@ -8,7 +8,9 @@ import {
   value,
 } from '../contexts/base/options.ts';
 import { doorOptions } from './door-options.ts';
-import { milliseconds, networks, shareOrOff, snapshotKeys } from './option-values.ts';
+import { networks } from './forward/trusted-proxies.ts';
+import { observerOptions } from './observer-options.ts';
+import { milliseconds, snapshotKeys } from './option-values.ts';
 
 const name = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** Everything a gateway can be told. This file alone reads the environment. */
@@ -233,11 +235,17 @@ export const gatewayOptions = {
     default: '3600000',
     doc: 'Milliseconds for which such a connection may be silent.',
   }),
+  rateLimitedKeysMax: option({
+    env: 'SPOKECAST_RATE_LIMITED_KEYS_MAX',
+    schema: value.integer(1, 10_000_000),
+    default: '100000',
+    doc: 'Agent keys with a rate limit whose requests are counted at a time; of more, those that were used longest ago begin anew. Some 200 bytes each.',
+  }),
   trustedProxies: option({
     env: 'SPOKECAST_TRUSTED_PROXIES',
     schema: networks,
     default: '127.0.0.0/8,::1/128',
-    doc: 'Networks, by commas, of the proxies before this gateway. Only what they say in x-forwarded-* and Forwarded is handed on; none trusts nobody.',
+    doc: 'Networks, by commas, of the proxies before this gateway. Only what they say in x-forwarded-* and Forwarded is handed on, and believed where a key may be used from some networks only; none trusts nobody.',
   }),
   keepAliveMs: option({
     env: 'SPOKECAST_KEEP_ALIVE_MS',
@@ -331,25 +339,7 @@ export const gatewayOptions = {
     optional: true,
     doc: 'Set by a gateway of several workers for each of them: its number. Not for people.',
   }),
-  debugToken: option({
-    env: 'SPOKECAST_DEBUG_TOKEN',
-    schema: value.matching(/^[\x21-\x7e]{32,}$/, '32 visible characters or more'),
-    optional: true,
-    secret: true,
-    doc: 'The token with which /debug/agent-keys/{id} (`spokecast explain`) may be asked why a key is let in or not. Without it there is no such path.',
-  }),
-  accessLog: option({
-    env: 'SPOKECAST_ACCESS_LOG',
-    schema: shareOrOff,
-    default: 'off',
-    doc: 'The share of requests of which a line is logged, from 0 to 1, beside refusals; off for no line at all.',
-  }),
-  accessLogRefusalsPerSecond: option({
-    env: 'SPOKECAST_ACCESS_LOG_REFUSALS_PER_SECOND',
-    schema: value.integer(1, 100_000),
-    default: '10',
-    doc: 'Refused and failed requests of which a line is logged in a second at the most, whatever the share. Counted are all.',
-  }),
+  ...observerOptions,
   logLevel: option({
     env: 'SPOKECAST_LOG_LEVEL',
     schema: value.oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),

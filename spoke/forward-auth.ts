@@ -12,7 +12,9 @@ import { headersOf, internalError, makeReply, type Reply } from './replies.ts';
 export const refusalHeaders = { status: 'spokecast-status', code: 'spokecast-code' } as const;
 
 export function forwardAuthAnswer(decision: Decision, region: string): Reply {
-  return decision.outcome === 'refused' ? refusalReplies[decision.code] : answerOf(decision, region);
+  if (decision.outcome === 'granted') return answerOf(decision, region);
+  if (decision.problem === undefined && decision.rate === undefined) return refusalReplies[decision.code];
+  return narrowed(answerOf(decision, region), decision.code);
 }
 
 export const forwardAuthInternalError = narrowed(internalError, 'INTERNAL');

@@ -15,6 +15,7 @@ import { mountExplanations } from './explain/route.ts';
 import { type Forwarder, writeReplyEarly } from './forward/forwarder.ts';
 import { clustersPrefix, readTarget } from './forward/target.ts';
 import { asksForTunnel, onUpgrade } from './forward/tunnel.ts';
+import { rateLimitHeaders } from './rate-limit/headers.ts';
 import type { Readiness } from './readiness.ts';
 import { badPath, internalError, notFound, toResponse } from './replies.ts';
 import { type Question, questionsSchema, shadowPath } from './snapshot/shadow.ts';
@@ -86,6 +87,7 @@ function createClusterHandler(
         authorization: everyValue(incoming, 'authorization'),
         agentKey: typeof agentKey === 'string' ? agentKey : undefined,
         clusterId,
+        from: incoming,
       });
       metrics.decided('forward', decision, clock.monotonic() - startedAt);
       access?.decided(incoming, decision);
@@ -94,6 +96,8 @@ function createClusterHandler(
         incoming,
         outgoing,
         key: decision.key,
+        verifier: decision.retiring ?? decision.key.verifier,
+        ...(decision.rate ? { answerHeaders: Object.entries(rateLimitHeaders(decision.rate)).flat() } : {}),
         cluster: decision.cluster,
         rest,
         tunnelHead,

@@ -1,6 +1,7 @@
 import { type Content, open } from '../contexts/envelope.ts';
 import type { Body, KindName } from '../contexts/kinds/index.ts';
 import type { PrepareOutcome } from './cache/judge.ts';
+import { type KeyBounds, readBounds } from './key-bounds.ts';
 import type { Reply } from './replies.ts';
 
 /**
@@ -33,10 +34,12 @@ export interface PreparedAgentKey {
   readonly id: string;
   readonly tenantId: string;
   readonly clusterId: string;
+  /** Of its present secret. */
   readonly verifier: string;
   readonly status: Body<'agent-key'>['status'];
   readonly expiresAtMs: number | null;
   readonly permissions: readonly string[];
+  readonly bounds: KeyBounds | undefined;
   /** The answer to the last request this key was granted, good as long as the cluster is that very one. */
   granted: { readonly cluster: PreparedCluster; readonly reply: Reply } | undefined;
 }
@@ -78,7 +81,9 @@ export const prepare: {
     }),
 
   'agent-key': (envelope) =>
-    prepared(envelope, ({ tenantId, clusterId, verifier, status, expiresAtMs, permissions }) => {
+    prepared(envelope, (body) => {
+      const { tenantId, clusterId, status, expiresAtMs, permissions } = body;
+      const { verifier, bounds, boundsBytes } = readBounds(body);
       const key = {
         id: envelope.key,
         tenantId,
@@ -87,12 +92,14 @@ export const prepare: {
         status,
         expiresAtMs,
         permissions,
+        bounds,
         granted: undefined,
       };
       // The granted answer repeats all of it once more, in JSON and in headers.
       return [
         key,
-        4 * (tenantId.length + clusterId.length + verifier.length + permissions.join().length + 64),
+        4 * (tenantId.length + clusterId.length + verifier.length + permissions.join().length + 64) +
+          boundsBytes,
       ];
     }),
 

@@ -3,17 +3,17 @@ import type { Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
-import { Loop } from '../contexts/base/loop.ts';
+import type { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
 import { type FeedHead, type Identity, type Store, StoreError } from '../contexts/store.ts';
 import { accessLogOf } from './access-log.ts';
-import { withdrawalOf } from './answers.ts';
 import { AppliedFeed } from './applied.ts';
 import { Authenticator } from './authenticate.ts';
 import { LoadingCache } from './cache/cache.ts';
 import type { CacheSettings } from './cache/settings.ts';
 import { cacheSettingsOf } from './cache-settings.ts';
 import { type Census, censusOf } from './census.ts';
+import { ClientAddresses } from './client-address.ts';
 import type { GatewayConfig } from './config.ts';
 import { backlogMax, guardDoor } from './door.ts';
 import { explaining } from './explain/explainer.ts';
@@ -27,8 +27,10 @@ import { createGatewayServer } from './http.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { ownershipOf } from './ownership.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
+import { LocalRateLimiter } from './rate-limit/limiter.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { Reporter } from './reporter.ts';
+import { reviewOf } from './review.ts';
 import { closeServer, urlOf } from './server-life.ts';
 import { Rehearsal, type Shadow } from './snapshot/rehearsal.ts';
 import { answerTo } from './snapshot/shadow.ts';
@@ -37,9 +39,6 @@ import { Snapshots } from './snapshot/snapshots.ts';
 import { gatewayId, StatusWriter } from './status.ts';
 import { Warmer } from './warm.ts';
 import type { GroupOfWorkers, WorkerState } from './workers/messages.ts';
-
-/** What is under way is asked so often whether its key is still good: a revocation ends it within a second or two. */
-const reviewEveryMs = 1_000;
 
 export interface GatewayParts {
   config: GatewayConfig;
@@ -192,7 +191,10 @@ export class Gateway implements AsyncDisposable {
       }),
       onError: (error) => report.storeFailed('status', error),
     });
-    this.authenticator = new Authenticator({ cache: this.cache, clock });
+    this.authenticator = new Authenticator({
+      ...{ cache: this.cache, clock, addresses: new ClientAddresses(config.trustedProxies) },
+      limiter: new LocalRateLimiter({ clock, keysMax: config.rateLimitedKeysMax }),
+    });
     this.#forwarder = new Forwarder(forwardSettingsOf(config), {
       clock,
       random,
@@ -204,18 +206,7 @@ export class Gateway implements AsyncDisposable {
         },
       },
     });
-    this.#review = new Loop({
-      name: 'review',
-      clock,
-      everyMs: reviewEveryMs,
-      turn: async () =>
-        this.#forwarder.review((key) => {
-          const decision = this.authenticator.reconsider(key);
-          return decision instanceof Promise ? undefined : withdrawalOf(decision);
-        }),
-      onError: (error) =>
-        log.error({ err: error }, 'reviewing what is under way failed by a mistake of ours'),
-    });
+    this.#review = reviewOf({ forwarder: this.#forwarder, authenticator: this.authenticator, clock, log });
     const certificate = certificateOf(config);
     this.#server = createGatewayServer(
       {

@@ -1,12 +1,12 @@
 import { newId } from '../../contexts/ids.ts';
 import type { Actor } from '../auth/actor.ts';
+import { auditLog } from '../db/audit-table.ts';
 import type { Queryable } from '../db/client.ts';
-import { auditLog } from '../db/schema.ts';
 import type { Services } from '../services.ts';
 
 /** One thing that was done. `before` and `after` are representations, in which there are no secrets and no verifiers. */
 export interface AuditEntry {
-  action: 'create' | 'update' | 'delete' | 'refresh' | 'request' | 'approve' | 'promote';
+  action: 'create' | 'update' | 'delete' | 'rotate' | 'refresh' | 'request' | 'approve' | 'promote';
   resourceType:
     | 'tenant'
     | 'cluster'

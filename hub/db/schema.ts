@@ -3,6 +3,7 @@ import {
   bigint,
   boolean,
   check,
+  cidr,
   index,
   integer,
   jsonb,
@@ -185,6 +186,9 @@ export const placements = pgTable(
   ],
 );
 
+/** A secret before the present one: it works until its end. */
+export type RetiringSecret = { verifier: string; endsAtMs: number };
+
 export const agentKeys = pgTable(
   'agent_keys',
   {
@@ -193,11 +197,24 @@ export const agentKeys = pgTable(
       .notNull()
       .references(() => clusters.id, { onDelete: 'cascade' }),
     name: text('name').notNull(),
+    /** Of the present secret; of none where that is in `restricted_verifier`. */
     verifier: text('verifier').notNull(),
+    /**
+     * Of the present secret, where the key is bound to networks. Publishers and gateways that do not know of those
+     * find a verifier that nothing matches, and let nobody in where they would let in anybody.
+     */
+    restrictedVerifier: text('restricted_verifier'),
+    /** Those before it that may still work, the latest first. */
+    retiring: jsonb('retiring').$type<RetiringSecret[]>().notNull().default([]),
     status: text('status', { enum: ['active', 'disabled'] })
       .notNull()
       .default('active'),
     expiresAt: timestamp('expires_at', { withTimezone: true }),
+    /** Where the key may be used from; null for anywhere. */
+    allowedNetworks: cidr('allowed_networks').array(),
+    /** Requests that a gateway grants in a window; null for any number. */
+    rateLimit: integer('rate_limit'),
+    rateWindowMs: integer('rate_window_ms'),
     permissions: text('permissions').array().notNull().default([]),
     createdAt,
     updatedAt,
@@ -205,6 +222,15 @@ export const agentKeys = pgTable(
   (t) => [
     index('agent_keys_cluster').on(t.clusterId, t.id),
     check('agent_keys_status', sql`${t.status} in ('active', 'disabled')`),
+    check(
+      'agent_keys_restricted',
+      sql`case when ${t.allowedNetworks} is null then ${t.restrictedVerifier} is null
+        else ${t.restrictedVerifier} is not null and ${t.verifier} = repeat('-', 43) end`,
+    ),
+    check(
+      'agent_keys_rate',
+      sql`coalesce(${t.rateLimit} > 0 and ${t.rateWindowMs} > 0, ${t.rateLimit} is null and ${t.rateWindowMs} is null)`,
+    ),
   ],
 );
 
@@ -358,29 +384,6 @@ export const sweeps = pgTable(
     index('sweeps_region').on(t.region, t.id),
     index('sweeps_finished').on(t.region, t.finishedAt),
     index('sweeps_status').on(t.status),
-  ],
-);
-
-export const auditLog = pgTable(
-  'audit_log',
-  {
-    id: id('id').primaryKey(),
-    at: timestamp('at', { withTimezone: true }).notNull().defaultNow(),
-    /** The application key that did it. No foreign key: the log outlives what it tells of. */
-    actorId: id('actor_id').notNull(),
-    actorName: text('actor_name').notNull(),
-    action: text('action').notNull(),
-    resourceType: text('resource_type').notNull(),
-    resourceId: id('resource_id').notNull(),
-    /** Whose log this entry is in; null for the platform's own. */
-    tenantId: id('tenant_id'),
-    before: jsonb('before').$type<Record<string, unknown>>(),
-    after: jsonb('after').$type<Record<string, unknown>>(),
-    requestId: text('request_id').notNull(),
-  },
-  (t) => [
-    index('audit_log_tenant').on(t.tenantId, t.id),
-    index('audit_log_resource').on(t.resourceType, t.resourceId, t.id),
   ],
 );
 

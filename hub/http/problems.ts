@@ -64,6 +64,11 @@ export const hubProblems = {
     'This is the last owner key of the platform',
     'Without it nobody could manage application keys; create another first.',
   ],
+  TOO_MANY_SECRETS: [
+    409,
+    'Too many secrets of the key are ending',
+    'Wait until the first of `retiring` has ended, or rotate with `graceSeconds: 0`, which ends them all.',
+  ],
   NOTHING_HELD: [
     409,
     'Nothing was held when the sweep ended',

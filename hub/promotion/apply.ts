@@ -3,6 +3,7 @@ import { chunked } from '../../contexts/base/bounded.ts';
 import type { Clock } from '../../contexts/base/clock.ts';
 import type { Random } from '../../contexts/base/random.ts';
 import { encodeVersion } from '../../contexts/revision.ts';
+import { noVerifier } from '../../contexts/secrets.ts';
 import { writeAudit } from '../data/audit.ts';
 import { textArray } from '../db/builders/builder.ts';
 import type { Db, Queryable } from '../db/client.ts';
@@ -116,12 +117,19 @@ async function importAll(tx: Queryable, imports: readonly Import[]): Promise<Rec
 }
 
 async function tighten(tx: Queryable, id: string, changes: KeyChanges): Promise<void> {
-  const { status, expiresAtMs, permissions, verifier } = changes;
+  const { status, expiresAtMs, permissions, secrets, allowedNetworks, rateLimit } = changes;
+  const present = sql`coalesce(${secrets?.present ?? null}::text, restricted_verifier, verifier)`;
+  const networks = sql`coalesce(${allowedNetworks ? textArray(allowedNetworks) : sql`null`}::cidr[], allowed_networks)`;
   await tx.execute(sql`
     update ${agentKeys} set updated_at = now(),
       status = coalesce(${status ?? null}::text, status),
       expires_at = coalesce(to_timestamp(${expiresAtMs ?? null}::float8 / 1000), expires_at),
       permissions = coalesce(${permissions ? textArray(permissions) : sql`null`}::text[], permissions),
-      verifier = coalesce(${verifier ?? null}::text, verifier)
+      verifier = case when ${networks} is null then ${present} else ${noVerifier} end,
+      restricted_verifier = case when ${networks} is null then null else ${present} end,
+      retiring = coalesce(${secrets ? JSON.stringify(secrets.retiring) : null}::jsonb, retiring),
+      allowed_networks = ${networks},
+      rate_limit = coalesce(${rateLimit?.limit ?? null}::integer, rate_limit),
+      rate_window_ms = coalesce(${rateLimit?.windowMs ?? null}::integer, rate_window_ms)
     where id = ${id}`);
 }

@@ -1,4 +1,8 @@
 import type { Body } from '../../contexts/kinds/index.ts';
+import { covers } from '../../contexts/networks.ts';
+import { noVerifier } from '../../contexts/secrets.ts';
+import type { Bounds } from '../db/agent-key-bounds.ts';
+import type { RetiringSecret } from '../db/schema.ts';
 import { isNewerThanBackup, newestOf, type Testimony } from './evidence.ts';
 
 /**
@@ -14,21 +18,23 @@ export interface HubState {
   runFirst: number;
 }
 
-export interface KeyRow {
+export interface KeyRow extends Bounds {
   id: string;
   clusterId: string;
   revision: number;
   status: 'active' | 'disabled';
   expiresAtMs: number | null;
   permissions: readonly string[];
-  verifier: string;
 }
 
 export interface KeyChanges {
   status?: 'disabled';
   expiresAtMs?: number;
   permissions?: readonly string[];
-  verifier?: string;
+  /** All of them: the present one, and those that still work beside it. */
+  secrets?: { present: string; retiring: readonly RetiringSecret[] };
+  allowedNetworks?: readonly string[];
+  rateLimit?: { limit: number; windowMs: number };
 }
 
 export type KeyVerdict =
@@ -73,8 +79,42 @@ function tighteningOf(row: KeyRow, held: Body<'agent-key'>): KeyChanges | undefi
   if (end < (row.expiresAtMs ?? Number.POSITIVE_INFINITY)) changes.expiresAtMs = end;
   const permissions = row.permissions.filter((one) => held.permissions.includes(one));
   if (permissions.length < row.permissions.length) changes.permissions = permissions;
-  if (row.verifier !== held.verifier) changes.verifier = held.verifier;
+  const secrets = secretsOf(held);
+  // A publisher that does not know of a key's bounds tells of no secret.
+  if (secrets.present !== noVerifier && JSON.stringify(secrets) !== JSON.stringify(secretsOf(row)))
+    changes.secrets = secrets;
+  if (held.allowedNetworks && row.allowedNetworks) {
+    const common = commonNetworks(row.allowedNetworks, held.allowedNetworks);
+    if (
+      common.length < row.allowedNetworks.length ||
+      !row.allowedNetworks.every((one) => common.includes(one))
+    )
+      changes.allowedNetworks = common;
+  } else if (held.allowedNetworks) changes.allowedNetworks = held.allowedNetworks;
+  const rate = slowerRate(row.rateLimit, held.rateLimit);
+  if (rate) changes.rateLimit = rate;
   return Object.keys(changes).length > 0 ? changes : undefined;
+}
+
+function secretsOf({ verifier, verifiers }: Bounds): NonNullable<KeyChanges['secrets']> {
+  if (verifiers === undefined) return { present: verifier, retiring: [] };
+  const [present, ...others] = verifiers;
+  const retiring = others.map((one) => ({ verifier: one.verifier, endsAtMs: one.endsAtMs ?? 0 }));
+  return { present: present!.verifier, retiring };
+}
+
+/** What is in both lists: of two networks one is in the other, or they have nothing in common. */
+function commonNetworks(some: readonly string[], others: readonly string[]): string[] {
+  const within = (list: readonly string[]) => (inner: string) => list.some((outer) => covers(outer, inner));
+  return [...new Set([...some.filter(within(others)), ...others.filter(within(some))])];
+}
+
+/** The limit that the row is to have, if the one that is held grants less in some way. */
+function slowerRate(row: Bounds['rateLimit'], held: Bounds['rateLimit']): KeyChanges['rateLimit'] {
+  if (held === undefined) return undefined;
+  const limit = Math.min(row?.limit ?? Number.POSITIVE_INFINITY, held.limit);
+  const windowMs = Math.max(row?.windowMs ?? 0, held.windowMs);
+  return limit === row?.limit && windowMs === row.windowMs ? undefined : { limit, windowMs };
 }
 
 export type ThingVerdict =

@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm';
+import { type BoundsRow, boundsColumns, boundsOf } from '../db/agent-key-bounds.ts';
 import type { Queryable } from '../db/client.ts';
 import { agentKeys, clusters, heads, tenants } from '../db/schema.ts';
 import type { KeyRow } from './judge.ts';
@@ -48,7 +49,7 @@ export async function* tenantRows(db: Queryable): AsyncGenerator<ThingRow> {
     yield { ...row, revision: Number(row.revision) };
 }
 
-interface RawKeyRow {
+interface RawKeyRow extends BoundsRow {
   id: string;
   name: string;
   cluster_id: string;
@@ -56,7 +57,6 @@ interface RawKeyRow {
   status: KeyRow['status'];
   expires_at_ms: string | null;
   permissions: string[];
-  verifier: string;
 }
 
 export async function* keyRows(db: Queryable): AsyncGenerator<KeyRow & { name: string }> {
@@ -65,15 +65,16 @@ export async function* keyRows(db: Queryable): AsyncGenerator<KeyRow & { name: s
     (after) => sql`
     select ${agentKeys.id} as id, ${agentKeys.name} as name, ${agentKeys.clusterId} as cluster_id,
       ${heads.revision}::text as revision, ${agentKeys.status} as status, ${agentKeys.permissions} as permissions,
-      ${agentKeys.verifier} as verifier,
+      ${boundsColumns},
       (case when ${agentKeys.expiresAt} = 'infinity' then null when ${agentKeys.expiresAt} < 'epoch' then 0
         else floor(extract(epoch from ${agentKeys.expiresAt}) * 1000) end)::text as expires_at_ms
     from ${agentKeys} join ${heads} on ${heads.kind} = 'agent-key' and ${heads.key} = ${agentKeys.id}
     where ${agentKeys.id} > ${after} order by ${agentKeys.id} limit ${pageRows}`,
   );
-  for await (const { cluster_id, expires_at_ms, ...row } of rows) {
+  for await (const row of rows) {
+    const { id, name, status, permissions, cluster_id, expires_at_ms } = row;
     yield {
-      ...row,
+      ...{ id, name, status, permissions, ...boundsOf(row) },
       clusterId: cluster_id,
       revision: Number(row.revision),
       expiresAtMs: expires_at_ms === null ? null : Number(expires_at_ms),

@@ -22,6 +22,8 @@ export interface Attempt {
   readonly body: RequestBody | undefined;
   /** Ends the attempt: nobody waits for its answer any more. */
   readonly signal: AbortSignal;
+  /** Sent with the upstream's own. */
+  readonly answerHeaders: readonly string[];
   /** To be called when the upstream has begun to answer. */
   answered(): void;
 }
@@ -60,7 +62,7 @@ export function inform(outgoing: ServerResponse, status: number, raw: readonly s
 
 /** Sends the status and the headers of the upstream's answer, before the first byte of its body is there. */
 export function beginAnswer(
-  { outgoing, answered }: Pick<Attempt, 'outgoing' | 'answered'>,
+  { outgoing, answered, answerHeaders }: Pick<Attempt, 'outgoing' | 'answered' | 'answerHeaders'>,
   status: number,
   statusText: string,
   raw: readonly string[],
@@ -69,7 +71,7 @@ export function beginAnswer(
   const { httpVersion, method } = outgoing.req;
   const bodiless = method === 'HEAD' || status === 204 || status === 304;
   const chunked = httpVersion === '1.1' && !bodiless && !hasLength(raw);
-  outgoing.writeHead(status, statusText, responseHeaders(raw, chunked));
+  outgoing.writeHead(status, statusText, [...responseHeaders(raw, chunked), ...answerHeaders]);
   outgoing.flushHeaders();
 }
 

@@ -24,6 +24,10 @@ export interface Forward {
   incoming: IncomingMessage;
   outgoing: ServerResponse;
   key: PreparedAgentKey;
+  /** Of the secret that was shown. */
+  verifier: string;
+  /** What the answer says beside what the upstream says, as names and values by turns. */
+  answerHeaders?: readonly string[];
   cluster: PreparedCluster;
   /** As {@link readTarget} split it. */
   rest: string;
@@ -109,16 +113,16 @@ export class Forwarder implements AsyncDisposable {
   }
 
   /**
-   * Ends what is under way for keys that are refused by now. `refusalOf` gives the answer for those; undefined
-   * where a key is good, or where that cannot be told.
+   * Ends what is under way for those who are refused by now. `refusalOf` gives the answer for them; undefined where
+   * somebody is still let in, or where that cannot be told.
    */
-  review(refusalOf: (key: PreparedAgentKey) => Reply | undefined): void {
+  review(refusalOf: (forward: Forward) => Reply | undefined): void {
     for (const ongoing of this.#ongoing) {
       if (ongoing.isNew) {
         ongoing.isNew = false;
         continue;
       }
-      const refusal = refusalOf(ongoing.forward.key);
+      const refusal = refusalOf(ongoing.forward);
       if (refusal === undefined) continue;
       ongoing.withdrawn = refusal;
       ongoing.end.abort();
@@ -174,7 +178,7 @@ export class Forwarder implements AsyncDisposable {
     const { forward, body, end } = ongoing;
     const { incoming, outgoing, key, rest, tunnelHead } = forward;
     const attempt = {
-      ...{ incoming, outgoing, upstream, body },
+      ...{ incoming, outgoing, upstream, body, answerHeaders: forward.answerHeaders ?? [] },
       path: upstreamPath(upstream.basePath, rest),
       headers: requestHeaders(incoming.rawHeaders, key, this.#hops.read(incoming)),
       signal: end.signal,

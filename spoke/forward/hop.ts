@@ -1,4 +1,5 @@
 import { BlockList, isIPv6 } from 'node:net';
+import { plainAddress } from '../../contexts/networks.ts';
 
 /**
  * Networks whose peers may say who a request came from (`SPOKECAST_TRUSTED_PROXIES`). What anybody else says about
@@ -18,10 +19,14 @@ export interface Hop {
   httpVersion: string;
 }
 
-/** The part of an incoming request that {@link HopReader} looks at. */
-interface Arrived {
+/** The part of an incoming request that is looked at to tell where it came from. */
+export interface Arrived {
   readonly socket: { readonly remoteAddress?: string | undefined; readonly encrypted?: boolean };
-  readonly headers: { readonly host?: string | undefined };
+  readonly headers: {
+    readonly host?: string | undefined;
+    readonly forwarded?: string | string[] | undefined;
+    readonly 'x-forwarded-for'?: string | string[] | undefined;
+  };
   readonly httpVersion: string;
 }
 
@@ -37,21 +42,20 @@ export class HopReader {
   read({ socket, headers, httpVersion }: Arrived): Hop {
     let peer = this.#peers.get(socket);
     if (peer === undefined) {
-      const remoteAddress = plainAddress(socket.remoteAddress ?? 'unknown');
-      const trusted =
-        remoteAddress !== 'unknown' && this.#trusted.check(remoteAddress, familyOf(remoteAddress));
+      const remoteAddress = plainAddress(socket.remoteAddress ?? '') ?? 'unknown';
+      const trusted = remoteAddress !== 'unknown' && this.trusts(remoteAddress);
       peer = { remoteAddress, trusted, protocol: socket.encrypted ? 'https' : 'http' };
       this.#peers.set(socket, peer);
     }
     return { ...peer, host: headers.host, httpVersion };
   }
+
+  /** Whether a proxy at that plain address is believed. */
+  trusts(address: string): boolean {
+    return this.#trusted.check(address, familyOf(address));
+  }
 }
 
 export function familyOf(address: string): 'ipv4' | 'ipv6' {
   return isIPv6(address) ? 'ipv6' : 'ipv4';
-}
-
-/** An IPv4 address as such, also where a socket that listens on both families shows it as IPv6. */
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address;
 }

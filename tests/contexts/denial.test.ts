@@ -55,6 +55,12 @@ test('an expired key denies by the clock, also one whose expiry is to come no mo
   expect(denies('agent-key', body, nowMs - 1)).toBe(false);
 });
 
+test('a key that may be used from nowhere denies; one that may be used from less does not', () => {
+  expect(denies('agent-key', { ...keyBody(), allowedNetworks: [] }, nowMs)).toBe(true);
+  expect(denies('agent-key', { ...keyBody(), allowedNetworks: ['192.0.2.1/32'] }, nowMs)).toBe(false);
+  expect(denies('agent-key', { ...keyBody(), allowedNetworks: 'nowhere' }, nowMs)).toBe(false);
+});
+
 test('what may allow: anything but nothing, a tombstone and a denial', () => {
   const sealed = (body: unknown) => {
     const outcome = seal({ ...named('agent-key'), body });

@@ -1,6 +1,6 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseSecret, verifierMatches } from '../../contexts/secrets.ts';
+import { noVerifier, parseSecret, verifierMatches, verifierOf } from '../../contexts/secrets.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -80,6 +80,169 @@ describe('agent keys', () => {
       status: 400,
       code: 'VALIDATION_FAILED',
       errors: [{ pointer: '/expiresAt' }],
+    });
+  });
+
+  test('are bound to networks, and then their verifier is of no secret to those who do not know that', async () => {
+    const { body: made } = await hub.owner.post('/v1/agent-keys', {
+      clusterId: cluster,
+      name: 'bound',
+      allowedNetworks: ['192.0.2.7', '2001:DB8::/32'],
+    });
+    expect(made.allowedNetworks).toEqual(['192.0.2.7/32', '2001:db8::/32']);
+    const path = `/v1/agent-keys/${made.id}`;
+    const rowOf = async () => {
+      const sql = postgres(hub.databaseUrl, { max: 1 });
+      const [row] = await sql`select verifier, restricted_verifier from agent_keys where id = ${made.id}`;
+      await sql.end();
+      return [row!.verifier, row!.restricted_verifier];
+    };
+    expect(await rowOf()).toEqual([noVerifier, verifierOf(made.secret)]);
+    const wider = await hub.owner.patch(path, { allowedNetworks: ['0.0.0.0/0'] });
+    expect(wider.body.allowedNetworks).toEqual(['0.0.0.0/0']);
+    expect(await rowOf()).toEqual([noVerifier, verifierOf(made.secret)]);
+    const same = await hub.owner.patch(path, { name: 'bound' });
+    expect(same.headers.get('etag')).toBe(wider.headers.get('etag'));
+    expect((await hub.owner.patch(path, { allowedNetworks: null })).body.allowedNetworks).toBeNull();
+    expect(await rowOf()).toEqual([verifierOf(made.secret), null]);
+    const log = JSON.stringify((await hub.owner.get(`/v1/audit-log?resourceId=${made.id}`)).body);
+    expect(log).toContain('0.0.0.0/0');
+    expect(log).not.toContain(verifierOf(made.secret));
+  });
+
+  test('are given a rate limit, another, and none', async () => {
+    const rateLimit = { limit: 100, windowMs: 60_000 };
+    const { body: made } = await hub.owner.post('/v1/agent-keys', {
+      ...{ clusterId: cluster, name: 'limited', rateLimit },
+    });
+    expect(made.rateLimit).toEqual(rateLimit);
+    const path = `/v1/agent-keys/${made.id}`;
+    const slower = { limit: 1, windowMs: 1_000 };
+    expect((await hub.owner.patch(path, { rateLimit: slower })).body.rateLimit).toEqual(slower);
+    expect((await hub.owner.patch(path, { name: 'limited' })).body.rateLimit).toEqual(slower);
+    expect((await hub.owner.patch(path, { rateLimit: null })).body.rateLimit).toBeNull();
+    for (const bad of [{ limit: 0 }, { windowMs: 999 }, { windowMs: 1_500 }, { limit: 1.5 }, { more: 1 }]) {
+      const refused = await hub.owner.patch(path, { rateLimit: { ...rateLimit, ...bad } });
+      expect(refused.body, JSON.stringify(bad)).toMatchObject({ status: 400, code: 'VALIDATION_FAILED' });
+    }
+  });
+
+  describe('rotated', () => {
+    const rowOf = async (id: string) => {
+      const sql = postgres(hub.databaseUrl, { max: 1 });
+      const [row] =
+        await sql`select verifier, restricted_verifier, retiring from agent_keys where id = ${id}`;
+      await sql.end();
+      return row! as {
+        verifier: string;
+        restricted_verifier: string | null;
+        retiring: { verifier: string; endsAtMs: number }[];
+      };
+    };
+    const rotate = (id: string, body?: object, headers: Record<string, string> = {}) =>
+      hub.owner.send('POST', `/v1/agent-keys/${id}/rotate`, { ...(body ? { body } : {}), headers });
+    const inSeconds = (time: string) => (Date.parse(time) - Date.now()) / 1000;
+
+    test('have a new secret, shown once, and the old one until the grace is over: a day if nobody says', async () => {
+      const made = await make.agentKey(hub.owner, cluster);
+      const rotated = await rotate(made.id);
+      expect(rotated.status).toBe(200);
+      expect(parseSecret('agentKey', rotated.body.secret)).toBe(made.id);
+      expect(rotated.body.secret).not.toBe(made.secret);
+      const [{ endsAt }] = rotated.body.retiring;
+      expect(inSeconds(endsAt)).toBeGreaterThan(86_300);
+      expect(inSeconds(endsAt)).toBeLessThanOrEqual(86_400);
+      expect(await rowOf(made.id)).toEqual({
+        verifier: verifierOf(rotated.body.secret),
+        restricted_verifier: null,
+        retiring: [{ verifier: verifierOf(made.secret), endsAtMs: Date.parse(endsAt) }],
+      });
+      const { body: read } = await hub.owner.get(`/v1/agent-keys/${made.id}`);
+      expect(read).not.toHaveProperty('secret');
+      expect(read.retiring).toEqual([{ endsAt }]);
+      const log = (await hub.owner.get(`/v1/audit-log?resourceId=${made.id}`)).body;
+      expect(log.items.map(({ action }: { action: string }) => action)).toContain('agent-key.rotate');
+      for (const secret of [made.secret, rotated.body.secret])
+        for (const told of [secret, verifierOf(secret)])
+          expect(JSON.stringify([read, log]), '[law 10]').not.toContain(told);
+    });
+
+    test('again: no secret outlives its own grace or the last, and none is ended early that is not meant', async () => {
+      const { id } = await make.agentKey(hub.owner, cluster);
+      const ends = async (graceSeconds: number) => {
+        const { body } = await rotate(id, { graceSeconds });
+        return body.retiring.map(({ endsAt }: { endsAt: string }) => Math.ceil(inSeconds(endsAt) / 100));
+      };
+      expect(await ends(100)).toEqual([1]);
+      expect(await ends(500)).toEqual([5, 1]);
+      expect(await ends(300), 'shorter for all before').toEqual([3, 3, 1]);
+      expect(await ends(900)).toEqual([9, 3, 3, 1]);
+      const before = await rowOf(id);
+      expect((await rotate(id, { graceSeconds: 900 })).body).toMatchObject({
+        ...{ status: 409, code: 'TOO_MANY_SECRETS' },
+      });
+      expect(await rowOf(id), 'nothing changed').toEqual(before);
+      expect(await ends(0), 'all others at once').toEqual([]);
+      expect((await rowOf(id)).retiring).toEqual([]);
+    });
+
+    test('while bound to networks, stay closed to those who do not know these', async () => {
+      const { body: made } = await hub.owner.post('/v1/agent-keys', {
+        ...{ clusterId: cluster, name: 'bound', allowedNetworks: ['10.0.0.0/8'] },
+      });
+      const { body } = await rotate(made.id, { graceSeconds: 60 });
+      const row = await rowOf(made.id);
+      expect([row.verifier, row.restricted_verifier]).toEqual([noVerifier, verifierOf(body.secret)]);
+      expect(row.retiring.map(({ verifier }) => verifier)).toEqual([verifierOf(made.secret)]);
+    });
+
+    test('once under one idempotency key, and only as they were read under If-Match', async () => {
+      const made = await make.agentKey(hub.owner, cluster);
+      const key = { 'idempotency-key': `rotate-${made.id}` };
+      const first = await rotate(made.id, { graceSeconds: 60 }, key);
+      const again = await rotate(made.id, { graceSeconds: 60 }, key);
+      expect(again.status).toBe(200);
+      expect(again.body).toMatchObject({ id: made.id, secretOmitted: true, retiring: first.body.retiring });
+      expect(again.body).not.toHaveProperty('secret');
+      expect((await rowOf(made.id)).verifier).toBe(verifierOf(first.body.secret));
+      const stale = await rotate(made.id, {}, { 'if-match': '"of-before"' });
+      expect(stale.status).toBe(412);
+      const current = { 'if-match': first.headers.get('etag')! };
+      expect((await rotate(made.id, { graceSeconds: 0 }, current)).status).toBe(200);
+    });
+
+    test.each([{ graceSeconds: -1 }, { graceSeconds: 2_592_001 }, { graceSeconds: 1.5 }, { grace: 1 }])(
+      'not by %j',
+      async (body) => {
+        const { id } = await make.agentKey(hub.owner, cluster);
+        expect((await rotate(id, body)).body.code).toBe('VALIDATION_FAILED');
+      },
+    );
+
+    test('also where SQL has written nonsense beside them', async () => {
+      const { id } = await make.agentKey(hub.owner, cluster);
+      const sql = postgres(hub.databaseUrl, { max: 1 });
+      await sql`update agent_keys set retiring = '[null, {}, {"verifier":"v","endsAtMs":1e300}]' where id = ${id}`;
+      await sql.end();
+      expect((await hub.owner.get(`/v1/agent-keys/${id}`)).body.retiring).toEqual([]);
+      expect((await rotate(id)).body.retiring).toHaveLength(1);
+    });
+  });
+
+  test.each([
+    [[], '/allowedNetworks', 'must not be empty'],
+    [['10.0.0.1/8'], '/allowedNetworks/0', 'must have no bits set beyond its length of 8'],
+    [['10.0.0.0/8', 'example.com'], '/allowedNetworks/1', 'must be a network like'],
+    [['::ffff:10.0.0.0/104'], '/allowedNetworks/0', 'must be written as a network of IPv4'],
+    [['192.0.2.7', '192.0.2.7/32'], '/allowedNetworks', 'must not name a network twice'],
+    [Array.from({ length: 65 }, (_, i) => `10.0.0.${i}`), '/allowedNetworks', 'at most 64'],
+  ])('cannot be bound to %j', async (allowedNetworks, pointer, detail) => {
+    const refused = await hub.owner.post('/v1/agent-keys', {
+      ...{ clusterId: cluster, name: 'bound', allowedNetworks },
+    });
+    expect(refused.body).toMatchObject({
+      ...{ status: 400, code: 'VALIDATION_FAILED' },
+      errors: [{ pointer, detail: expect.stringContaining(detail) }],
     });
   });
 

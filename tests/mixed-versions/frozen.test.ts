@@ -4,7 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { StoredFields } from '../../contexts/envelope.ts';
 import * as present from '../../contexts/envelope.ts';
 import { decodeVersion } from '../../contexts/revision.ts';
+import { noVerifier, verifierMatches, verifierOf } from '../../contexts/secrets.ts';
 import { decodeContext, decodeFeedEntry } from '../../contexts/stores/dynamodb-items.ts';
+import { boundsOf } from '../../hub/db/agent-key-bounds.ts';
+import type { RetiringSecret } from '../../hub/db/schema.ts';
 import { asOfN, asOfNext, plantTree, type Tree } from './tree.ts';
 
 /** What N wrote, byte by byte. Frozen with it: never edited, replaced as a whole when the next N is frozen. */
@@ -65,6 +68,36 @@ describe('the wire of N', () => {
     const decoded = n.envelopes.decodeEnvelope({ ...sealed.envelope });
     if (decoded.outcome !== 'decoded') throw new Error(decoded.reason);
     expect(n.envelopes.open(decoded.envelope)).toMatchObject({ outcome: 'live', body });
+  });
+
+  test('a key with networks is one that no secret opens for N, and a rotated key one that the newest secret opens', () => {
+    const [newest, old] = ['the newest secret', 'the one before'] as const;
+    const row = {
+      ...{ verifier: verifierOf(newest), restricted_verifier: null, retiring: [] as RetiringSecret[] },
+      ...{ allowed_networks: null as string[] | null, rate_limit: 5, rate_window_ms: 1000 },
+    };
+    const opensForN = (changes: object) => {
+      const agentKey = wire.contexts.find(({ kind }) => (kind as string) === 'agent-key')!;
+      const body = { ...agentKey.body, ...boundsOf({ ...row, ...changes }) };
+      const input = { kind: 'agent-key', key: 'aki_1', epoch: 1, revision: 9, builtAtMs: 0 } as const;
+      const sealed = present.seal({ ...input, body });
+      if (sealed.outcome !== 'sealed') throw new Error(sealed.reason);
+      expect(decodeVersion(sealed.envelope.version)!.schemaVersion).toBeGreaterThan(1);
+      const opened = n.envelopes.open(sealed.envelope as present.Envelope<'agent-key'>);
+      if (opened.outcome !== 'live') throw new Error(opened.outcome);
+      // All that N's gateway looks at.
+      expect(opened.body).toMatchObject({
+        status: agentKey.body.status,
+        permissions: agentKey.body.permissions,
+      });
+      return [newest, old].map((secret) => verifierMatches(secret, opened.body.verifier));
+    };
+    const retiring = [{ verifier: verifierOf(old), endsAtMs: 1_900_000_000_000 }];
+    const bound = { restricted_verifier: verifierOf(newest), verifier: noVerifier };
+    expect(opensForN({})).toEqual([true, false]);
+    expect(opensForN({ retiring })).toEqual([true, false]);
+    expect(opensForN({ ...bound, allowed_networks: ['0.0.0.0/0'] })).toEqual([false, false]);
+    expect(opensForN({ ...bound, allowed_networks: ['10.0.0.0/8'], retiring })).toEqual([false, false]);
   });
 
   test('the present build reads its items and its feed, and passes over kinds it does not know', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { refText } from '../../contexts/kinds/index.ts';
+import { kinds, refText } from '../../contexts/kinds/index.ts';
+import { encodeVersion } from '../../contexts/revision.ts';
 import { StoreError } from '../../contexts/store.ts';
 import { RegionAheadError } from '../../publisher/ahead.ts';
-import { versionText } from '../support/samples.ts';
 import { settle } from '../support/virtual-clock.ts';
 import { brokenBody, clusterBody, clusterOf, keyBody, keyOf, tenantBody, tenantOf } from './fake-hub.ts';
 import { regionOfOne } from './region-of-one.ts';
@@ -198,6 +198,9 @@ describe('quarantine', () => {
 });
 
 describe("the region's high-water mark", () => {
+  const { schemaVersion } = kinds['agent-key'];
+  const ofKey = (revision: number) => encodeVersion({ epoch: 1, revision, schemaVersion });
+
   test('[law 2] goes up before the first put', async () => {
     const region = await regionOfOne();
     seed(region);
@@ -205,7 +208,7 @@ describe("the region's high-water mark", () => {
     const published = region.publish(t1, k2);
     await gate.reached(1);
     expect(region.stored()).toEqual({});
-    expect(region.table.identity!.highWater).toBe(versionText(6));
+    expect(region.table.identity!.highWater).toBe(ofKey(6));
     gate.open();
     await published;
   });
@@ -242,7 +245,7 @@ describe("the region's high-water mark", () => {
     await region.publish(k2);
     await region.publish(t1);
     expect(region.stored()).toHaveProperty(['tenant/ten_1']);
-    expect(region.table.identity!.highWater).toBe(versionText(6));
+    expect(region.table.identity!.highWater).toBe(ofKey(6));
   });
 
   test('[law 2] when it cannot be raised, nothing is put', async () => {

@@ -36,6 +36,7 @@ const gone = (ref: ContextRef): Build => ({
   intended: false,
 });
 
+const noEnd = ({ verifier }: { verifier: string }) => ({ verifier, endsAtMs: null });
 const wide = { ...keyBody(), permissions: ['read', 'write'], expiresAtMs: 2000 };
 
 describe('what takes access away', () => {
@@ -70,6 +71,26 @@ describe('what takes access away', () => {
       stored(live(key, 1, { ...wide, expiresAtMs: null })),
     ],
     [
+      'a key that is bound to networks',
+      build(key, { ...wide, allowedNetworks: ['10.0.0.0/8'] }),
+      stored(live(key, 1, wide)),
+    ],
+    [
+      'a key whose network shrinks',
+      build(key, { ...wide, allowedNetworks: ['10.0.0.0/9', '192.0.2.0/24'] }),
+      stored(live(key, 1, { ...wide, allowedNetworks: ['10.0.0.0/8'] })),
+    ],
+    [
+      'a key whose older secret is gone',
+      build(key, wide),
+      stored(live(key, 1, { ...wide, verifiers: [wide, { verifier: 'w'.repeat(43) }].map(noEnd) })),
+    ],
+    [
+      'a key that is granted less in a window',
+      build(key, { ...wide, rateLimit: { limit: 1, windowMs: 1000 } }),
+      stored(live(key, 1, { ...wide, rateLimit: { limit: 2, windowMs: 1000 } })),
+    ],
+    [
       'a key with a permission less',
       build(key, { ...wide, permissions: ['write', 'delete'] }),
       stored(live(key, 1, wide)),
@@ -91,6 +112,17 @@ describe('what takes none', () => {
       'a key that is wider and ends later',
       build(key, { ...wide, permissions: ['delete', 'write', 'read'], expiresAtMs: null }),
       stored(live(key, 1, wide)),
+    ],
+    [
+      'a key whose networks and limit grow',
+      build(key, {
+        ...wide,
+        allowedNetworks: ['10.0.0.0/8', '::/0'],
+        rateLimit: { limit: 2, windowMs: 1000 },
+      }),
+      stored(
+        live(key, 1, { ...wide, allowedNetworks: ['10.1.0.0/16'], rateLimit: { limit: 1, windowMs: 1000 } }),
+      ),
     ],
     ['a key over something unreadable', build(key, wide), corrupt(key)],
     [

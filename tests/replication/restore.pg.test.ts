@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { decodeVersion } from '../../contexts/revision.ts';
+import { verifierOf } from '../../contexts/secrets.ts';
 import { type PromotionReport, promoteEpoch } from '../../hub/promotion/promote.ts';
 import { Backups } from '../support/backup.ts';
 import { HubAndSpokes, until } from './support/hub-and-spokes.ts';
@@ -107,7 +108,12 @@ describe('a hub restored from a backup', () => {
     const { sql } = wheel;
     await sql`delete from agent_keys where id = ${made.revoked.id}`;
     await sql`update agent_keys set status = 'disabled' where id = ${made.disabled.id}`;
-    await sql`update agent_keys set expires_at = now() - interval '1 hour' where id = ${made.narrowed.id}`;
+    await sql`
+      update agent_keys set expires_at = now() - interval '1 hour',
+        allowed_networks = '{127.0.0.0/8}', rate_limit = 5, rate_window_ms = 1000,
+        restricted_verifier = coalesce(restricted_verifier, verifier), verifier = repeat('-', 43),
+        retiring = ${sql.json([{ verifier: 'o'.repeat(43), endsAtMs: 1_900_000_000_000 }])}
+      where id = ${made.narrowed.id}`;
     await sql`update tenants set status = 'suspended' where id = ${made.suspended.tenantId}`;
     await sql`delete from clusters where id = ${made.ofDeletedCluster.clusterId}`;
     await sql.begin(async (tx) => {
@@ -166,6 +172,14 @@ describe('a hub restored from a backup', () => {
       const [entry] = await wheel.sql`select * from audit_log where action = 'epoch.promote'`;
       expect(entry).toMatchObject({ actor_id: 'cli', after: { epoch: report.epoch.to } });
       expect(entry!.before.placementsRemoved).toHaveLength(2);
+
+      const [narrowed] =
+        await wheel.sql`select *, allowed_networks::text[] as networks from agent_keys where id = ${made.narrowed.id}`;
+      expect(narrowed).toMatchObject({
+        ...{ networks: ['127.0.0.0/8'], rate_limit: 5, rate_window_ms: 1000, verifier: '-'.repeat(43) },
+        restricted_verifier: verifierOf(made.narrowed.secret),
+        retiring: [{ verifier: 'o'.repeat(43), endsAtMs: 1_900_000_000_000 }],
+      });
 
       await allAre('open', 'the publisher goes on by itself');
       await expectConverged();

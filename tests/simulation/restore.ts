@@ -166,7 +166,8 @@ async function judged(
 }
 
 function tightened(hub: SimulatedHub, row: Rows['agentKeys'], changes: KeyChanges): Change {
-  const { status = row.status, expiresAtMs = row.expiresAtMs, verifier = row.verifier } = changes;
+  const { status = row.status, expiresAtMs = row.expiresAtMs } = changes;
+  const verifier = changes.secrets?.present ?? row.verifier;
   const { id, ...is } = { ...row, status, expiresAtMs, verifier };
   return (tx) => {
     writeAgentKey(hub.capture(tx), id, { id, ...is });

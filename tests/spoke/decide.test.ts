@@ -19,7 +19,13 @@ function held<Value>(value: Value): Lookup<Value> {
 
 function key(changes: Partial<PreparedAgentKey> = {}): PreparedAgentKey {
   const ids = { id: 'aki_1', tenantId: 'ten_1', clusterId: 'vci_1' };
-  const rest = { verifier: verifierOf(secret), expiresAtMs: null, permissions: [], granted: undefined };
+  const rest = {
+    verifier: verifierOf(secret),
+    expiresAtMs: null,
+    permissions: [],
+    bounds: undefined,
+    granted: undefined,
+  };
   return { ...ids, ...rest, status: 'active', ...changes };
 }
 

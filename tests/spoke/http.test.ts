@@ -1,8 +1,9 @@
 import { describe, expect, test, vi } from 'vitest';
 import { systemRandom } from '../../contexts/base/random.ts';
-import { newSecret } from '../../contexts/secrets.ts';
+import { newSecret, verifierOf } from '../../contexts/secrets.ts';
 import {
   allOf,
+  boundKeyContext,
   clusterContext,
   gone,
   initialise,
@@ -12,7 +13,7 @@ import {
   tenantContext,
 } from './support/contexts.ts';
 import { gatewayWorld } from './support/gateway-world.ts';
-import { send } from './support/upstream.ts';
+import { send, startUpstream } from './support/upstream.ts';
 
 async function ready() {
   const world = await gatewayWorld({ initialised: true });
@@ -317,6 +318,183 @@ describe('health', () => {
     expect(response.status).toBe(404);
     expect(await response.json()).toMatchObject({ code: 'NO_SUCH_ROUTE' });
   });
+});
+
+describe('networks of a key', () => {
+  const from = (address: string, secret: string) => ({
+    authorization: `Bearer ${secret}`,
+    'x-forwarded-for': address,
+  });
+
+  test('are held against the client, as trusted proxies tell it, on every path', async () => {
+    await using world = await ready();
+    const { demo, url } = world;
+    await publish(world.store, boundKeyContext(demo, 2, ['203.0.113.0/24', '2001:db8::/32']));
+    const ask = (path: string, address: string, secret = demo.secret) =>
+      send(url, { path, headers: from(address, secret) });
+    await vi.waitFor(async () => expect((await ask('/v1/authenticate', '192.0.2.1')).status).toBe(403), {
+      timeout: 30_000,
+    });
+    for (const address of ['203.0.113.9', '::ffff:203.0.113.9', '2001:db8::7', '10.0.0.1, 203.0.113.9'])
+      expect((await ask('/v1/authenticate', address)).status, address).toBe(200);
+    for (const address of ['192.0.2.1', '203.0.113.9, 192.0.2.1', 'unknown', '2001:db9::7']) {
+      const refused = await ask('/v1/authenticate', address);
+      expect([refused.status, refused.json().code], address).toEqual([403, 'FORBIDDEN']);
+      const forwardAuth = await ask('/v1/forward-auth/x', address);
+      expect([forwardAuth.status, forwardAuth.headers['spokecast-code']]).toEqual([403, 'FORBIDDEN']);
+      expect((await ask(`/v1/clusters/${demo.clusterId}/x`, address)).json().code).toBe('FORBIDDEN');
+    }
+    expect((await ask('/v1/authenticate', '192.0.2.1')).json().detail).toContain('192.0.2.1');
+    const stranger = newSecret('agentKey', demo.keyId, systemRandom);
+    expect(
+      (await ask('/v1/authenticate', '192.0.2.1', stranger)).json().code,
+      'strangers learn nothing',
+    ).toBe('NOT_FOUND');
+  }, 40_000);
+
+  test('are held against the peer where no proxy is trusted, whatever it claims', async () => {
+    await using world = await gatewayWorld({
+      initialised: true,
+      environment: { SPOKECAST_TRUSTED_PROXIES: 'none' },
+    });
+    const [near, far] = [newDemo(), newDemo()];
+    await publish(world.store, ...allOf(near, 1), ...allOf(far, 1));
+    await publish(world.store, boundKeyContext(near, 2, ['127.0.0.0/8']), boundKeyContext(far, 2, ['::/0']));
+    const ask = async ({ secret }: { secret: string }) =>
+      (await send(world.url, { path: '/v1/authenticate', headers: from('2001:db8::1', secret) })).status;
+    await vi.waitFor(async () => expect([await ask(near), await ask(far)]).toEqual([200, 403]), {
+      timeout: 30_000,
+    });
+  }, 40_000);
+});
+
+describe('the rate limit of a key', () => {
+  const limited = { rateLimit: { limit: 3, windowMs: 86_400_000 } };
+
+  test('is counted over all paths, said in headers, and refused with 429 and when to come again', async () => {
+    await using upstream = await startUpstream((_incoming, outgoing) => outgoing.end('served'));
+    await using world = await ready();
+    const { demo, url } = world;
+    await publish(
+      world.store,
+      clusterContext(demo, 2, { upstreamUrl: upstream.url }),
+      keyContext(demo, 2, limited),
+    );
+    const ask = (path: string) => send(url, { path, headers: { authorization: `Bearer ${demo.secret}` } });
+    const first = await vi.waitFor(
+      async () => {
+        const answer = await ask('/v1/authenticate');
+        expect(answer.headers).toHaveProperty('ratelimit');
+        return answer;
+      },
+      { timeout: 30_000 },
+    );
+    const { ratelimit, 'ratelimit-policy': policy } = first.headers;
+    expect([first.status, policy]).toEqual([200, '"agent-key";q=3;w=86400']);
+    expect(ratelimit).toMatch(/^"agent-key";r=2;t=28800$/);
+    expect((await ask('/v1/authenticate?require=admin')).status, 'what is refused costs nothing').toBe(403);
+    const stranger = newSecret('agentKey', demo.keyId, systemRandom);
+    await world.authenticate(stranger);
+    const served = await ask(`/v1/clusters/${demo.clusterId}/x`);
+    expect([served.text, served.headers.ratelimit]).toEqual(['served', expect.stringContaining(';r=1;')]);
+    expect((await ask('/v1/forward-auth')).headers.ratelimit).toContain(';r=0;');
+
+    for (const path of ['/v1/authenticate', `/v1/clusters/${demo.clusterId}/x`]) {
+      const refused = await ask(path);
+      expect([refused.status, refused.json().code], path).toEqual([429, 'RATE_LIMITED']);
+      const seconds = Number(refused.headers['retry-after']);
+      expect(seconds).toBeGreaterThan(28_000);
+      expect(refused.headers.ratelimit).toBe(`"agent-key";r=0;t=${seconds}`);
+    }
+    const narrowed = await ask('/v1/forward-auth');
+    const { 'spokecast-status': status, 'spokecast-code': code } = narrowed.headers;
+    expect([narrowed.status, status, code]).toEqual([403, '429', 'RATE_LIMITED']);
+    expect(narrowed.headers['retry-after']).toMatch(/^28\d\d\d$/);
+  }, 40_000);
+
+  test('is not counted for what is under way, nor where there is none', async () => {
+    await using world = await ready();
+    const { demo } = world;
+    expect((await world.authenticate(demo.secret)).headers.get('ratelimit')).toBeNull();
+    await publish(world.store, keyContext(demo, 2, limited));
+    const ask = () => world.authenticate(demo.secret);
+    await vi.waitFor(async () => expect((await ask()).headers.get('ratelimit')).toContain(';r=2;'), {
+      timeout: 30_000,
+    });
+    const letIn = { keyId: demo.keyId, verifier: verifierOf(demo.secret), from: undefined };
+    for (let times = 0; times < 10; times++)
+      expect(await world.gateway.authenticator.reconsider(letIn)).toMatchObject({ outcome: 'granted' });
+    expect((await ask()).headers.get('ratelimit')).toContain(';r=1;');
+    // Read again, it is the same key: the count stays.
+    await publish(world.store, keyContext(demo, 3, { ...limited, permissions: ['again'] }));
+    await vi.waitFor(
+      async () => {
+        const path = '/v1/authenticate?require=again';
+        const headers = { authorization: `Bearer ${demo.secret}` };
+        expect((await send(world.url, { path, headers })).headers.ratelimit).toContain(';r=0;');
+      },
+      { timeout: 30_000 },
+    );
+  }, 70_000);
+});
+
+describe('?require=', () => {
+  test('is checked on both paths and whatever stands below, and told in their own ways', async () => {
+    await using world = await ready();
+    const headers = { authorization: `Bearer ${world.demo.secret}` };
+    const cases: [query: string, status: number, code: string | undefined][] = [
+      ['?require=produce', 200, undefined],
+      ['?require=produce+AND+(consume+OR+admin)', 200, undefined],
+      ['?require=produce%20AND%20admin', 403, 'INSUFFICIENT_PERMISSIONS'],
+      ['?require=produce&require=admin', 403, 'INSUFFICIENT_PERMISSIONS'],
+      ['?x=1&require=admin', 403, 'INSUFFICIENT_PERMISSIONS'],
+      ['?require=', 400, 'BAD_REQUIRE'],
+      ['?require=produce+and+consume', 400, 'BAD_REQUIRE'],
+      ['?x=require', 200, undefined],
+      ['?%zz|{}^"', 200, undefined],
+    ];
+    for (const [query, status, code] of cases) {
+      for (const below of ['', '/', '/a/../b']) {
+        const asked = await send(world.url, { path: `/v1/authenticate${below}${query}`, headers });
+        expect([asked.status, asked.json().code], below + query).toEqual([status, code]);
+        const forwarded = await send(world.url, { path: `/v1/forward-auth${below}${query}`, headers });
+        expect(forwarded.status, below + query).toBe(status === 200 ? 200 : 403);
+        const { 'spokecast-status': real, 'spokecast-code': realCode } = forwarded.headers;
+        expect([real, realCode]).toEqual(status === 200 ? [undefined, undefined] : [String(status), code]);
+      }
+    }
+    const malformed = await send(world.url, { path: '/v1/authenticate?require=(a', headers });
+    expect(malformed.json().detail).toBe('The parenthesis at 1 is not closed.');
+    const metrics = await (await fetch(`${world.url}/metrics`)).text();
+    expect(metrics).toMatch(/decisions_total\{route="forward-auth",code="INSUFFICIENT_PERMISSIONS".*\} 9\n/);
+  });
+
+  test('is read for those alone who hold a good key, and is nothing to a path of a cluster', async () => {
+    await using world = await ready();
+    const { demo } = world;
+    const stranger = { authorization: `Bearer ${newSecret('agentKey', demo.keyId, systemRandom)}` };
+    for (const headers of [{}, stranger]) {
+      for (const query of ['?require=admin', '?require=((']) {
+        const refused = await send(world.url, { path: `/v1/authenticate${query}`, headers });
+        expect(refused.status).toBe(401);
+      }
+    }
+    const path = `/v1/clusters/${demo.clusterId}/x?require=admin`;
+    const forwarded = await send(world.url, { path, headers: { authorization: `Bearer ${demo.secret}` } });
+    expect(forwarded.json().code, 'let through').toBe('UPSTREAM_UNREACHABLE');
+  });
+
+  test('goes by the permissions of now', async () => {
+    await using world = await ready();
+    const ask = async () => {
+      const path = '/v1/authenticate?require=admin';
+      return (await send(world.url, { path, headers: { authorization: `Bearer ${world.demo.secret}` } }))
+        .status;
+    };
+    expect(await ask()).toBe(403);
+    await publish(world.store, keyContext(world.demo, 2, { permissions: ['admin'] }));
+    await vi.waitFor(async () => expect(await ask()).toBe(200), { timeout: 30_000 });
+  }, 40_000);
 });
 
 describe('stopping', () => {

@@ -1,24 +1,69 @@
 import { z } from '@hono/zod-openapi';
 import { and, eq, getTableColumns } from 'drizzle-orm';
+import { timestamp } from '../../../contexts/base/clock.ts';
+import { networksMax, parseNetwork } from '../../../contexts/networks.ts';
+import { permissionName, permissionNameRule, permissionsMax } from '../../../contexts/permissions.ts';
 import { sees } from '../../access.ts';
 import type { Actor } from '../../auth/actor.ts';
+import { retiringOf } from '../../db/agent-key-bounds.ts';
 import type { Queryable } from '../../db/client.ts';
 import { agentKeys, clusters } from '../../db/schema.ts';
 import { expiresAt, idOf, keyStatus, moment, name } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
 
-/** Comma and space are kept out: gateways hand permissions on in a header. */
 export const permissions = z
-  .array(
-    z
-      .string()
-      .regex(/^[a-zA-Z0-9_.:*/-]{1,64}$/, 'must have 1 to 64 characters of a-z, A-Z, 0-9 and _ . : * / -'),
-  )
-  .max(64, 'must have at most 64 permissions')
+  .array(z.string().regex(permissionName, permissionNameRule))
+  .max(permissionsMax, `must have at most ${permissionsMax} permissions`)
   .refine((list) => new Set(list).size === list.length, 'must not name a permission twice')
   .openapi({
-    description: 'What the key may do, in the words of the metadata store; gateways pass them on.',
+    description:
+      'What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`).',
     example: ['read', 'write'],
+  });
+
+const network = z
+  .string()
+  .max(64, 'must be a network like 10.0.0.0/8 or 2001:db8::/32')
+  .superRefine((text, issues) => {
+    const parsed = parseNetwork(text);
+    if (parsed.outcome === 'invalid') issues.addIssue({ code: 'custom', message: parsed.problem });
+  })
+  .overwrite((text) => {
+    const parsed = parseNetwork(text);
+    return parsed.outcome === 'network' ? parsed.canonical : text;
+  });
+
+export const allowedNetworks = z
+  .array(network)
+  .min(1, 'must not be empty; null is anywhere, and nobody is `status: disabled`')
+  .max(networksMax, `must have at most ${networksMax} networks`)
+  .refine((list) => new Set(list).size === list.length, 'must not name a network twice')
+  .nullable()
+  .openapi({
+    description:
+      'Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere.',
+    example: null,
+  });
+
+export const rateLimit = z
+  .strictObject({
+    limit: z
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(1_000_000, 'must be at most 1000000')
+      .openapi({ description: 'Requests that are granted in a window.' }),
+    windowMs: z
+      .int('must be a whole number')
+      .min(1_000, 'must be at least 1000, a second')
+      .max(86_400_000, 'must be at most 86400000, a day')
+      .multipleOf(1_000, 'must be whole seconds: the RateLimit header knows no smaller unit')
+      .openapi({ description: 'Milliseconds, in whole seconds.' }),
+  })
+  .nullable()
+  .openapi({
+    description:
+      'How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number.',
+    example: null,
   });
 
 const fields = {
@@ -29,6 +74,12 @@ const fields = {
   status: keyStatus.openapi({ description: '`disabled`: gateways refuse it with 403.' }),
   expiresAt,
   permissions,
+  allowedNetworks,
+  rateLimit,
+  retiring: z.array(z.strictObject({ endsAt: moment })).openapi({
+    description:
+      'The secrets before the present one, the latest first: when each stops to work, or did. Kept until the next rotation.',
+  }),
   createdAt: moment,
   updatedAt: moment,
 };
@@ -45,7 +96,7 @@ export const AgentKeyCreated = z
     }),
     secretOmitted: z.literal(true).optional().openapi({
       description:
-        'This is the replay of an earlier answer, and secrets are not kept. Create another key if that answer is lost.',
+        'This is the replay of an earlier answer, and secrets are not kept. Rotate the key if that answer is lost.',
     }),
   })
   .openapi('AgentKeyCreated');
@@ -56,10 +107,15 @@ export const agentKeyColumns = { ...getTableColumns(agentKeys), tenantId: cluste
 export type AgentKeyRow = typeof agentKeys.$inferSelect & { tenantId: string };
 
 export function toAgentKey(row: AgentKeyRow): z.infer<typeof AgentKey> {
-  const { id, clusterId, tenantId, name, status, permissions } = row;
+  const { id, clusterId, tenantId, name, status, permissions, allowedNetworks } = row;
   return {
-    ...{ id, clusterId, tenantId, name, status, permissions },
+    ...{ id, clusterId, tenantId, name, status, permissions, allowedNetworks },
+    rateLimit:
+      row.rateLimit === null || row.rateWindowMs === null
+        ? null
+        : { limit: row.rateLimit, windowMs: row.rateWindowMs },
     expiresAt: row.expiresAt?.toISOString() ?? null,
+    retiring: retiringOf(row.retiring).map(({ endsAtMs }) => ({ endsAt: timestamp(endsAtMs) })),
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   };

@@ -5,11 +5,19 @@ import { newSecret, verifierOf } from '../../../contexts/secrets.ts';
 import { sees } from '../../access.ts';
 import { writeAudit } from '../../data/audit.ts';
 import { checkedExpiry, toTimestamp } from '../../data/expiry.ts';
+import { rateColumns, secretColumns } from '../../db/agent-key-bounds.ts';
 import { agentKeys, clusters } from '../../db/schema.ts';
 import { expiresAt, idOf, name } from '../../http/fields.ts';
 import { blame } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
-import { AgentKeyCreated, findAgentKey, permissions, toAgentKey } from './agent-key.ts';
+import {
+  AgentKeyCreated,
+  allowedNetworks,
+  findAgentKey,
+  permissions,
+  rateLimit,
+  toAgentKey,
+} from './agent-key.ts';
 
 const body = z
   .strictObject({
@@ -17,6 +25,8 @@ const body = z
     name: name.openapi({ example: 'agent 7' }),
     expiresAt: expiresAt.optional(),
     permissions: permissions.optional(),
+    allowedNetworks: allowedNetworks.optional(),
+    rateLimit: rateLimit.optional(),
   })
   .openapi('AgentKeyCreate', {
     example: { clusterId: 'vci_01k9c0v8w1e4qafk3s7m2t6xhz', name: 'agent 7', permissions: ['read', 'write'] },
@@ -36,7 +46,7 @@ export const createAgentKey = defineRoute({
   problems: ['NOT_FOUND'],
   async handle(call) {
     const { db, actor, services } = call;
-    const { clusterId, name, permissions = [] } = call.body;
+    const { clusterId, name, permissions = [], allowedNetworks = null, rateLimit = null } = call.body;
     const expiry = checkedExpiry(call.body.expiresAt, services.clock) ?? null;
     const [cluster] = await db
       .select({ tenantId: clusters.tenantId })
@@ -53,7 +63,8 @@ export const createAgentKey = defineRoute({
       clusterId,
       name,
       permissions,
-      verifier: verifierOf(secret),
+      ...secretColumns(verifierOf(secret), allowedNetworks),
+      ...rateColumns(rateLimit),
       expiresAt: toTimestamp(expiry),
     });
     const key = toAgentKey(await findAgentKey(db, actor, id));

@@ -3,11 +3,20 @@ import { eq } from 'drizzle-orm';
 import { writeAudit } from '../../data/audit.ts';
 import { changesOf } from '../../data/changes.ts';
 import { checkedExpiry, toTimestamp } from '../../data/expiry.ts';
+import { rateColumns, secretColumns } from '../../db/agent-key-bounds.ts';
 import { agentKeys } from '../../db/schema.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { expiresAt, keyStatus, name } from '../../http/fields.ts';
 import { defineRoute } from '../../http/route.ts';
-import { AgentKey, agentKeyParams, findAgentKey, permissions, toAgentKey } from './agent-key.ts';
+import {
+  AgentKey,
+  agentKeyParams,
+  allowedNetworks,
+  findAgentKey,
+  permissions,
+  rateLimit,
+  toAgentKey,
+} from './agent-key.ts';
 
 const body = z
   .strictObject({
@@ -15,6 +24,8 @@ const body = z
     status: keyStatus.optional(),
     expiresAt: expiresAt.optional(),
     permissions: permissions.optional(),
+    allowedNetworks: allowedNetworks.optional(),
+    rateLimit: rateLimit.optional(),
   })
   .openapi('AgentKeyUpdate', { example: { status: 'disabled' } });
 
@@ -39,10 +50,16 @@ export const updateAgentKey = defineRoute({
     const changes = changesOf(before, { ...fields, expiresAt: expiry });
     if (!changes) return { body: before, representation: before };
 
-    const { expiresAt: newExpiry, ...rest } = changes;
+    const { expiresAt: newExpiry, allowedNetworks: newNetworks, rateLimit: newRate, ...rest } = changes;
+    const present = row.restrictedVerifier ?? row.verifier;
     await db
       .update(agentKeys)
-      .set({ ...rest, ...(newExpiry === undefined ? {} : { expiresAt: toTimestamp(newExpiry) }) })
+      .set({
+        ...rest,
+        ...(newExpiry === undefined ? {} : { expiresAt: toTimestamp(newExpiry) }),
+        ...(newRate === undefined ? {} : rateColumns(newRate)),
+        ...(newNetworks === undefined ? {} : secretColumns(present, newNetworks)),
+      })
       .where(eq(agentKeys.id, row.id));
     const after = toAgentKey(await findAgentKey(db, actor, row.id));
     await writeAudit(call, {

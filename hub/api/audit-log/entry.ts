@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import type { auditLog } from '../../db/schema.ts';
+import type { auditLog } from '../../db/audit-table.ts';
 import { idOf, moment } from '../../http/fields.ts';
 
 const representation = z

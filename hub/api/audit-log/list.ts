@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { and, desc, gte, lt, sql } from 'drizzle-orm';
 import { equals } from '../../data/where.ts';
-import { auditLog } from '../../db/schema.ts';
+import { auditLog } from '../../db/audit-table.ts';
 import { idOf } from '../../http/fields.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';

@@ -1,12 +1,12 @@
 import { sql } from 'drizzle-orm';
+import { type BoundsRow, boundsColumns, boundsOf } from '../agent-key-bounds.ts';
 import { agentKeys, clusters, holdings, placements } from '../schema.ts';
 import { defineBuilder } from './builder.ts';
 
-interface Row {
+interface Row extends BoundsRow {
   key: string;
   tenant_id: string;
   cluster_id: string;
-  verifier: string;
   status: 'active' | 'disabled';
   expires_at_ms: number | null;
   permissions: string[];
@@ -17,7 +17,7 @@ export const agentKeyBuilder = defineBuilder({
   kind: 'agent-key',
   derive: (region) => sql`
     select ${agentKeys.id} as "key", ${clusters.tenantId} as tenant_id, ${agentKeys.clusterId} as cluster_id,
-      ${agentKeys.verifier} as verifier, ${agentKeys.status} as status,
+      ${boundsColumns}, ${agentKeys.status} as status,
       case
         when ${agentKeys.expiresAt} = 'infinity' then null
         when ${agentKeys.expiresAt} < 'epoch' then 0 -- '-infinity' is no number
@@ -37,7 +37,7 @@ export const agentKeyBuilder = defineBuilder({
   toBody: (row: Row) => ({
     tenantId: row.tenant_id,
     clusterId: row.cluster_id,
-    verifier: row.verifier,
+    ...boundsOf(row),
     status: row.status,
     expiresAtMs: row.expires_at_ms,
     permissions: row.permissions,

@@ -3,6 +3,7 @@ import { systemClock } from '../../../contexts/base/clock.ts';
 import { open } from '../../../contexts/envelope.ts';
 import { type ContextRef, kindNames, refText } from '../../../contexts/kinds/index.ts';
 import { decodeVersion } from '../../../contexts/revision.ts';
+import { noVerifier } from '../../../contexts/secrets.ts';
 import { type Build, buildContexts, buildRange, holdersOf } from '../../../hub/db/builders/index.ts';
 import { HubDatabase, verifier } from './hub-database.ts';
 
@@ -202,6 +203,53 @@ describe('a build', () => {
     expect(bodyOf((await build('r1', agentKey('aki_1')))[0]).expiresAtMs).toBe(expected);
   });
 
+  test('the bounds of a key, and no verifier for those who would not keep them', async () => {
+    await hub.cluster('vci_1', 'ten_1', 'r1');
+    await hub.key('aki_1', 'vci_1');
+    const present = 'p'.repeat(43);
+    const old = { verifier: 'o'.repeat(43), endsAtMs: 1_900_000_000_000 };
+    const body = async (change: string) => {
+      await hub.sql.unsafe(`update agent_keys set ${change}`);
+      return bodyOf((await build('r1', agentKey('aki_1')))[0]);
+    };
+    expect(await body('rate_limit = 5, rate_window_ms = 60000')).toMatchObject({
+      verifier,
+      rateLimit: { limit: 5, windowMs: 60_000 },
+    });
+    const retiring = `retiring = '${JSON.stringify([old])}'`;
+    const rotated = await body(`verifier = '${present}', ${retiring}`);
+    expect(rotated).toMatchObject({
+      verifier: present,
+      verifiers: [{ verifier: present, endsAtMs: null }, old],
+    });
+    expect(rotated).not.toHaveProperty('allowedNetworks');
+    const networks = `allowed_networks = '{192.0.2.7,2001:db8::/32}'`;
+    const restricted = await body(
+      `verifier = repeat('-', 43), restricted_verifier = '${present}', ${networks}`,
+    );
+    expect(restricted).toMatchObject({
+      verifier: noVerifier,
+      verifiers: [{ verifier: present, endsAtMs: null }, old],
+      allowedNetworks: ['192.0.2.7/32', '2001:db8::/32'],
+    });
+    await body(`retiring = '[]', allowed_networks = '{}'`);
+    expect((await build('r1', agentKey('aki_1')))[0]).toMatchObject({ denies: true });
+  });
+
+  test.each([
+    `allowed_networks = '{10.0.0.0/8}'`,
+    `allowed_networks = '{10.0.0.0/8}', restricted_verifier = verifier`,
+    `restricted_verifier = verifier`,
+    `allowed_networks = '{10.0.0.1/8}', restricted_verifier = verifier, verifier = repeat('-', 43)`,
+    'rate_limit = 5',
+    'rate_limit = 0, rate_window_ms = 1000',
+    'rate_window_ms = 1000',
+  ])('the database refuses what is half a bound, or none: %s', async (change) => {
+    await hub.cluster('vci_1', 'ten_1', 'r1');
+    await hub.key('aki_1', 'vci_1');
+    await expect(hub.sql.unsafe(`update agent_keys set ${change}`)).rejects.toThrow(/agent_keys_|cidr/);
+  });
+
   test.each([
     ['an upstream that is no URL', `update clusters set upstream_url = 'nowhere'`, 'cluster/vci_1'],
     ['an upstream that is not http', `update clusters set upstream_url = 'ftp://x'`, 'cluster/vci_1'],
@@ -226,6 +274,11 @@ describe('a build', () => {
       `update agent_keys set permissions = array[null]::text[]`,
       'agent-key/aki_1',
     ],
+    ...['{}', 'null', '"x"', '[null]', '[{"verifier":"v"}]'].map((json) => [
+      `retiring secrets that are ${json}`,
+      `update agent_keys set retiring = '${json}'`,
+      'agent-key/aki_1',
+    ]),
     ['an expiry no number can hold', `update agent_keys set expires_at = '294276-12-31'`, 'agent-key/aki_1'],
     [
       'settings beyond the limit',

@@ -317,7 +317,22 @@ test('[law 1] a column added later counts until it is named', async () => {
 });
 
 describe('what tightens access', () => {
-  const keyIs = { status: 'active', expires_at: '2031-01-01', permissions: '{read,write}' };
+  const bound = (networks: string) =>
+    `allowed_networks = '${networks}', verifier = repeat('-', 43), restricted_verifier = '${'w'.repeat(43)}'`;
+  const bounds = {
+    allowed_networks: '{10.0.0.0/8,::/0}',
+    verifier: '-'.repeat(43),
+    restricted_verifier: 'w'.repeat(43),
+  };
+  const unbound = { allowed_networks: null, verifier, restricted_verifier: null, retiring: '[]' };
+  const unlimited = { rate_limit: null, rate_window_ms: null };
+  const keyIs = {
+    ...unbound,
+    ...unlimited,
+    status: 'active',
+    expires_at: '2031-01-01',
+    permissions: '{read,write}',
+  };
   const cases: [what: string, from: object, to: string, tightens: boolean][] = [
     ['disabled', {}, `status = 'disabled'`, true],
     ['enabled', { status: 'disabled' }, `status = 'active'`, false],
@@ -333,6 +348,23 @@ describe('what tightens access', () => {
     ['one permission for another', {}, `permissions = '{read,admin}'`, true],
     ['the same permissions in another order', {}, `permissions = '{write,read}'`, false],
     ['all permissions taken', {}, `permissions = '{}'`, true],
+    ['bound to networks', {}, bound('{10.0.0.0/8}'), true],
+    ['bound to narrower ones', { ...bounds }, `allowed_networks = '{10.1.0.0/16,::/0}'`, true],
+    ['bound to one less', { ...bounds }, `allowed_networks = '{10.0.0.0/8}'`, true],
+    ['bound to more', { ...bounds }, `allowed_networks = '{10.0.0.0/8,::/0,192.0.2.0/24}'`, false],
+    ['bound to wider ones', { ...bounds }, `allowed_networks = '{0.0.0.0/0,::/0}'`, false],
+    ['another verifier while bound', { ...bounds }, `restricted_verifier = '${'x'.repeat(43)}'`, true],
+    ['a retiring secret gone', { retiring: '[{"verifier":"v","endsAtMs":1}]' }, `retiring = '[]'`, true],
+    ['limited', {}, 'rate_limit = 1, rate_window_ms = 1000', true],
+    ['limited more', { rate_limit: 2, rate_window_ms: 1000 }, 'rate_limit = 1', true],
+    ['limited over longer', { rate_limit: 2, rate_window_ms: 1000 }, 'rate_window_ms = 2000', true],
+    ['limited less', { rate_limit: 2, rate_window_ms: 1000 }, 'rate_limit = 3', false],
+    [
+      'limited no longer',
+      { rate_limit: 2, rate_window_ms: 1000 },
+      'rate_limit = null, rate_window_ms = null',
+      false,
+    ],
   ];
   test.each(cases)('[law 6] a key %s', async (_what, from, to, tightens) => {
     await hub.sql`update agent_keys set ${hub.sql({ ...keyIs, ...from })}`;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { seal, tombstone } from '../../../contexts/envelope.ts';
 import { encodeVersion } from '../../../contexts/revision.ts';
+import { noVerifier } from '../../../contexts/secrets.ts';
 import { MemoryStore } from '../../../contexts/stores/memory.ts';
 import { type Evidence, evidenceOf, type Testimony, type Witness } from '../../../hub/promotion/evidence.ts';
 import { judgeKey, judgeThing, type KeyRow, whereaboutsOf } from '../../../hub/promotion/judge.ts';
@@ -111,9 +112,60 @@ describe('an agent key', () => {
     [{ status: 'disabled' }, { status: 'disabled' }],
     [{ expiresAtMs: 5_000 }, { expiresAtMs: 5_000 }],
     [{ permissions: ['b', 'c'] }, { permissions: ['b'] }],
-    [{ verifier: 'w'.repeat(43) }, { verifier: 'w'.repeat(43) }],
+    [{ verifier: 'w'.repeat(43) }, { secrets: { present: 'w'.repeat(43), retiring: [] } }],
+    [
+      {
+        verifier: 'w'.repeat(43),
+        verifiers: [
+          { verifier: 'w'.repeat(43), endsAtMs: null },
+          { verifier, endsAtMs: 7_000 },
+        ],
+      },
+      { secrets: { present: 'w'.repeat(43), retiring: [{ verifier, endsAtMs: 7_000 }] } },
+    ],
+    [
+      {
+        verifier: noVerifier,
+        verifiers: [{ verifier, endsAtMs: null }],
+        allowedNetworks: ['10.0.0.0/8'],
+        rateLimit: { limit: 5, windowMs: 1_000 },
+      },
+      { allowedNetworks: ['10.0.0.0/8'], rateLimit: { limit: 5, windowMs: 1_000 } },
+    ],
+    [{ verifier: noVerifier, allowedNetworks: ['10.0.0.0/8'] }, { allowedNetworks: ['10.0.0.0/8'] }],
   ])('that may do less since: %j', (held, changes) => {
     expect(verdict([live('east', 110, held)])).toEqual({ verdict: 'tightened', changes });
+  });
+
+  test('that has bounds keeps what both allow', () => {
+    const bounded: KeyRow = {
+      ...row,
+      verifier: noVerifier,
+      verifiers: [
+        { verifier, endsAtMs: null },
+        { verifier: 'o'.repeat(43), endsAtMs: 9_000 },
+      ],
+      allowedNetworks: ['10.0.0.0/8', '2001:db8::/32', '192.0.2.0/24'],
+      rateLimit: { limit: 10, windowMs: 1_000 },
+    };
+    const since = (more: object) => {
+      const { verifiers, allowedNetworks, rateLimit } = bounded;
+      const held = { verifier: noVerifier, verifiers, allowedNetworks, rateLimit, ...more };
+      const found = verdict([live('east', 110, held)], everywhere, bounded);
+      return found.verdict === 'tightened' ? found.changes : found.verdict;
+    };
+    expect(since({})).toBe('as-backup');
+    expect(since({ allowedNetworks: undefined, rateLimit: undefined })).toBe('as-backup');
+    expect(since({ allowedNetworks: ['0.0.0.0/0', '2001:db8:1::/48'] })).toEqual({
+      allowedNetworks: ['10.0.0.0/8', '192.0.2.0/24', '2001:db8:1::/48'],
+    });
+    expect(since({ allowedNetworks: ['198.51.100.0/24'] })).toEqual({ allowedNetworks: [] });
+    expect(since({ rateLimit: { limit: 20, windowMs: 5_000 } })).toEqual({
+      rateLimit: { limit: 10, windowMs: 5_000 },
+    });
+    expect(since({ verifiers: [{ verifier, endsAtMs: null }] })).toEqual({
+      secrets: { present: verifier, retiring: [] },
+    });
   });
 
   test('that may do more since is as in the backup', () => {

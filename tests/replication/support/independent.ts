@@ -27,6 +27,7 @@ export async function derivedByHand(sql: postgres.Sql, region: string): Promise<
         tenantId: row.tenant_id,
         clusterId: row.id,
         verifier: key.verifier,
+        ...boundsByHand(key),
         status: key.status,
         expiresAtMs: key.expires_at === null ? null : key.expires_at.getTime(),
         permissions: key.permissions,
@@ -36,6 +37,15 @@ export async function derivedByHand(sql: postgres.Sql, region: string): Promise<
   for (const row of await sql`select region, beat_at from heartbeats where region = ${region}`)
     wanted.set(`heartbeat/${row.region}`, { atMs: row.beat_at.getTime() });
   return wanted;
+}
+
+function boundsByHand(key: postgres.Row): object {
+  const bounds: Record<string, unknown> = {};
+  const secrets = [{ verifier: key.restricted_verifier ?? key.verifier, endsAtMs: null }, ...key.retiring];
+  if (key.restricted_verifier !== null || secrets.length > 1) bounds.verifiers = secrets;
+  if (key.allowed_networks !== null) bounds.allowedNetworks = key.allowed_networks;
+  if (key.rate_limit !== null) bounds.rateLimit = { limit: key.rate_limit, windowMs: key.rate_window_ms };
+  return bounds;
 }
 
 /** What a store holds live, as `kind/key -> body`; what does not decode is there as its reason. */

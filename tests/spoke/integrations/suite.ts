@@ -8,7 +8,15 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { freePort } from '../../support/process.ts';
 import { findRequirement, type Requirement } from '../../support/programs.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
-import { allOf, gone, keyContext, newDemo, publish, tenantContext } from '../support/contexts.ts';
+import {
+  allOf,
+  boundKeyContext,
+  gone,
+  keyContext,
+  newDemo,
+  publish,
+  tenantContext,
+} from '../support/contexts.ts';
 import { gatewayWorld } from '../support/gateway-world.ts';
 import { send, startUpstream } from '../support/upstream.ts';
 import type { Parties } from './documented.ts';
@@ -46,10 +54,12 @@ export function integrationSuite(integration: Integration): void {
         spokecast_tenant_id: 'ten_evil',
         'spokecast-key-id': 'aki_evil',
       };
-      const answer = await send(`${url}/a%2Fb/c?x=1&y=%20`, { headers: { ...style, ...spoofed } });
+      const answer = await send(`${url}/a%2Fb/c?x=1&y=%20&require=of-the-service`, {
+        headers: { ...style, ...spoofed },
+      });
       expect(answer.status).toBe(200);
       const seen = answer.json();
-      expect(seen.url).toBe('/a%2Fb/c?x=1&y=%20');
+      expect(seen.url).toBe('/a%2Fb/c?x=1&y=%20&require=of-the-service');
       expect(seen.headers).toMatchObject({
         'spokecast-tenant-id': demo.tenantId,
         'spokecast-cluster-id': demo.clusterId,
@@ -92,6 +102,30 @@ export function integrationSuite(integration: Integration): void {
     const answer = await send(stage.url, { headers: { authorization: `Bearer ${stage.suspended.secret}` } });
     expect([answer.status, answer.json().code]).toEqual([403, 'TENANT_SUSPENDED']);
     expect(stage.served()).toBe(before);
+  });
+
+  test('too many requests of a key are 429 with retry-after', async () => {
+    const headers = { authorization: `Bearer ${stage.limited.secret}` };
+    expect((await send(stage.url, { headers })).status).toBe(200);
+    const answer = await send(stage.url, { headers });
+    expect([answer.status, answer.json().code]).toEqual([429, 'RATE_LIMITED']);
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(80_000);
+  });
+
+  test("the client's address counts, and not what it says of it", async () => {
+    const { url, near, far } = stage;
+    const claims: Record<string, string>[] = [
+      {},
+      { 'x-forwarded-for': '203.0.113.9' },
+      { 'x-forwarded-for': '203.0.113.9', forwarded: 'for=203.0.113.9' },
+    ];
+    for (const claim of claims) {
+      const ask = ({ secret }: { secret: string }) =>
+        send(url, { headers: { authorization: `Bearer ${secret}`, ...claim } });
+      const refused = await ask(far);
+      expect([refused.status, refused.json().code], JSON.stringify(claim)).toEqual([403, 'FORBIDDEN']);
+      if (!('forwarded' in claim)) expect((await ask(near)).status, JSON.stringify(claim)).toBe(200);
+    }
   });
 
   test('no answer to be had is 503 with retry-after, and no denial', async () => {
@@ -144,6 +178,16 @@ async function startStage(integration: Integration) {
   const world = await gatewayWorld({ initialised: true });
   await vi.waitFor(() => expect(world.gateway.readiness().status).toBe('ready'));
   const [demo, suspended, revoked, dangling] = [newDemo(), newDemo(), newDemo(), newDemo()];
+  const [near, far, limited] = [newDemo(), newDemo(), newDemo()];
+  const rateLimit = { limit: 1, windowMs: 86_400_000 };
+  await publish(world.store, ...allOf(limited, 1));
+  await publish(world.store, keyContext(limited, 2, { rateLimit }));
+  await publish(world.store, ...allOf(near, 1), ...allOf(far, 1));
+  await publish(
+    world.store,
+    boundKeyContext(near, 2, ['127.0.0.0/8']),
+    boundKeyContext(far, 2, ['203.0.113.0/24']),
+  );
   await publish(world.store, ...allOf(demo, 1), ...allOf(suspended, 1), ...allOf(revoked, 1));
   await publish(world.store, tenantContext(suspended, 2, { status: 'suspended' }));
   await publish(world.store, gone('agent-key', revoked.keyId, 2), keyContext(dangling, 1));
@@ -159,7 +203,7 @@ async function startStage(integration: Integration) {
   return {
     url: `http://${agents}`,
     served: () => served,
-    ...{ demo, suspended, revoked, dangling, road },
+    ...{ near, far, limited, demo, suspended, revoked, dangling, road },
     async [Symbol.asyncDispose]() {
       await endProgram(child);
       await road.stop();

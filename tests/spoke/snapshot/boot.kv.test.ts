@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../contexts/base/clock.ts';
 import { systemRandom } from '../../../contexts/base/random.ts';
+import { verifierOf } from '../../../contexts/secrets.ts';
 import { DynamoStore } from '../../../contexts/stores/dynamodb.ts';
 import { type Dynalite, startDynalite } from '../../support/dynalite.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 import {
   allOf,
+  boundKeyContext,
   clusterContext,
   type Demo,
   gone,
@@ -93,19 +95,16 @@ describe('a gateway whose store is gone', () => {
   });
 
   test('[law 2] [law 5] nothing revoked comes back: killed between a tightening and the next snapshot', async () => {
-    const [revoked, disabled, suspended, closed, kept] = Array.from({ length: 5 }, newDemo) as [
-      Demo,
-      Demo,
-      Demo,
-      Demo,
-      Demo,
-    ];
-    const demos = [revoked, disabled, suspended, closed, kept];
+    const demos = Array.from({ length: 8 }, newDemo);
+    const [revoked, disabled, suspended, closed] = demos as [Demo, Demo, Demo, Demo];
+    const [narrowed, shortened, rotated] = demos.slice(4) as [Demo, Demo, Demo];
+    const allowed = Array.from({ length: 8 }, () => 200);
+    const now = [401, 403, 403, 403, 403, 401, 401, 200];
     await publish(publisher, ...demos.flatMap((demo) => allOf(demo, 1)));
     {
       await using gateway = await withStore();
       await gateway.ready();
-      await settles(async () => expect(await statuses(gateway, demos)).toEqual([200, 200, 200, 200, 200]));
+      await settles(async () => expect(await statuses(gateway, demos)).toEqual(allowed));
       await snapshotWritten(gateway);
       await publish(
         publisher,
@@ -113,17 +112,20 @@ describe('a gateway whose store is gone', () => {
         keyContext(disabled, 2, { status: 'disabled' }),
         tenantContext(suspended, 2, { status: 'suspended' }),
         clusterContext(closed, 2, { status: 'disabled' }),
+        boundKeyContext(narrowed, 2, ['203.0.113.0/24']),
+        keyContext(shortened, 2, { expiresAtMs: 1 }),
+        keyContext(rotated, 2, { verifier: verifierOf('another secret') }),
       );
       const head = await publisher.readFeedHead();
       await settles(async () => {
-        expect(await statuses(gateway, demos)).toEqual([401, 403, 403, 403, 200]);
+        expect(await statuses(gateway, demos)).toEqual(now);
         expect(await gateway.metric('spokecast_feed_watermark')).toBe(head.number);
       });
       await gateway.end('SIGKILL');
     }
     await using gateway = await withoutStore();
     await gateway.ready();
-    expect(await statuses(gateway, demos)).toEqual([401, 403, 403, 403, 200]);
+    expect(await statuses(gateway, demos)).toEqual(now);
   });
 
   test('[law 2] nor by what was revoked after it had been evicted from memory', async () => {

@@ -2,7 +2,7 @@ import { assert } from '../../../contexts/base/assert.ts';
 import { systemRandom } from '../../../contexts/base/random.ts';
 import { type Envelope, seal, tombstone } from '../../../contexts/envelope.ts';
 import type { Body, ContextRef, KindName } from '../../../contexts/kinds/index.ts';
-import { newSecret, verifierOf } from '../../../contexts/secrets.ts';
+import { newSecret, noVerifier, verifierOf } from '../../../contexts/secrets.ts';
 import type { Announcement, Store } from '../../../contexts/store.ts';
 
 /** One tenant with one cluster and one key, as the hub would derive them, and the key's secret. */
@@ -73,6 +73,17 @@ export function keyContext(demo: Demo, revision: number, changes: Partial<Body<'
     permissions: ['produce', 'consume'],
   };
   return context('agent-key', keyId, revision, { ...body, ...changes });
+}
+
+/** As {@link keyContext}, of a key that is bound to networks: its verifier is not where older gateways look. */
+export function boundKeyContext(
+  demo: Demo,
+  revision: number,
+  allowedNetworks: string[],
+  changes: Partial<Body<'agent-key'>> = {},
+): Envelope {
+  const verifiers = [{ verifier: verifierOf(demo.secret), endsAtMs: null }];
+  return keyContext(demo, revision, { verifier: noVerifier, verifiers, allowedNetworks, ...changes });
 }
 
 export function allOf(demo: Demo, revision: number, cluster: Partial<Body<'cluster'>> = {}): Envelope[] {
