@@ -55,7 +55,7 @@ export interface NegativeEntry extends Held {
 export type Entry<Value = unknown> = PresentEntry<Value> | NegativeEntry;
 
 /** Uses of an entry within this time count as one: the order of eviction need not be finer, and a hit is cheaper. */
-const touchEveryMs = 1_000;
+const touchEveryMs = 10_000;
 
 /**
  * What the cache holds: present values and negatives, in two LRUs, keyed by `refText`.
