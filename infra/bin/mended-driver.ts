@@ -1,4 +1,4 @@
-import { registerHooks } from 'node:module';
+import nodeModule from 'node:module';
 
 /**
  * Mends faults of the `postgres` driver (3.4.9; its issues 1154 and 1208) as it is loaded, because each ends or
@@ -81,7 +81,8 @@ export function mended(file: string, source: string): string {
   return known.reduce((text, [broken, right]) => text.replace(broken, right), source);
 }
 
-registerHooks({
+// Bun has no such hooks; a gateway, which has no Postgres, runs there without.
+nodeModule.registerHooks?.({
   load(url, context, next) {
     const loaded = next(url, context);
     const file = /\/postgres\/src\/(connection\.js|index\.js)$/.exec(url)?.[1];
