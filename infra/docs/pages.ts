@@ -1,5 +1,7 @@
 import { apiPage } from '../../hub/reference/markdown.ts';
 import { dashboardPages } from '../monitoring/dashboards.ts';
+import { catalogueFile } from './catalogue.ts';
+import { operationsFile, typesFile } from './client-types.ts';
 import { metricsPage } from './metrics-page.ts';
 import { optionsPage } from './options-page.ts';
 
@@ -9,4 +11,7 @@ export const pages: Readonly<Record<string, () => string>> = {
   'docs/reference/metrics.md': metricsPage,
   'docs/reference/options.md': optionsPage,
   ...dashboardPages,
+  'infra/bin/generated/catalogue.json': catalogueFile,
+  'infra/client/generated/hub-api.ts': typesFile,
+  'infra/client/generated/operations.ts': operationsFile,
 };

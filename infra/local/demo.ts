@@ -1,7 +1,8 @@
 import { join } from 'node:path';
+import { HubProblem } from '../client/hub-api.ts';
 import { readIfThere, wheelFiles, writePrivately } from './files.ts';
 import { answersOk } from './http.ts';
-import { type HubClient, UnexpectedAnswer } from './hub-client.ts';
+import type { HubClient } from './hub-client.ts';
 import type { RegionLayout, WheelLayout } from './layout.ts';
 
 /** One tenant with one cluster in every region and an agent key, so that there is something to ask for at once. */
@@ -90,7 +91,7 @@ async function createTenant(hub: HubClient): Promise<string> {
       const name = number === 1 ? 'demo' : `demo ${number}`;
       return (await hub.create<{ id: string }>('/v1/tenants', { name })).id;
     } catch (error) {
-      if (!(error instanceof UnexpectedAnswer && error.status === 409) || number === 100) throw error;
+      if (!(error instanceof HubProblem && error.status === 409) || number === 100) throw error;
     }
   }
 }

@@ -98,7 +98,7 @@ export class Wheel implements AsyncDisposable {
     this.#supervisor.watchdog.tell({ order: 'remove-afterwards', path: wheelFilePath(layout.directory) });
   }
 
-  /** Resolves once every role and the demo key at every gateway answer. @throws RoleFailed, UnexpectedAnswer */
+  /** Resolves once every role and the demo key at every gateway answer. @throws RoleFailed, HubProblem */
   async start(): Promise<WheelFile> {
     const { layout } = this;
     const { progress } = this.#input;
