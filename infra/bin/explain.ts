@@ -9,6 +9,7 @@ import {
 } from '../../contexts/base/options.ts';
 import { isId } from '../../contexts/ids.ts';
 import { parseSecret } from '../../contexts/secrets.ts';
+import type { Cli } from './cli.ts';
 import { type ExplanationView, narrate } from './explanation-text.ts';
 import { gatewayClientOptions } from './gateway-options.ts';
 
@@ -43,10 +44,8 @@ class ExplainError extends Error {
   }
 }
 
-export function addExplain(program: Command, environment: Environment, exit: (code: number) => void): void {
-  program
-    .command('explain')
-    .description('say why a gateway lets an agent key in or not, by what it holds of it')
+export function addExplain(command: Command, { environment, terminal, exit }: Cli): void {
+  command
     .argument('<agent key id>', 'aki_..., as the hub lists it')
     .option('--gateway <url>', 'where the gateway answers')
     .option('--token-file <path>', "a file that holds the gateway's debug token")
@@ -59,9 +58,8 @@ export function addExplain(program: Command, environment: Environment, exit: (co
     )
     .action(async (given: string, flags: Flags) => {
       const explanation = await ask(keyIdOf(given), environment, flags);
-      const { stdout } = process;
-      const colours = stdout.isTTY === true && !environment.NO_COLOR;
-      console.log(flags.json ? JSON.stringify(explanation) : narrate(explanation, { colours }));
+      const colours = terminal.isScreen && !environment.NO_COLOR;
+      terminal.print(flags.json ? JSON.stringify(explanation) : narrate(explanation, { colours }));
       exit(exitCodeOf(explanation));
     });
 }

@@ -1,23 +1,23 @@
-import { request } from 'undici';
 import type { Environment } from '../../contexts/base/options.ts';
-import { hubAddress } from './hub-options.ts';
+import {
+  type Answer,
+  HubApi,
+  HubProblem,
+  HubUnreachable,
+  type InputOf,
+  type ItemOf,
+  type ListId,
+  type OperationId,
+  type RequestParts,
+} from '../client/hub-api.ts';
+import { everyPort } from '../client/transport.ts';
+import { adviceFor, exitCodes } from './exit-codes.ts';
+import { type HubFlags, hubAddress } from './hub-options.ts';
 
-/** Exit codes of the commands that speak to the hub, documented in docs/operations.md. */
-export const hubExitCodes = {
-  /** The hub refused: it says why. */
-  refused: 2,
-  /** There is no such thing. */
-  absent: 66,
-  /** The application key is refused, or may not do this. */
-  forbidden: 77,
-  /** The hub does not answer, or answers that it cannot now. The same command again may work. */
-  unreachable: 69,
-} as const;
+export type { HubFlags } from './hub-options.ts';
 
-export interface HubFlags {
-  hub?: string;
-  keyFile?: string;
-}
+/** The exit codes of the commands that speak to the hub. */
+export const hubExitCodes = exitCodes;
 
 /** The hub said no, or nothing. Carries the exit code, and the problem document's code where there was one. */
 export class HubRequestError extends Error {
@@ -36,96 +36,88 @@ export class HubRequestError extends Error {
 
 /** The hub's API as the command line uses it: every answer is either what was wanted or an error in words. */
 export class HubClient {
-  readonly #url: string;
-  readonly #applicationKey: string;
-  readonly #timeoutMs: number;
+  readonly url: string;
+  readonly #api: HubApi;
 
   constructor(options: { url: string; applicationKey: string; timeoutMs?: number }) {
-    this.#url = options.url;
-    this.#applicationKey = options.applicationKey;
-    this.#timeoutMs = options.timeoutMs ?? 30_000;
+    this.#api = new HubApi({ ...options, transport: everyPort });
+    this.url = this.#api.url;
   }
 
-  /** @throws ConfigurationError naming every mistake. Flags go before the environment. */
+  /** @throws ConfigurationError naming every mistake. Flags go before the environment, and that before profiles. */
   static from(environment: Environment, flags: HubFlags, timeoutMs?: number): HubClient {
-    const address = hubAddress(environment, flags);
-    return new HubClient({ ...address, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+    const { url, applicationKey } = hubAddress(environment, flags);
+    return new HubClient({ url, applicationKey, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
   }
 
-  /** @param timeoutMs where the hub is asked to take its time before it answers. */
-  get<Body>(path: string, timeoutMs?: number): Promise<Body> {
-    return this.#ask<Body>('GET', path, undefined, timeoutMs);
+  call: HubApi['call'] = (id, ...input) => explained(this.#api.call(id, ...input));
+
+  send<Id extends OperationId>(id: Id, ...input: InputOf<Id>) {
+    return explained(this.#api.send(id, ...input));
   }
 
-  post<Body>(path: string, body?: unknown): Promise<Body> {
-    return this.#ask<Body>('POST', path, body);
+  request<Body>(method: string, path: string, parts?: RequestParts): Promise<Answer<Body>> {
+    return explained(this.#api.request<Body>(method, path, parts));
   }
 
-  patch<Body>(path: string, body: unknown): Promise<Body> {
-    return this.#ask<Body>('PATCH', path, body);
-  }
-
-  delete(path: string): Promise<void> {
-    return this.#ask<void>('DELETE', path);
-  }
-
-  async #ask<Body>(method: Method, path: string, body?: unknown, timeoutMs = this.#timeoutMs): Promise<Body> {
-    const { status, text } = await this.#answer(method, path, body, timeoutMs).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message || error.name : String(error);
-      throw new HubRequestError(
-        `the hub at ${this.#url} does not answer (${reason}). Is SPOKECAST_HUB_URL right, and does it run?`,
-        hubExitCodes.unreachable,
-      );
-    });
-    if (status < 300) return this.#parse(text);
-    throw refusal(method, path, status, text);
-  }
-
-  #parse<Body>(text: string): Body {
-    try {
-      return (text === '' ? undefined : JSON.parse(text)) as Body;
-    } catch {
-      const start = text.slice(0, 200);
-      throw new HubRequestError(`what answers at ${this.#url} is no hub: ${start}`, hubExitCodes.unreachable);
+  /** The items of a list, at most `count` of them, and whether there are more. */
+  async list<Id extends ListId>(
+    id: Id,
+    count: number,
+    ...input: InputOf<Id>
+  ): Promise<{ items: ItemOf<Id>[]; more: boolean }> {
+    const items: ItemOf<Id>[] = [];
+    const iterator = this.#api.items(id, ...input);
+    for (;;) {
+      const next = await explained(iterator.next());
+      if (next.done) return { items, more: false };
+      if (items.length >= count) return { items, more: true };
+      items.push(next.value);
     }
   }
 
-  /** The whole answer: a hub that ends in the middle of it has not answered. */
-  async #answer(
-    method: Method,
-    path: string,
-    body: unknown,
-    timeoutMs: number,
-  ): Promise<{ status: number; text: string }> {
-    const answer = await request(`${this.#url}${path}`, {
-      method,
-      headers: {
-        authorization: `Bearer ${this.#applicationKey}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      body: body === undefined ? null : JSON.stringify(body),
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    return { status: answer.statusCode, text: await answer.body.text() };
+  /** @param timeoutMs where the hub is asked to take its time before it answers. */
+  async get<Body>(path: string, timeoutMs?: number): Promise<Body> {
+    return (await this.request<Body>('GET', path, { timeoutMs })).body;
   }
 }
 
-type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
-
-function refusal(method: string, path: string, status: number, text: string): HubRequestError {
-  let problem: { code?: string; title?: string; detail?: string } = {};
+async function explained<Result>(asked: Promise<Result>): Promise<Result> {
   try {
-    problem = JSON.parse(text);
-  } catch {
-    // Not the hub's own words: a proxy's.
+    return await asked;
+  } catch (error) {
+    throw explanation(error);
   }
-  const words = problem.detail ?? problem.title ?? text.slice(0, 200);
-  const code = problem.code ?? String(status);
-  return new HubRequestError(`${code}: ${words} (${method} ${path})`, exitCodeOf(status), { status, code });
+}
+
+function explanation(error: unknown): unknown {
+  if (error instanceof HubUnreachable) {
+    const advice = 'Is SPOKECAST_HUB_URL right, and does it run? `spokecast doctor` looks';
+    return new HubRequestError(`${error.message}. ${advice}`, exitCodes.unreachable);
+  }
+  if (!(error instanceof HubProblem)) return error;
+  const lines = [
+    error.message,
+    ...error.errors.map(({ pointer, detail }) => `  ${flagOf(pointer)} ${detail}`),
+    ...[adviceFor(error.code)].filter((text) => text !== undefined),
+    ...(error.requestId === null ? [] : [`(the hub's log knows this request as ${error.requestId})`]),
+  ];
+  const { status, code } = error;
+  return new HubRequestError(lines.join('\n'), exitCodeOf(status), { status, code });
+}
+
+/** `/upstreamUrl` and `?region` as the flags they were given by; what lies deeper as its path. */
+function flagOf(pointer: string): string {
+  const name = /^[/?](\w+)$/.exec(pointer)?.[1];
+  return name === undefined ? pointer : `--${kebab(name)}:`;
+}
+
+export function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 function exitCodeOf(status: number): number {
-  if (status >= 500 || status === 429) return hubExitCodes.unreachable;
-  if (status === 401 || status === 403) return hubExitCodes.forbidden;
-  return status === 404 ? hubExitCodes.absent : hubExitCodes.refused;
+  if (status >= 500 || status === 429) return exitCodes.unreachable;
+  if (status === 401 || status === 403) return exitCodes.forbidden;
+  return status === 404 ? exitCodes.absent : exitCodes.refused;
 }

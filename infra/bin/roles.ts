@@ -2,6 +2,7 @@ import type { Environment, OptionTable } from '../../contexts/base/options.ts';
 import { hubOptions } from '../../hub/config.ts';
 import { publisherOptions } from '../../publisher/config.ts';
 import { gatewayOptions } from '../../spoke/config.ts';
+import { commandList } from './command-list.ts';
 import { gatewayClientOptions } from './gateway-options.ts';
 import { hubClientOptions } from './hub-options.ts';
 
@@ -14,22 +15,24 @@ export interface ServiceRole {
   main(environment: Environment, known: readonly string[]): Promise<number>;
 }
 
+const summaryOf = (name: string) => commandList.find((listed) => listed.name === name)!.summary;
+
 export const serviceRoles: readonly ServiceRole[] = [
   {
     name: 'hub',
-    summary: 'serve the admin API over the platform data in Postgres',
+    summary: summaryOf('hub'),
     options: hubOptions,
     main: async (environment, known) => (await import('../../hub/main.ts')).main(environment, known),
   },
   {
     name: 'publisher',
-    summary: 'bring committed changes to every region, and sweep',
+    summary: summaryOf('publisher'),
     options: publisherOptions,
     main: async (environment, known) => (await import('../../publisher/main.ts')).main(environment, known),
   },
   {
     name: 'gateway',
-    summary: "authenticate and route one region's agents from the region's own store",
+    summary: summaryOf('gateway'),
     options: gatewayOptions,
     main: async (environment, known) => (await import('../../spoke/main.ts')).main(environment, known),
   },

@@ -62,8 +62,8 @@ export class HubApi {
 
   /** What `send` does, for a path that stands already: for programs that choose the operation as they run. */
   async request<Body>(method: string, path: string, parts: RequestParts = {}): Promise<Answer<Body>> {
-    const { body, headers = {}, signal } = parts;
-    const timeout = AbortSignal.timeout(this.#timeoutMs);
+    const { body, headers = {}, signal, timeoutMs = this.#timeoutMs } = parts;
+    const timeout = AbortSignal.timeout(timeoutMs);
     const given = Object.entries(headers).filter(([, value]) => value !== undefined) as [string, string][];
     let response: Awaited<ReturnType<Transport>>;
     let text: string;
@@ -124,6 +124,8 @@ export interface RequestParts {
   body?: unknown;
   headers?: Readonly<Record<string, string | undefined>>;
   signal?: AbortSignal;
+  /** Instead of the client's: where the hub is asked to take its time before it answers. */
+  timeoutMs?: number | undefined;
 }
 
 export interface Answer<Body> {

@@ -7,6 +7,6 @@ import { pages } from './pages.ts';
 for (const [path, page] of Object.entries(pages)) {
   const file = fileURLToPath(new URL(`../../${path}`, import.meta.url));
   await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, page());
+  await writeFile(file, await page());
   console.log(`wrote ${path}`);
 }

@@ -1,13 +1,15 @@
 import { apiPage } from '../../hub/reference/markdown.ts';
 import { dashboardPages } from '../monitoring/dashboards.ts';
 import { catalogueFile } from './catalogue.ts';
+import { cliPage } from './cli-page.ts';
 import { operationsFile, typesFile } from './client-types.ts';
 import { metricsPage } from './metrics-page.ts';
 import { optionsPage } from './options-page.ts';
 
 /** Every generated page, by its path from the root. tests/infra/docs.test.ts fails while one is out of date. */
-export const pages: Readonly<Record<string, () => string>> = {
+export const pages: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/reference/api.md': apiPage,
+  'docs/reference/cli.md': cliPage,
   'docs/reference/metrics.md': metricsPage,
   'docs/reference/options.md': optionsPage,
   ...dashboardPages,

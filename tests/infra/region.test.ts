@@ -1,30 +1,43 @@
 import { describe, expect, test } from 'vitest';
-import { describeRegion, removedLine } from '../../infra/bin/region.ts';
+import { describeRegion, removedLine } from '../../infra/bin/commands/regions.ts';
 
-const well = { state: 'open', reason: null, held: 0, heldAhead: 0, quarantined: 0 };
-const region = { id: 'eu-west-1', status: 'active' as const };
+const well = { state: 'open' as const, reason: null, freeze: null, held: 0, heldAhead: 0, quarantined: 0 };
+const region = { id: 'eu-west-1', status: 'active' as const, seeding: undefined };
 
 describe('a region as it is listed', () => {
   test.each([
-    ['all is well', { ...region, publishing: well }, 'eu-west-1  active'],
-    ['for a key of a tenant', region, 'eu-west-1  active'],
+    ['all is well', { ...region, publishing: well }, ['eu-west-1', 'active', 'open', undefined, '']],
+    ['for a key of a tenant', region, ['eu-west-1', 'active', undefined, undefined, '']],
     [
       'ahead of a restored hub',
-      { ...region, publishing: { ...well, state: 'ahead', reason: 'see `spokecast hub promote-epoch`' } },
-      'eu-west-1  active  ahead: see `spokecast hub promote-epoch`',
+      {
+        ...region,
+        publishing: { ...well, state: 'ahead' as const, reason: 'see `spokecast hub promote-epoch`' },
+      },
+      ['eu-west-1', 'active', 'ahead', undefined, 'see `spokecast hub promote-epoch`'],
     ],
     [
       'with contexts that wait for a person',
       { ...region, publishing: { ...well, held: 3, quarantined: 1, heldAhead: 2 } },
-      'eu-west-1  active  4 held (GET /v1/regions/eu-west-1/holds)  2 left to a person (CONTEXT_AHEAD)',
+      [
+        'eu-west-1',
+        'active',
+        'open',
+        undefined,
+        '4 held (spokecast holds list eu-west-1); 2 left to a person (CONTEXT_AHEAD)',
+      ],
     ],
     [
       'disabled, which says it all',
-      { ...region, status: 'disabled' as const, publishing: { ...well, state: 'disabled', reason: 'it is' } },
-      'eu-west-1  disabled',
+      {
+        ...region,
+        status: 'disabled' as const,
+        publishing: { ...well, state: 'disabled' as const, reason: 'it is' },
+      },
+      ['eu-west-1', 'disabled', 'disabled', undefined, ''],
     ],
   ])('%s', (_what, view, line) => {
-    expect(describeRegion(view)).toBe(line);
+    expect(describeRegion(view)).toEqual(line);
   });
 });
 

@@ -96,7 +96,7 @@ describe('a fourth region with 2,000 contexts', () => {
     await until(async () => interrupted.ran.stderr.includes('waits'), 'the command follows', 20_000);
     interrupted.child.kill('SIGINT');
     expect(await interrupted.ended).toMatchObject({ exitCode: 130 });
-    expect(interrupted.ran.stderr).toContain(`spokecast region add ${fourth}`);
+    expect(interrupted.ran.stderr).toContain(`spokecast regions add ${fourth}`);
 
     const doomed = keys[1_200]!;
     const frozen = spoke.proxy.hold({
@@ -208,11 +208,11 @@ describe('a fourth region with 2,000 contexts', () => {
     const placed = await hub.owner.patch(`/v1/clusters/${other}`, { placements: [{ region: fourth }] });
     expect(placed.body.code).toBe('REGION_NOT_ACTIVE');
 
-    expect(await run('region', 'remove', fourth).ended).toMatchObject({
+    expect(await run('region', 'remove', fourth, '--yes').ended).toMatchObject({
       exitCode: 2,
       stderr: expect.stringContaining('1 clusters are placed in it'),
     });
-    const removed = await run('region', 'remove', fourth, '--force').ended;
+    const removed = await run('region', 'remove', fourth, '--force', '--yes').ended;
     expect(removed).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('end its gateways') });
     expect(removed.stdout).toContain(`Its table ${spoke.table} at ${spoke.proxy.url} was not touched`);
     expect(await spoke.store.readIdentity()).toMatchObject({ outcome: 'identity' });

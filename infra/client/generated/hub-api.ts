@@ -267,10 +267,16 @@ export type StoreAddress = {
 
 /** Shown on reading, to keys of the platform only. */
 export type RegionPublishing = {
+  /** `open`: it is published to. `opening`: its store is being asked. `behind`: its store does not answer; what changed meanwhile is published when it does. `refused`: the table there is not its own. `ahead`: it remembers what the hub does not (REGION_AHEAD). `unknown`: no publisher has told of it lately. `disabled`: nothing is published to it. */
+  state: "opening" | "open" | "behind" | "refused" | "ahead" | "unknown" | "disabled";
+  /** Why it is not open, and what to do; null while it is. */
+  reason: string | null;
   /** Contexts over the budget of losses; see `/holds`. */
   held: number;
   /** Contexts whose content must not be published; see `/holds`. */
   quarantined: number;
+  /** Contexts that the last complete sweep left to a person: the region denies by a version that the hub never gave them, and the hub would let through (CONTEXT_AHEAD). The log of the publisher names them. */
+  heldAhead: number;
   /** Its own, or that of all regions. */
   freeze: Freeze | null;
 };
@@ -456,6 +462,7 @@ export type SweepCounts = {
   corrupt: number;
   orphan: number;
   ahead: number;
+  heldAhead: number;
   quarantined: number;
   expired: number;
   held: number;
@@ -538,6 +545,8 @@ export type Fence = {
       state: "behind" | "unknown";
       /** Since its latest report was found. */
       reportedAgoMs: number;
+      /** Where it is unknown: for how long it is still waited for (`SPOKECAST_GATEWAY_FORGET_MS`), unless it reports again. */
+      forgottenInMs: number | null;
     }[];
     /** Why it is not seen yet, in words; null when it is. */
     reason: string | null;

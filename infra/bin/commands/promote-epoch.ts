@@ -5,8 +5,8 @@ import {
   option,
   parseOptions,
   value,
-} from '../../contexts/base/options.ts';
-import type { Import, PromotionReport } from '../../hub/promotion/promote.ts';
+} from '../../../contexts/base/options.ts';
+import type { Import, PromotionReport } from '../../../hub/promotion/promote.ts';
 
 const promotionOptions = {
   databaseUrl: option({
@@ -56,7 +56,7 @@ export function addPromoteEpoch(hub: Command, environment: Environment): void {
       `\nSafe to repeat and to interrupt, and to run while hubs, publishers and gateways run.\nEnds with 0, or 69 where a region does not answer, or 75 where another promotion is at work.\n\nConfigured by environment variables:\n\n${describeOptions(promotionOptions)}`,
     )
     .action(async ({ dryRun = false, force = false, without, json }: Flags) => {
-      const { promoteEpoch } = await import('../../hub/promotion/promote.ts');
+      const { promoteEpoch } = await import('../../../hub/promotion/promote.ts');
       const given = Object.values(promotionOptions).map(({ env }) => [env, environment[env]]);
       const options = parseOptions(promotionOptions, Object.fromEntries(given));
       const report = await promoteEpoch({

@@ -1,0 +1,105 @@
+import type { OperationId } from '../../client/hub-api.ts';
+
+/**
+ * The command of every operation of the hub's API: an operation without one does not compile. Two words are a command
+ * of a group; those that are not in `handMade` are made from the catalogue.
+ */
+export const commandOf = {
+  createTenant: 'tenants create',
+  listTenants: 'tenants list',
+  getTenant: 'tenants get',
+  updateTenant: 'tenants update',
+  deleteTenant: 'tenants delete',
+  createCluster: 'clusters create',
+  listClusters: 'clusters list',
+  getCluster: 'clusters get',
+  updateCluster: 'clusters update',
+  deleteCluster: 'clusters delete',
+  createAgentKey: 'agent-keys create',
+  listAgentKeys: 'agent-keys list',
+  getAgentKey: 'agent-keys get',
+  updateAgentKey: 'agent-keys update',
+  rotateAgentKey: 'agent-keys rotate',
+  deleteAgentKey: 'agent-keys delete',
+  createApplicationKey: 'application-keys create',
+  listApplicationKeys: 'application-keys list',
+  getApplicationKey: 'application-keys get',
+  updateApplicationKey: 'application-keys update',
+  deleteApplicationKey: 'application-keys delete',
+  createRegion: 'regions add',
+  listRegions: 'regions list',
+  getRegion: 'regions get',
+  updateRegion: 'regions update',
+  deleteRegion: 'regions remove',
+  listRegionGateways: 'regions gateways',
+  listRegionHolds: 'holds list',
+  freezeRegion: 'freeze',
+  unfreezeRegion: 'unfreeze',
+  getFreeze: 'freezes list',
+  setFreeze: 'freeze',
+  liftFreeze: 'unfreeze',
+  getContext: 'contexts get',
+  refreshContext: 'contexts refresh',
+  createSweep: 'sweep',
+  listSweeps: 'sweeps list',
+  getSweep: 'sweeps get',
+  approveSweep: 'sweeps approve',
+  createSeeding: 'regions reseed',
+  listSeedings: 'seedings list',
+  getSeeding: 'seedings get',
+  getFence: 'fences get',
+  listAuditLog: 'audit-log list',
+} as const satisfies Record<OperationId, string>;
+
+/** These do more than one operation, and are written by hand. */
+export const handMade: ReadonlySet<OperationId> = new Set<OperationId>([
+  ...(['createRegion', 'listRegions', 'deleteRegion', 'createSeeding'] as const),
+  ...(['freezeRegion', 'setFreeze', 'unfreezeRegion', 'liftFreeze', 'getFreeze'] as const),
+  ...(['createSweep', 'approveSweep', 'listRegionHolds'] as const),
+]);
+
+/** What a command has beyond what the catalogue says. */
+export interface Shape {
+  /** Asks before: what is read first, so that a person sees what it is, and what is lost. */
+  destroys?: { read: OperationId; loses(thing: Record<string, unknown>): string };
+  /** Regions given one by one, as `placements`. */
+  placesInRegions?: true;
+  /** The answer holds a secret, this once. */
+  secret?: string;
+}
+
+export const shapes: Partial<Record<OperationId, Shape>> = {
+  createCluster: { placesInRegions: true },
+  updateCluster: { placesInRegions: true },
+  createAgentKey: { secret: 'what the agent sends' },
+  rotateAgentKey: { secret: 'what the agent sends from now on' },
+  createApplicationKey: { secret: 'what people and programs ask the hub with' },
+  deleteTenant: {
+    destroys: {
+      read: 'getTenant',
+      loses: ({ id, name }) =>
+        `This deletes the tenant ${JSON.stringify(name)} (${id}). With --cascade true also its clusters, and every agent key of theirs stops working.`,
+    },
+  },
+  deleteCluster: {
+    destroys: {
+      read: 'getCluster',
+      loses: ({ id, name, placements }) =>
+        `This deletes the cluster ${JSON.stringify(name)} (${id}). All its agent keys stop working in ${(placements as { region: string }[]).map(({ region }) => region).join(', ')}.`,
+    },
+  },
+  deleteAgentKey: {
+    destroys: {
+      read: 'getAgentKey',
+      loses: ({ id, name }) =>
+        `This revokes the agent key ${JSON.stringify(name)} (${id}) in every region, for good.`,
+    },
+  },
+  deleteApplicationKey: {
+    destroys: {
+      read: 'getApplicationKey',
+      loses: ({ id, name, role }) =>
+        `This revokes the application key ${JSON.stringify(name)} (${id}, ${role}), for good.`,
+    },
+  },
+};

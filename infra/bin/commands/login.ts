@@ -1,0 +1,152 @@
+import type { Command } from 'commander';
+import { ConfigurationError } from '../../../contexts/base/options.ts';
+import type { Cli } from '../cli.ts';
+import { HubClient, HubRequestError } from '../hub-client.ts';
+import { hubClientOptions, readKey, withoutSlash } from '../hub-options.ts';
+import { type Profiles, profileName, readProfiles, writeProfiles } from '../profiles.ts';
+import { table } from '../tables.ts';
+
+interface LoginFlags {
+  hub?: string;
+  profile: string;
+  keyFile?: string;
+  use: boolean;
+}
+
+export function addLogin(command: Command, { environment, terminal }: Cli): void {
+  command
+    .option(
+      '--hub <url>',
+      `where the hub answers (default: SPOKECAST_HUB_URL, or ${hubClientOptions.hubUrl.default})`,
+    )
+    .option('--profile <name>', 'keep it under this name', 'default')
+    .option(
+      '--key-file <path>',
+      'a file that holds the application key; without it, it is asked for, or read from standard input',
+    )
+    .option('--no-use', 'keep it, and leave the current profile as it is')
+    .addHelpText(
+      'after',
+      '\nThe key never stands on the command line, where other users of the machine could read it. It is tried at the hub\nbefore it is kept, in a file of mode 600: $XDG_CONFIG_HOME/spokecast/profiles.json (~/.config/spokecast).',
+    )
+    .action(async ({ hub, profile, keyFile, use }: LoginFlags) => {
+      if (!profileName.test(profile))
+        throw new ConfigurationError([
+          '--profile: a name has 1 to 64 letters, digits, dots, dashes and underscores',
+        ]);
+      const url = checkedUrl(hub ?? (environment.SPOKECAST_HUB_URL || hubClientOptions.hubUrl.default!));
+      const before = readProfiles(environment);
+      const applicationKey = keyFile === undefined ? await askedKey(url, terminal) : readKey(keyFile);
+      await tryKey(new HubClient({ url, applicationKey }));
+      const path = writeProfiles(environment, {
+        current: use || before.current === null ? profile : before.current,
+        profiles: { ...before.profiles, [profile]: { url, applicationKey } },
+      });
+      terminal.say(`The key works at ${url}. Kept as profile ${profile} in ${path}.`);
+      for (const name of shadowing(environment))
+        terminal.say(`${name} is set and goes before it: unset ${name} to use the profile.`);
+    });
+}
+
+/** What of the environment goes before the current profile. */
+function shadowing(environment: Cli['environment']): string[] {
+  return [
+    'SPOKECAST_HUB_URL',
+    'SPOKECAST_APPLICATION_KEY',
+    'SPOKECAST_APPLICATION_KEY_FILE',
+    'SPOKECAST_PROFILE',
+  ].filter((name) => environment[name]);
+}
+
+function checkedUrl(text: string): string {
+  const parsed = hubClientOptions.hubUrl.schema.safeParse(text);
+  if (parsed.success) return withoutSlash(text);
+  throw new ConfigurationError([`--hub: ${parsed.error.issues[0]!.message}`]);
+}
+
+async function askedKey(url: string, terminal: Cli['terminal']): Promise<string> {
+  const text = terminal.isPerson
+    ? await terminal.askSecret(`Application key for ${url} (not shown): `)
+    : await terminal.readInput();
+  const key = text.trim();
+  if (/^\S+$/.test(key)) return key;
+  throw new ConfigurationError([
+    'no application key was given: type it, pipe it to standard input, or use --key-file',
+  ]);
+}
+
+/** Any answer but 401 knows the key: it may be one that may not list regions. */
+async function tryKey(hub: HubClient): Promise<void> {
+  try {
+    await hub.call('listRegions', { query: { limit: 1 } });
+  } catch (error) {
+    if (!(error instanceof HubRequestError && error.status === 403)) throw error;
+  }
+}
+
+export function addLogout(command: Command, { environment, terminal }: Cli): void {
+  command
+    .option('--profile <name>', 'the profile to forget; default: the current one')
+    .action(({ profile }: { profile?: string }) => {
+      const before = readProfiles(environment);
+      const name = profile ?? before.current;
+      if (name === null) return terminal.say('you are not logged in');
+      forget(environment, before, name);
+      terminal.say(
+        `Forgot profile ${name}. Its key goes on working: \`spokecast application-keys delete\` revokes one.`,
+      );
+    });
+}
+
+export function addProfiles(group: Command, { environment, terminal }: Cli): void {
+  group
+    .command('list')
+    .description('list the profiles, the current one marked; never their keys')
+    .option('--json', 'print the result as JSON, for programs')
+    .action(({ json }: { json?: boolean }) => {
+      const { current, profiles } = readProfiles(environment);
+      const items = Object.entries(profiles).map(([name, { url }]) => ({
+        name,
+        url,
+        current: name === current,
+      }));
+      if (json) return terminal.print(JSON.stringify({ items }));
+      if (items.length === 0) return terminal.say('there are none: spokecast login');
+      terminal.print(
+        table(
+          ['', 'name', 'hub'],
+          items.map((one) => [one.current ? '*' : ' ', one.name, one.url]),
+        ),
+      );
+    });
+  group
+    .command('use')
+    .description('make a profile the current one')
+    .argument('<name>')
+    .action((name: string) => {
+      const before = readProfiles(environment);
+      mustExist(before, name);
+      writeProfiles(environment, { ...before, current: name });
+      terminal.say(`${name} (${before.profiles[name]!.url}) is the current profile.`);
+    });
+  group
+    .command('delete')
+    .description('forget a profile and its key')
+    .argument('<name>')
+    .action((name: string) => {
+      forget(environment, readProfiles(environment), name);
+      terminal.say(`Forgot profile ${name}.`);
+    });
+}
+
+function forget(environment: Cli['environment'], before: Profiles, name: string): void {
+  mustExist(before, name);
+  const { [name]: _, ...profiles } = before.profiles;
+  writeProfiles(environment, { current: before.current === name ? null : before.current, profiles });
+}
+
+function mustExist({ profiles }: Profiles, name: string): void {
+  if (Object.hasOwn(profiles, name)) return;
+  const known = Object.keys(profiles).join(', ') || 'none';
+  throw new ConfigurationError([`there is no profile ${name}; there is: ${known}`]);
+}
