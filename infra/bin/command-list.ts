@@ -61,6 +61,12 @@ export const commandList: readonly ListedCommand[] = [
   },
   { name: 'audit-log', summary: 'who changed what', heading: 'Platform', load: api },
   {
+    name: 'status',
+    summary: 'all regions on one screen',
+    heading: 'Regions and publishing',
+    load: async () => (await import('./commands/status.ts')).addStatus,
+  },
+  {
     name: 'regions',
     alias: 'region',
     summary: 'add, list, drain, remove and re-seed regions, by the API of a hub that runs',
@@ -151,5 +157,11 @@ export const commandList: readonly ListedCommand[] = [
     summary: 'the hubs you are logged in to',
     heading: 'Hubs',
     load: async () => (await import('./commands/login.ts')).addProfiles,
+  },
+  {
+    name: 'doctor',
+    summary: 'look for what is wrong with a deployment, and say what to do about it',
+    heading: 'Hubs',
+    load: async () => (await import('./commands/doctor.ts')).addDoctor,
   },
 ];

@@ -22,6 +22,7 @@ const parts: Readonly<Record<string, { mayImport: readonly string[]; because: st
         `${service}/metrics.ts`,
       ]),
       'hub/bootstrap.ts',
+      'hub/diagnosis.ts',
       'hub/promotion/promote.ts',
       'hub/reference/api.ts',
       'hub/reference/markdown.ts',

@@ -274,6 +274,24 @@ describe('publishing', () => {
   });
 });
 
+describe('status', () => {
+  test('tells of every region, also of those whose store cannot be reached', async () => {
+    const id = await region(hub.owner);
+    const judged = await json('status');
+    expect(judged).toMatchObject({ health: 'look' });
+    expect(judged.regions.find((one: { region: string }) => one.region === id)).toMatchObject({
+      ...{ status: 'seeding', gateways: [], contexts: null, sweptAgoMs: null },
+      reasons: expect.arrayContaining(['no gateway reports']),
+    });
+    const { stdout } = await spokecast('status');
+    expect(stdout).toContain(`${hub.url}  ${judged.at.slice(0, 10)}`);
+    expect(stdout).toMatch(new RegExp(`^${id} +look +seeding `, 'm'));
+    const { secret } = await applicationKey(hub.owner, { role: 'viewer', tenantId: await tenant(hub.owner) });
+    const stranger = await runCli({ ...owner(), SPOKECAST_APPLICATION_KEY: secret }, ['status']);
+    expect(stranger).toMatchObject({ exitCode: 77 });
+  });
+});
+
 describe('profiles', () => {
   const environment = () => ({ XDG_CONFIG_HOME: home });
   const login = (flags: string, input: string) =>
