@@ -164,4 +164,10 @@ export const commandList: readonly ListedCommand[] = [
     heading: 'Hubs',
     load: async () => (await import('./commands/doctor.ts')).addDoctor,
   },
+  {
+    name: 'completion',
+    summary: 'print the completions of a shell',
+    heading: 'Hubs',
+    load: async () => (await import('./commands/completion.ts')).addCompletion,
+  },
 ];
