@@ -227,7 +227,7 @@ function bodyOf<Body>(text: string, url: string): Body {
   try {
     return JSON.parse(text) as Body;
   } catch {
-    throw new HubUnreachable(url, new Error('what answers there is no hub: its answer is not JSON'));
+    throw new HubUnreachable(url, new Error(`what answers there is no hub: ${text.slice(0, 200)}`));
   }
 }
 

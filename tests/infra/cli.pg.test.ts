@@ -278,14 +278,14 @@ describe('status', () => {
   test('tells of every region, also of those whose store cannot be reached', async () => {
     const id = await region(hub.owner);
     const judged = await json('status');
-    expect(judged).toMatchObject({ health: 'look' });
+    expect(judged).toMatchObject({ health: 'down' });
     expect(judged.regions.find((one: { region: string }) => one.region === id)).toMatchObject({
       ...{ status: 'seeding', gateways: [], contexts: null, sweptAgoMs: null },
       reasons: expect.arrayContaining(['no gateway reports']),
     });
     const { stdout } = await spokecast('status');
     expect(stdout).toContain(`${hub.url}  ${judged.at.slice(0, 10)}`);
-    expect(stdout).toMatch(new RegExp(`^${id} +look +seeding `, 'm'));
+    expect(stdout).toMatch(new RegExp(`^${id} +down +seeding `, 'm'));
     const { secret } = await applicationKey(hub.owner, { role: 'viewer', tenantId: await tenant(hub.owner) });
     const stranger = await runCli({ ...owner(), SPOKECAST_APPLICATION_KEY: secret }, ['status']);
     expect(stranger).toMatchObject({ exitCode: 77 });

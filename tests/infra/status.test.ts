@@ -12,7 +12,7 @@ const region: Region = {
   status: 'active',
   createdAt: ago(9e9),
   updatedAt: ago(9e9),
-  publishing: { held: 0, quarantined: 0, freeze: null },
+  publishing: { state: 'open', reason: null, held: 0, quarantined: 0, heldAhead: 0, freeze: null },
 };
 const counts = { scanned: 1_200, missing: 0, stale: 0, corrupt: 0, orphan: 0, ahead: 0 } as SweepCounts;
 const sweep = { id: 'swp_1', status: 'completed', counts, error: null, finishedAt: ago(60_000) } as Sweep;
@@ -49,6 +49,8 @@ describe('a region is', () => {
     ['down', { heartbeat: heartbeat(30_001) }, /does a publisher run/],
     ['ok', { heartbeat: heartbeat(30_000) }, /^$/],
     ['look', { heartbeat: undefined }, /ever made/],
+    ['down', publishing({ state: 'ahead', reason: 'restored' }), /^ahead: restored$/],
+    ['look', publishing({ heldAhead: 2 }), /^2 left to a person/],
     ['look', publishing({ held: 3 }), /^3 held/],
     ['look', publishing({ quarantined: 1 }), /^1 quarantined/],
     [
@@ -110,7 +112,7 @@ test('the screen has a line a region, and below it what to look at', () => {
     },
     {
       ...well,
-      region: { ...region, id: 'us-east-1', publishing: { held: 2, quarantined: 1, freeze: null } },
+      region: { ...region, id: 'us-east-1', publishing: { ...region.publishing!, held: 2, quarantined: 1 } },
     },
   ];
   const screen = statusScreen(judge({ atMs, regions }), 'http://hub');

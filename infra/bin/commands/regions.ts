@@ -52,10 +52,7 @@ export function addRegions(regions: Command, cli: Cli): void {
         const seeding = await latestSeeding(hub, one.id).catch(() => undefined); // not for keys of a tenant
         shown.push({ ...one, seeding });
       }
-      const words = table(
-        ['id', 'status', 'table', 'held', 'quarantined', 'frozen', 'seeding'],
-        shown.map(row),
-      );
+      const words = table(['id', 'status', 'publishing', 'table', 'notes'], shown.map(describeRegion));
       print(flags, { items: shown }, items.length === 0 ? 'there are no regions' : words);
     },
   );

@@ -80,6 +80,9 @@ function judgeRegion(facts: RegionFacts, atMs: number): RegionStatus {
 }
 
 function downReasons({ region, heartbeat }: RegionFacts, heartbeatAgeMs: number | null): string[] {
+  const { state = 'open', reason } = region.publishing ?? {};
+  if (['behind', 'refused', 'ahead', 'unknown'].includes(state))
+    return [`${state}${reason ? `: ${reason}` : ''}`];
   if (heartbeat?.state === 'unreachable') return [`store: ${heartbeat.detail ?? 'unreachable'}`];
   // One that is new, or frozen, has none for a reason.
   if (region.status === 'seeding' || region.publishing?.freeze || heartbeat === undefined) return [];
@@ -99,7 +102,7 @@ function lookReasons(
     sweptAgoMs,
   }: Pick<RegionStatus, 'held' | 'quarantined' | 'drift' | 'sweptAgoMs'>,
 ): string[] {
-  const freeze = region.publishing?.freeze;
+  const { freeze, heldAhead = 0 } = region.publishing ?? {};
   const live = gateways.filter(({ state }) => state === 'live');
   const silent = gateways.length - live.length;
   const degraded = live.filter((one) => one.degraded).length;
@@ -110,6 +113,7 @@ function lookReasons(
     ...(freeze ? [`frozen (${freeze.mode})${freeze.reason === null ? '' : `: ${freeze.reason}`}`] : []),
     ...(held > 0 ? [`${held} held: spokecast holds list ${region.id}`] : []),
     ...(quarantined > 0 ? [`${quarantined} quarantined: spokecast quarantine list ${region.id}`] : []),
+    ...(heldAhead > 0 ? [`${heldAhead} left to a person (CONTEXT_AHEAD)`] : []),
     ...(drifted.length > 0 ? [`the last sweep found ${drifted.join(', ')}`] : []),
     ...(latestSweep?.status === 'failed'
       ? [`the last sweep failed: ${latestSweep.error ?? 'for no known reason'}`]
