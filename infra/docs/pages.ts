@@ -8,12 +8,13 @@ import { optionsPage } from './options-page.ts';
 
 /** Every generated page, by its path from the root. tests/infra/docs.test.ts fails while one is out of date. */
 export const pages: Readonly<Record<string, () => string | Promise<string>>> = {
+  // First: the command line is made from the catalogue, and its page from the command line.
+  'infra/bin/generated/catalogue.json': catalogueFile,
+  'infra/client/generated/hub-api.ts': typesFile,
+  'infra/client/generated/operations.ts': operationsFile,
   'docs/reference/api.md': apiPage,
   'docs/reference/cli.md': cliPage,
   'docs/reference/metrics.md': metricsPage,
   'docs/reference/options.md': optionsPage,
   ...dashboardPages,
-  'infra/bin/generated/catalogue.json': catalogueFile,
-  'infra/client/generated/hub-api.ts': typesFile,
-  'infra/client/generated/operations.ts': operationsFile,
 };

@@ -252,7 +252,7 @@ function showSecret(made: Created, what: string, flags: Flags, { terminal }: Cli
   } else if (flags.secretFile !== undefined) {
     keepSecret(flags.secretFile, made.id, secret, terminal);
   } else if (!flags.json) {
-    terminal.say(`Made ${made.id}. This is its secret, ${what}: shown this once and kept nowhere.`);
+    terminal.say(`${made.id}: this is its secret, ${what}, shown this once and kept nowhere.`);
     terminal.print(secret);
   }
   if (flags.json) terminal.print(JSON.stringify(flags.secretFile === undefined ? made : rest));

@@ -130,13 +130,26 @@ export type AgentKeyCreated = {
   status: "active" | "disabled";
   /** RFC 3339, in the future; null for never. */
   expiresAt: string | null;
-  /** What the key may do, in the words of the metadata store; gateways pass them on. */
+  /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
   permissions: string[];
+  /** Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere. */
+  allowedNetworks: string[] | null;
+  /** How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number. */
+  rateLimit: {
+    /** Requests that are granted in a window. */
+    limit: number;
+    /** Milliseconds, in whole seconds. */
+    windowMs: number;
+  } | null;
+  /** The secrets before the present one, the latest first: when each stops to work, or did. Kept until the next rotation. */
+  retiring: {
+    endsAt: string;
+  }[];
   createdAt: string;
   updatedAt: string;
   /** What the agent sends. Shown this once; absent from a replay. */
   secret?: string;
-  /** This is the replay of an earlier answer, and secrets are not kept. Create another key if that answer is lost. */
+  /** This is the replay of an earlier answer, and secrets are not kept. Rotate the key if that answer is lost. */
   secretOmitted?: true;
 };
 
@@ -146,8 +159,17 @@ export type AgentKeyCreate = {
   name: string;
   /** RFC 3339, in the future; null for never. */
   expiresAt?: string | null;
-  /** What the key may do, in the words of the metadata store; gateways pass them on. */
+  /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
   permissions?: string[];
+  /** Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere. */
+  allowedNetworks?: string[] | null;
+  /** How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number. */
+  rateLimit?: {
+    /** Requests that are granted in a window. */
+    limit: number;
+    /** Milliseconds, in whole seconds. */
+    windowMs: number;
+  } | null;
 };
 
 export type AgentKeyPage = {
@@ -166,8 +188,21 @@ export type AgentKey = {
   status: "active" | "disabled";
   /** RFC 3339, in the future; null for never. */
   expiresAt: string | null;
-  /** What the key may do, in the words of the metadata store; gateways pass them on. */
+  /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
   permissions: string[];
+  /** Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere. */
+  allowedNetworks: string[] | null;
+  /** How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number. */
+  rateLimit: {
+    /** Requests that are granted in a window. */
+    limit: number;
+    /** Milliseconds, in whole seconds. */
+    windowMs: number;
+  } | null;
+  /** The secrets before the present one, the latest first: when each stops to work, or did. Kept until the next rotation. */
+  retiring: {
+    endsAt: string;
+  }[];
   createdAt: string;
   updatedAt: string;
 };
@@ -178,8 +213,22 @@ export type AgentKeyUpdate = {
   status?: "active" | "disabled";
   /** RFC 3339, in the future; null for never. */
   expiresAt?: string | null;
-  /** What the key may do, in the words of the metadata store; gateways pass them on. */
+  /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
   permissions?: string[];
+  /** Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere. */
+  allowedNetworks?: string[] | null;
+  /** How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number. */
+  rateLimit?: {
+    /** Requests that are granted in a window. */
+    limit: number;
+    /** Milliseconds, in whole seconds. */
+    windowMs: number;
+  } | null;
+};
+
+export type AgentKeyRotation = {
+  /** How long the secrets before the new one go on working, each no longer than it would have. 0 ends them all at once. By default 86400, a day; at most 2592000, 30 days. */
+  graceSeconds?: number;
 };
 
 export type ApplicationKeyCreated = {
@@ -821,6 +870,24 @@ export interface Operations {
     };
     body: undefined;
     answer: undefined;
+  };
+  /** Give an agent key a new secret. */
+  rotateAgentKey: {
+    path: {
+      id: string;
+    };
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** Chosen by you, unique a request: a UUID, say. */
+      'idempotency-key'?: string;
+    };
+    body: AgentKeyRotation | undefined;
+    answer: AgentKeyCreated;
   };
   /** Create an application key. */
   createApplicationKey: {

@@ -16,6 +16,7 @@ export const operations = {
   getAgentKey: { method: 'GET', path: '/v1/agent-keys/{id}' },
   updateAgentKey: { method: 'PATCH', path: '/v1/agent-keys/{id}' },
   deleteAgentKey: { method: 'DELETE', path: '/v1/agent-keys/{id}' },
+  rotateAgentKey: { method: 'POST', path: '/v1/agent-keys/{id}/rotate' },
   createApplicationKey: { method: 'POST', path: '/v1/application-keys' },
   listApplicationKeys: { method: 'GET', path: '/v1/application-keys' },
   getApplicationKey: { method: 'GET', path: '/v1/application-keys/{id}' },
