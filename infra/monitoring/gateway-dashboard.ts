@@ -239,6 +239,15 @@ const door: Row = {
       ],
     },
     {
+      title: 'Workers',
+      unit: 'short',
+      doc: 'Workers that take connections, and how many a second ended, by how. Only with several.',
+      queries: [
+        { expr: `spokecast_workers${here()}`, legend: '{{instance}}' },
+        { expr: `sum by (how) (${rate('spokecast_worker_ends_total')})`, legend: '{{how}}' },
+      ],
+    },
+    {
       title: 'Memory of the process',
       unit: 'bytes',
       doc: 'Resident, and what the cache reckons that it holds.',
