@@ -7,6 +7,8 @@ export const exitCodes = {
   refused: 2,
   /** It would have destroyed something, and nobody said yes. */
   unconfirmed: 3,
+  /** `explain`: the gateway refuses the agent key. */
+  keyRefused: 4,
   /** What was given is no id of an agent key (`explain`). */
   noId: 64,
   /** There is no such thing. */
@@ -28,8 +30,8 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   done: 'Done.',
   failed: 'The command was given wrong, something failed that nobody planned for, or `doctor` found a fault.',
   refused: 'The hub refuses the request, and says why. Nothing was changed.',
-  unconfirmed:
-    'It would have destroyed something, and nobody confirmed. Nothing was changed. Of `explain`: the agent key is refused.',
+  unconfirmed: 'It would have destroyed something, and nobody confirmed. Nothing was changed.',
+  keyRefused: 'The gateway refuses the agent key (`explain`).',
   noId: 'What was given is no id of an agent key (`explain`).',
   absent: 'There is no such thing, or it is not for this key to see.',
   unreachable: 'The hub does not answer, or cannot now. The same command again may work.',

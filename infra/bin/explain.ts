@@ -10,19 +10,20 @@ import {
 import { isId } from '../../contexts/ids.ts';
 import { parseSecret } from '../../contexts/secrets.ts';
 import type { Cli } from './cli.ts';
+import { exitCodes } from './exit-codes.ts';
 import { type ExplanationView, narrate } from './explanation-text.ts';
 import { gatewayClientOptions } from './gateway-options.ts';
 
-/** Beside 78 for a configuration that is wrong: as in sysexits(3), but for 3, which is an answer. */
+/** Beside 78 for a configuration that is wrong. */
 export const explainExit = {
-  granted: 0,
-  refused: 3,
+  granted: exitCodes.done,
+  refused: exitCodes.keyRefused,
   /** Neither: something is not held, and the store was not asked or did not tell. */
-  unknown: 75,
-  noId: 64,
-  unreachable: 69,
+  unknown: exitCodes.notYet,
+  noId: exitCodes.noId,
+  unreachable: exitCodes.unreachable,
   /** The token is refused, or the gateway has none. */
-  forbidden: 77,
+  forbidden: exitCodes.forbidden,
 } as const;
 
 interface Flags {
