@@ -11,6 +11,36 @@ export interface ExchangeTimes {
   idleTimeoutMs: number;
 }
 
+/** What is under way and can be ended before it is over. */
+export interface Cancellable {
+  cancel(): void;
+}
+
+/**
+ * Whether a forward is to end before it is over. One part of it listens at a time: an exchange, then its tunnel. (An
+ * AbortController says the same for several times the cost, on every request.)
+ */
+export class Ending {
+  #ended = false;
+  #listener: Cancellable | undefined;
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#listener?.cancel();
+  }
+
+  /** In place of who listened before. Cancels at once where the end has come already. */
+  listen(listener: Cancellable | undefined): void {
+    this.#listener = listener;
+    if (this.#ended) listener?.cancel();
+  }
+}
+
 /** One try to have a request answered by one upstream. */
 export interface Attempt {
   readonly incoming: IncomingMessage;
@@ -21,7 +51,7 @@ export interface Attempt {
   readonly headers: readonly string[];
   readonly body: RequestBody | undefined;
   /** Ends the attempt: nobody waits for its answer any more. */
-  readonly signal: AbortSignal;
+  readonly ending: Ending;
   /** Sent with the upstream's own. */
   readonly answerHeaders: readonly string[];
   /** To be called when the upstream has begun to answer. */
@@ -60,7 +90,7 @@ export function inform(outgoing: ServerResponse, status: number, raw: readonly s
   outgoing.writeInformation(status, responseHeaders(raw, false));
 }
 
-/** Sends the status and the headers of the upstream's answer, before the first byte of its body is there. */
+/** Begins with the status and the headers of the upstream's answer. They leave with the first piece of the body, or when flushed. */
 export function beginAnswer(
   { outgoing, answered, answerHeaders }: Pick<Attempt, 'outgoing' | 'answered' | 'answerHeaders'>,
   status: number,
@@ -71,8 +101,9 @@ export function beginAnswer(
   const { httpVersion, method } = outgoing.req;
   const bodiless = method === 'HEAD' || status === 204 || status === 304;
   const chunked = httpVersion === '1.1' && !bodiless && !hasLength(raw);
-  outgoing.writeHead(status, statusText, [...responseHeaders(raw, chunked), ...answerHeaders]);
-  outgoing.flushHeaders();
+  const headers = responseHeaders(raw, chunked);
+  if (answerHeaders.length > 0) headers.push(...answerHeaders);
+  outgoing.writeHead(status, statusText, headers);
 }
 
 /** Ends the answer, and waits until the client has it. Without chunks there is no place for trailers. */

@@ -3,7 +3,7 @@ import type { Clock } from '../../contexts/base/clock.ts';
 import type { Random } from '../../contexts/base/random.ts';
 import type { PreparedAgentKey, PreparedCluster, Upstream } from '../prepared.ts';
 import { type Reply, writeReply } from '../replies.ts';
-import { bodyOf, type RequestBody } from './attempt.ts';
+import { bodyOf, Ending, type RequestBody } from './attempt.ts';
 import { type FailedForward, type ForwardOutcome, failureOf, failureReplies, mayRetry } from './failures.ts';
 import { requestHeaders } from './headers.ts';
 import { HopReader } from './hop.ts';
@@ -41,8 +41,8 @@ export interface Forward {
 interface Ongoing {
   readonly forward: Forward;
   readonly body: RequestBody | undefined;
-  /** Aborted when the client has gone, or when the permission has. */
-  readonly end: AbortController;
+  /** Ended when the client has gone, or when the permission has. */
+  readonly ending: Ending;
   /** What the client is told whose permission has gone. */
   withdrawn: Reply | undefined;
   /** What is new was decided about just now. */
@@ -99,9 +99,8 @@ export class Forwarder implements AsyncDisposable {
     if (tunnel ? this.#tunnels >= tunnelsMax : this.underWay >= forwardsMax)
       return this.#fail(forward, 'overloaded');
     const { incoming } = forward;
-    const end = new AbortController();
     const body = tunnel ? undefined : bodyOf(incoming);
-    const ongoing: Ongoing = { forward, body, end, withdrawn: undefined, isNew: true };
+    const ongoing: Ongoing = { forward, body, ending: new Ending(), withdrawn: undefined, isNew: true };
     this.#ongoing.add(ongoing);
     if (tunnel) this.#tunnels += 1;
     try {
@@ -125,17 +124,17 @@ export class Forwarder implements AsyncDisposable {
       const refusal = refusalOf(ongoing.forward);
       if (refusal === undefined) continue;
       ongoing.withdrawn = refusal;
-      ongoing.end.abort();
+      ongoing.ending.end();
     }
   }
 
   async #whileClientStays(ongoing: Ongoing): Promise<ForwardOutcome> {
     const { outgoing } = ongoing.forward;
     const clientClosed = () => {
-      if (!outgoing.writableFinished) ongoing.end.abort();
+      if (!outgoing.writableFinished) ongoing.ending.end();
     };
     outgoing.on('close', clientClosed);
-    if (outgoing.closed || outgoing.destroyed) ongoing.end.abort();
+    if (outgoing.closed || outgoing.destroyed) ongoing.ending.end();
     const { headersTimeoutMs, idleTimeoutMs } = this.#settings;
     // A client that neither sends nor takes anything; the upstream's own silence is noticed earlier.
     outgoing.setTimeout(headersTimeoutMs + idleTimeoutMs, () => outgoing.destroy());
@@ -175,13 +174,13 @@ export class Forwarder implements AsyncDisposable {
   }
 
   async #attempt(ongoing: Ongoing, upstream: Upstream): Promise<ForwardOutcome> {
-    const { forward, body, end } = ongoing;
+    const { forward, body, ending } = ongoing;
     const { incoming, outgoing, key, rest, tunnelHead } = forward;
     const attempt = {
       ...{ incoming, outgoing, upstream, body, answerHeaders: forward.answerHeaders ?? [] },
       path: upstreamPath(upstream.basePath, rest),
       headers: requestHeaders(incoming.rawHeaders, key, this.#hops.read(incoming)),
-      signal: end.signal,
+      ending,
       answered: () => this.#upstreams.answered(upstream),
     };
     forward.onSent?.(upstream.origin);
@@ -194,7 +193,7 @@ export class Forwarder implements AsyncDisposable {
         done(); // a tunnel is no request under way
         await runTunnel(outgoing, tunnelHead, opened, {
           idleTimeoutMs: this.#settings.tunnelIdleTimeoutMs,
-          signal: end.signal,
+          ending,
         });
         return ongoing.withdrawn ? 'withdrawn' : 'tunnelled';
       }
@@ -202,7 +201,7 @@ export class Forwarder implements AsyncDisposable {
       else await exchangePlainly(this.#plain, attempt);
       return 'forwarded';
     } catch (error) {
-      if (end.signal.aborted) return this.#ended(ongoing);
+      if (ending.ended) return this.#ended(ongoing);
       const failure = failureOf(error);
       if (failure !== 'refused' && this.#upstreams.failed(upstream) === 'put-out')
         this.#events.upstreamOut(upstream.origin, failure);
@@ -229,7 +228,7 @@ export class Forwarder implements AsyncDisposable {
 
   /** Ends everything under way, tunnels too. */
   cutAll(): void {
-    for (const { end } of this.#ongoing) end.abort();
+    for (const { ending } of this.#ongoing) ending.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

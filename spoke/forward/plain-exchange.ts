@@ -1,7 +1,6 @@
-import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { Agent, type Dispatcher } from 'undici';
-import { type Attempt, beginAnswer, type ExchangeTimes, endAnswer, inform } from './attempt.ts';
+import { Agent, type Dispatcher, errors } from 'undici';
+import { type Attempt, beginAnswer, type Cancellable, type ExchangeTimes, inform } from './attempt.ts';
+import { trailers } from './headers.ts';
 
 export type PlainAgent = Agent;
 
@@ -20,35 +19,144 @@ export function createPlainAgent(times: ExchangeTimes, connectionsMax: number): 
 
 /**
  * The exchange of nearly every request, with undici. What it cannot do (upgrades, trailers of a request) is in
- * special-exchange.ts. Rejects with undici's or the socket's error; `failureOf` tells what it means.
+ * special-exchange.ts. Resolves when the client has the answer. Rejects with undici's or the socket's error;
+ * `failureOf` tells what it means.
  */
-export async function exchangePlainly(agent: PlainAgent, attempt: Attempt): Promise<void> {
-  const { incoming, outgoing, upstream } = attempt;
-  const response = await agent.request({
-    origin: upstream.origin,
-    path: attempt.path,
-    method: incoming.method as Dispatcher.HttpMethod,
-    headers: attempt.headers as string[],
-    // Any async iterable will do; the types do not say so.
-    body: (attempt.body as unknown as Readable | undefined) ?? null,
-    responseHeaders: 'raw',
-    signal: attempt.signal,
-    onInfo: ({ statusCode, headers }) => inform(outgoing, statusCode, rawList(headers)),
+export function exchangePlainly(agent: PlainAgent, attempt: Attempt): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const exchange = new PlainExchange(attempt, resolve, reject);
+    attempt.ending.listen(exchange);
+    if (attempt.ending.ended) return;
+    agent.dispatch(
+      {
+        origin: attempt.upstream.origin,
+        path: attempt.path,
+        method: attempt.incoming.method as Dispatcher.HttpMethod,
+        headers: attempt.headers as string[],
+        // Any async iterable will do; the types do not say so.
+        body: (attempt.body as unknown as Dispatcher.DispatchOptions['body']) ?? null,
+      },
+      exchange,
+    );
   });
-  beginAnswer(attempt, response.statusCode, response.statusText, rawList(response.headers));
-  await pipeline(response.body, outgoing, { end: false });
-  await endAnswer(outgoing, flattened(response.trailers));
 }
 
-/** undici types raw headers as a record; with `responseHeaders: 'raw'` they are a list. */
+/**
+ * What undici tells of one exchange, written straight to the client: no stream is between the two.
+ *
+ * An exchange is *asking*; then, within the tick in which the answer's headers came, *fresh*; then *streaming*; then
+ * *ended* (all of the answer was handed to the client's connection); and *over* once it was told what came of it.
+ * Small answers come with their headers and end in the same tick, so what is fresh is held back until that tick is
+ * over: headers, body and end then leave in one write.
+ *
+ * Back-pressure: as long as the client's connection takes no more, undici reads no more.
+ */
+class PlainExchange implements Dispatcher.DispatchHandler, Cancellable {
+  readonly #attempt: Attempt;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  #state: 'asking' | 'fresh' | 'streaming' | 'ended' | 'over' = 'asking';
+  #controller: Dispatcher.DispatchController | undefined;
+  /** The first piece of a fresh answer's body. */
+  #held: Buffer | undefined;
+
+  constructor(attempt: Attempt, resolve: () => void, reject: (error: unknown) => void) {
+    this.#attempt = attempt;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  cancel(): void {
+    this.#fail(new errors.RequestAbortedError());
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#state === 'over') controller.abort(new errors.RequestAbortedError()); // while it was connecting
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    statusText = '',
+  ): void {
+    if (this.#state !== 'asking') return;
+    const raw = rawList(controller.rawHeaders);
+    if (status < 200) {
+      inform(this.#attempt.outgoing, status, raw);
+      return;
+    }
+    beginAnswer(this.#attempt, status, statusText, raw);
+    this.#state = 'fresh';
+    process.nextTick(release, this);
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#state === 'fresh' && this.#held === undefined) {
+      this.#held = chunk;
+      return;
+    }
+    this.release();
+    if (this.#state === 'streaming') this.#write(controller, chunk);
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    const { outgoing } = this.#attempt;
+    if (this.#state === 'over') return;
+    // Without chunks there is no place for trailers.
+    const raw = controller.rawTrailers as readonly Buffer[] | undefined;
+    if (raw !== undefined && raw.length > 0 && outgoing.chunkedEncoding)
+      outgoing.addTrailers(trailers(rawList(raw)));
+    const held = this.#held;
+    this.#held = undefined;
+    this.#state = 'ended';
+    outgoing.on('finish', this.#resolve);
+    if (held === undefined) outgoing.end();
+    else outgoing.end(held);
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    this.#fail(error);
+  }
+
+  /** Ends being fresh: what was held leaves now. */
+  release(): void {
+    if (this.#state !== 'fresh') return;
+    this.#state = 'streaming';
+    const held = this.#held;
+    this.#held = undefined;
+    if (held === undefined) this.#attempt.outgoing.flushHeaders();
+    else this.#write(this.#controller!, held);
+  }
+
+  #write(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { outgoing } = this.#attempt;
+    if (outgoing.destroyed || outgoing.write(chunk) || controller.paused) return;
+    controller.pause();
+    outgoing.once('drain', () => controller.resume());
+  }
+
+  #fail(error: Error): void {
+    if (this.#state === 'over') return;
+    this.#state = 'over';
+    this.#held = undefined;
+    this.#controller?.abort(error); // which does nothing to a request that is over
+    this.#reject(error);
+  }
+}
+
+function release(exchange: PlainExchange): void {
+  exchange.release();
+}
+
+/** undici types raw headers as several things; of HTTP/1 they are a list of names and values by turns. */
 function rawList(headers: unknown): string[] {
-  return headers as string[];
-}
-
-function flattened(trailers: Record<string, string | string[] | undefined>): string[] {
-  const raw: string[] = [];
-  for (const [name, value] of Object.entries(trailers)) {
-    for (const one of Array.isArray(value) ? value : [value ?? '']) raw.push(name, one);
+  const list = headers as readonly (Buffer | string)[];
+  const raw = new Array<string>(list.length);
+  for (let at = 0; at < list.length; at++) {
+    const part = list[at]!;
+    raw[at] = typeof part === 'string' ? part : part.toString('latin1');
   }
   return raw;
 }

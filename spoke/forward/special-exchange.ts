@@ -56,11 +56,9 @@ export async function exchangeSpecially(
   kind: 'upgrade' | 'with-trailers',
 ): Promise<Opened | undefined> {
   const request = open(agent, attempt, kind);
-  const over = new AbortController();
   const answer = answerOf(request, attempt.outgoing);
   answer.catch(() => {}); // awaited below, unless sending fails first
-  const cancel = () => request.destroy(new errors.RequestAbortedError());
-  attempt.signal.addEventListener('abort', cancel, { once: true, signal: over.signal });
+  attempt.ending.listen({ cancel: () => request.destroy(new errors.RequestAbortedError()) });
   const timers = watchTimes(agent, request);
   try {
     send(request, attempt).catch((error) => request.destroy(error));
@@ -69,6 +67,7 @@ export async function exchangeSpecially(
     timers.answered();
     const { response } = answered;
     beginAnswer(attempt, response.statusCode!, response.statusMessage!, response.rawHeaders);
+    attempt.outgoing.flushHeaders();
     await pipeline(response, attempt.outgoing, { end: false });
     await endAnswer(attempt.outgoing, response.rawTrailers);
     if (!request.writableFinished) request.destroy(); // it was answered before it was over
@@ -78,7 +77,7 @@ export async function exchangeSpecially(
     throw error;
   } finally {
     timers.over();
-    over.abort();
+    attempt.ending.listen(undefined);
   }
 }
 

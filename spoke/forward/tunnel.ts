@@ -2,6 +2,7 @@ import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { Ending } from './attempt.ts';
 import { responseHeaders } from './headers.ts';
 
 /**
@@ -52,7 +53,7 @@ export async function runTunnel(
   outgoing: ServerResponse,
   clientHead: Buffer,
   { response, socket: upstream, head }: Opened,
-  { idleTimeoutMs, signal }: { idleTimeoutMs: number; signal: AbortSignal },
+  { idleTimeoutMs, ending }: { idleTimeoutMs: number; ending: Ending },
 ): Promise<'ended' | 'idle'> {
   const client = outgoing.socket!;
   outgoing.detachSocket(client);
@@ -62,14 +63,13 @@ export async function runTunnel(
     client.destroy();
   });
   upstream.setTimeout(0); // the client's is enough: every byte passes both
-  const cut = () => client.destroy();
-  signal.addEventListener('abort', cut, { once: true });
+  ending.listen({ cancel: () => client.destroy() });
   client.write(switching(response));
   client.write(head);
   upstream.write(clientHead);
   const ways = [pipeline(client, upstream), pipeline(upstream, client)];
   await Promise.allSettled(ways);
-  signal.removeEventListener('abort', cut);
+  ending.listen(undefined);
   client.destroy();
   upstream.destroy();
   return outcome;

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,8 @@ import { wrk } from './load.ts';
 import { nginxAnswer, nginxProxy } from './peers/proxies.ts';
 import { median, table } from './report.ts';
 
+/** Linux counts in hundredths of a second, whatever its own clock is. */
+const tickMicros = 10_000;
 const keysMax = 1_000;
 const body = `{"rows":"${'x'.repeat(1_000)}"}`;
 
@@ -28,9 +30,9 @@ export async function forwarding({ rounds, seconds }: { rounds: number; seconds:
   const children: ChildProcess[] = [];
   const start = (core: '0' | '1', command: readonly string[], environment: Record<string, string> = {}) => {
     const env = { ...process.env, ...environment };
-    children.push(
-      spawn('taskset', ['-c', core, ...command], { stdio: ['ignore', 'ignore', 'inherit'], env }),
-    );
+    const child = spawn('taskset', ['-c', core, ...command], { stdio: ['ignore', 'ignore', 'inherit'], env });
+    children.push(child);
+    return child.pid!; // taskset becomes what it starts
   };
   const place = async () => ({ dir: mkdtempSync(join(dir, 'peer-')), port: await freePort() });
   try {
@@ -54,17 +56,17 @@ export async function forwarding({ rounds, seconds }: { rounds: number; seconds:
     for (let at = 0; at < keysMax; at += 100)
       await publish(store, ...demos.slice(at, at + 100).map((demo) => keyContext(demo, 1)));
 
-    const contenders: { name: string; url: string }[] = [];
+    const contenders: { name: string; url: string; pid: number }[] = [];
     const add = async (name: string, make: (at: { dir: string; port: number }) => string[], ready = '/') => {
       const at = await place();
-      start('0', make(at), {
+      const pid = start('0', make(at), {
         ...{ PEER_PORT: String(at.port), PEER_UPSTREAM: upstreamUrl },
         ...{ SPOKECAST_ENV: owner.environment, SPOKECAST_REGION: owner.region, SPOKECAST_HOST: '127.0.0.1' },
         ...{ SPOKECAST_PORT: String(at.port), SPOKECAST_STORE_ENDPOINT: dynalite.endpoint },
         SPOKECAST_LOG_LEVEL: 'warn',
       });
       const url = `http://127.0.0.1:${at.port}`;
-      contenders.push({ name, url });
+      contenders.push({ name, url, pid });
       await reachable(`${url}${ready}`);
     };
     const here = (path: string) => new URL(path, import.meta.url).pathname;
@@ -82,23 +84,53 @@ export async function forwarding({ rounds, seconds }: { rounds: number; seconds:
     const random = seededRandom(11);
     const keys = demos.map(({ secret }) => secret).toSorted(() => random.fraction() - 0.5);
     const path = `/v1/clusters/${first.clusterId}/topics`;
-    const perSecond = new Map(contenders.map(({ name }) => [name, [] as number[]]));
+    const measured = new Map(
+      contenders.map(({ name }) => [name, { perSecond: [] as number[], cpuMicros: [] as number[] }]),
+    );
     for (let round = 0; round <= rounds; round++) {
-      for (const { name, url } of contenders.toSorted(() => random.fraction() - 0.5)) {
+      for (const { name, url, pid } of contenders.toSorted(() => random.fraction() - 0.5)) {
         const timed = round > 0 ? { seconds } : { seconds: 2, bodies: [body] };
-        const { requestsPerSecond, refused, wrong } = await wrk({ url, path, keys, dir, ...timed });
+        const before = cpuMicrosOf(pid);
+        const { requests, requestsPerSecond, refused, wrong } = await wrk({ url, path, keys, dir, ...timed });
         if (refused + wrong > 0) throw new Error(`${name}: ${refused} refused, ${wrong} wrong bodies`);
-        if (round > 0) perSecond.get(name)!.push(requestsPerSecond);
+        if (round === 0) continue;
+        measured.get(name)!.perSecond.push(requestsPerSecond);
+        measured.get(name)!.cpuMicros.push((cpuMicrosOf(pid) - before) / requests);
       }
     }
-    const rate = (name: string) => median(perSecond.get(name)!);
-    const mine = rate('spokecast gateway');
-    const rows = contenders.map(({ name }) => [name, rate(name).toFixed(0), (mine / rate(name)).toFixed(2)]);
-    console.log(table(['', 'requests/s', 'gateway to it'], rows));
+    const of = (name: string) => {
+      const { perSecond, cpuMicros } = measured.get(name)!;
+      return { rate: median(perSecond), cpu: median(cpuMicros) };
+    };
+    const mine = of('spokecast gateway');
+    const rows = contenders.map(({ name }) => {
+      const { rate, cpu } = of(name);
+      return [
+        name,
+        rate.toFixed(0),
+        (mine.rate / rate).toFixed(2),
+        cpu.toFixed(1),
+        (mine.cpu / cpu).toFixed(2),
+      ];
+    });
+    const titles = ['', 'requests/s', 'gateway to it', 'CPU microseconds a request', 'gateway to it'];
+    console.log(table(titles, rows));
   } finally {
     for (const child of children) child.kill('SIGTERM');
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** What a process and its children have used so far, of user and system together. */
+function cpuMicrosOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const [user, system] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13);
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  const own = (Number(user) + Number(system)) * tickMicros;
+  return children.reduce((sum, child) => sum + cpuMicrosOf(Number(child)), own);
 }
 
 function isInstalled(name: string): boolean {

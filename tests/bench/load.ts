@@ -10,6 +10,8 @@ const run = promisify(execFile);
 const core = '1';
 
 export interface WrkResult {
+  /** Answered in all. */
+  requests: number;
   requestsPerSecond: number;
   /** Answers that were neither 2xx nor 3xx. */
   refused: number;
@@ -58,6 +60,7 @@ ${bodies ? checkBodies(known) : ''}`,
   const number = (pattern: RegExp) => Number(pattern.exec(stdout)?.[1] ?? 0);
   if (/Socket errors/.test(stdout)) throw new Error(`wrk had socket errors:\n${stdout}`);
   return {
+    requests: number(/(\d+) requests in/),
     requestsPerSecond: number(/Requests\/sec:\s+([\d.]+)/),
     refused: number(/Non-2xx or 3xx responses: (\d+)/),
     wrong: number(/Wrong bodies: (\d+)/),
