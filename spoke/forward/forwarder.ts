@@ -4,6 +4,7 @@ import type { Random } from '../../contexts/base/random.ts';
 import type { PreparedAgentKey, PreparedCluster, Upstream } from '../prepared.ts';
 import { type Reply, writeReply } from '../replies.ts';
 import { bodyOf, Ending, type RequestBody } from './attempt.ts';
+import { Bag } from './bag.ts';
 import { type FailedForward, type ForwardOutcome, failureOf, failureReplies, mayRetry } from './failures.ts';
 import { requestHeaders } from './headers.ts';
 import { HopReader } from './hop.ts';
@@ -47,6 +48,8 @@ interface Ongoing {
   withdrawn: Reply | undefined;
   /** What is new was decided about just now. */
   isNew: boolean;
+  /** In the {@link Bag} of all. */
+  place: number;
 }
 
 /**
@@ -65,7 +68,7 @@ export class Forwarder implements AsyncDisposable {
   readonly #special: SpecialAgent;
   readonly #upstreams: Upstreams;
   readonly #hops: HopReader;
-  readonly #ongoing = new Set<Ongoing>();
+  readonly #ongoing = new Bag<Ongoing>();
   #tunnels = 0;
 
   constructor(settings: ForwardSettings, parts: { clock: Clock; random: Random; events: ForwardEvents }) {
@@ -100,7 +103,7 @@ export class Forwarder implements AsyncDisposable {
       return this.#fail(forward, 'overloaded');
     const { incoming } = forward;
     const body = tunnel ? undefined : bodyOf(incoming);
-    const ongoing: Ongoing = { forward, body, ending: new Ending(), withdrawn: undefined, isNew: true };
+    const ongoing = { forward, body, ending: new Ending(), withdrawn: undefined, isNew: true, place: 0 };
     this.#ongoing.add(ongoing);
     if (tunnel) this.#tunnels += 1;
     try {
@@ -116,7 +119,7 @@ export class Forwarder implements AsyncDisposable {
    * somebody is still let in, or where that cannot be told.
    */
   review(refusalOf: (forward: Forward) => Reply | undefined): void {
-    for (const ongoing of this.#ongoing) {
+    for (const ongoing of this.#ongoing.all()) {
       if (ongoing.isNew) {
         ongoing.isNew = false;
         continue;
@@ -228,7 +231,7 @@ export class Forwarder implements AsyncDisposable {
 
   /** Ends everything under way, tunnels too. */
   cutAll(): void {
-    for (const { ending } of this.#ongoing) ending.end();
+    for (const { ending } of this.#ongoing.all()) ending.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
