@@ -83,12 +83,13 @@ function createClusterHandler(
       if (target.state === 'bad-path') return refuse(incoming, outgoing, badPath);
       const { clusterId, rest } = target;
       const agentKey = incoming.headers[agentKeyHeader];
-      const decision = await authenticator.authenticate({
+      const decided = authenticator.authenticate({
         authorization: everyValue(incoming, 'authorization'),
         agentKey: typeof agentKey === 'string' ? agentKey : undefined,
         clusterId,
         from: incoming,
       });
+      const decision = decided instanceof Promise ? await decided : decided;
       metrics.decided('forward', decision, clock.monotonic() - startedAt);
       access?.decided(incoming, decision);
       if (decision.outcome === 'refused') return refuse(incoming, outgoing, answerOf(decision, region));
@@ -112,8 +113,14 @@ function createClusterHandler(
 }
 
 /** The header, and all of them where there are several: whoever shows two credentials shows none. */
-function everyValue(incoming: IncomingMessage, name: string): string | undefined {
-  return incoming.headersDistinct[name]?.join(', ');
+function everyValue({ rawHeaders }: IncomingMessage, name: string): string | undefined {
+  let all: string | undefined;
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const raw = rawHeaders[at]!;
+    if (raw.length !== name.length || raw.toLowerCase() !== name) continue;
+    all = all === undefined ? rawHeaders[at + 1]! : `${all}, ${rawHeaders[at + 1]!}`;
+  }
+  return all;
 }
 
 /** The gateway's server, not yet listening. */

@@ -115,5 +115,11 @@ export async function endAnswer(outgoing: ServerResponse, rawTrailers: readonly 
 }
 
 function hasLength(raw: readonly string[]): boolean {
-  return raw.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'content-length');
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at]!;
+    if (name.length === contentLengthLength && name.toLowerCase() === 'content-length') return true;
+  }
+  return false;
 }
+
+const contentLengthLength = 'content-length'.length;

@@ -37,6 +37,36 @@ const provenance = /^(?:x[-_]forwarded[-_]|x[-_]real[-_]ip$|forwarded$)/;
 /** With `_` too: CGI, WSGI and their like make both spellings one name, and would take the spoofed one for ours. */
 const ours = /^spokecast[-_]/;
 
+/** What a name says of its field, whichever way the message goes. */
+interface Rule {
+  readonly lower: string;
+  /** Of this hop or of ours: nobody else's to hand on. */
+  readonly ends: boolean;
+  readonly isProvenance: boolean;
+}
+
+/**
+ * The rules of names seen lately. The same few names come with every request, and to look one up is cheaper than to
+ * lower it and match it. Anybody can invent names, so there is a bound, and long names are not remembered.
+ */
+const rules = new Map<string, Rule>();
+const rulesMax = 1_000;
+const ruleLengthMax = 64;
+
+function ruleOf(name: string): Rule {
+  const known = rules.get(name);
+  if (known !== undefined) return known;
+  const lower = name.toLowerCase();
+  const rule = {
+    lower,
+    ends: hopByHop.has(lower) || ours.test(lower),
+    isProvenance: provenance.test(lower),
+  };
+  if (rules.size >= rulesMax) rules.clear();
+  if (name.length <= ruleLengthMax) rules.set(name, rule);
+  return rule;
+}
+
 /** What the upstream is sent: the client's headers without the hop's and without credentials, and who it is. */
 export function requestHeaders(raw: readonly string[], key: PreparedAgentKey, hop: Hop): string[] {
   const listed = connectionListed(raw);
@@ -45,8 +75,8 @@ export function requestHeaders(raw: readonly string[], key: PreparedAgentKey, ho
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!;
     const value = raw[i + 1]!;
-    const lower = name.toLowerCase();
-    if (!hop.trusted && provenance.test(lower)) continue;
+    const { lower, ends, isProvenance } = ruleOf(name);
+    if (isProvenance && !hop.trusted) continue;
     switch (lower) {
       case 'x-forwarded-for':
         said.for = joined(said.for, value);
@@ -70,7 +100,7 @@ export function requestHeaders(raw: readonly string[], key: PreparedAgentKey, ho
       case 'authorization':
         if (carriesAgentKey(value)) continue;
     }
-    if (hopByHop.has(lower) || listed.has(lower) || ours.test(lower)) continue;
+    if (ends || listed.has(lower)) continue;
     headers.push(name, value);
   }
   headers.push('x-forwarded-for', joined(said.for, hop.remoteAddress));
@@ -106,9 +136,8 @@ export function responseHeaders(raw: readonly string[], chunked: boolean): strin
   const listed = connectionListed(raw);
   const headers: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const lower = raw[i]!.toLowerCase();
-    if (hopByHop.has(lower) || listed.has(lower) || ours.test(lower)) continue;
-    if (lower === 'trailer' && !chunked) continue;
+    const { lower, ends } = ruleOf(raw[i]!);
+    if (ends || listed.has(lower) || (lower === 'trailer' && !chunked)) continue;
     headers.push(raw[i]!, raw[i + 1]!);
   }
   return headers;
@@ -118,9 +147,8 @@ export function responseHeaders(raw: readonly string[], chunked: boolean): strin
 export function trailers(raw: readonly string[]): [name: string, value: string][] {
   const pairs: [string, string][] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const lower = raw[i]!.toLowerCase();
-    if (hopByHop.has(lower) || notInTrailers.has(lower) || ours.test(lower) || provenance.test(lower))
-      continue;
+    const { lower, ends, isProvenance } = ruleOf(raw[i]!);
+    if (ends || isProvenance || notInTrailers.has(lower)) continue;
     pairs.push([raw[i]!, raw[i + 1]!]);
   }
   return pairs;
@@ -130,15 +158,24 @@ export function trailers(raw: readonly string[]): [name: string, value: string][
  * The names that `Connection` lists. Names that frame the message or say who sends it are not given up, whoever
  * lists them: a client could otherwise make a hop drop what the next one relies on.
  */
-function connectionListed(raw: readonly string[]): Set<string> {
-  const listed = new Set<string>();
+function connectionListed(raw: readonly string[]): ReadonlySet<string> {
+  let listed: Set<string> | undefined;
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (raw[i]!.toLowerCase() !== 'connection') continue;
-    for (const name of raw[i + 1]!.split(',')) listed.add(name.trim().toLowerCase());
+    const name = raw[i]!;
+    if (name.length !== connectionLength || name.toLowerCase() !== 'connection') continue;
+    const value = raw[i + 1]!;
+    // Nearly always one of these, which names no field (`keep-alive` ends at every hop by itself).
+    if (value === 'keep-alive' || value === 'close') continue;
+    listed ??= new Set();
+    for (const each of value.split(',')) listed.add(each.trim().toLowerCase());
   }
+  if (listed === undefined) return nothingListed;
   for (const kept of ['content-length', 'content-type', 'content-encoding', 'host', '']) listed.delete(kept);
   return listed;
 }
+
+const connectionLength = 'connection'.length;
+const nothingListed: ReadonlySet<string> = new Set();
 
 function joined(before: string, value: string): string {
   return before === '' ? value : `${before}, ${value}`;

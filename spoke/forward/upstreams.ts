@@ -14,6 +14,9 @@ export interface UpstreamsSettings {
 /** Upstreams of which failures are remembered. Beyond it the oldest is forgotten, and so taken for healthy. */
 const troubledMax = 10_000;
 
+/** Upstreams without an exchange under way that are kept for their next one. */
+const idleMax = 10_000;
+
 interface Troubled {
   failures: number;
   /** Until when it is left alone; in the past while it may be tried. */
@@ -34,8 +37,8 @@ export class Upstreams {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #troubled = new Map<string, Troubled>();
-  /** Exchanges under way by origin; without those that have none. */
-  readonly #underWay = new Map<string, number>();
+  /** Exchanges under way by origin. Those that have none are taken out when there are many. */
+  readonly #underWay = new Map<string, { count: number }>();
 
   constructor(settings: UpstreamsSettings, { clock, random }: { clock: Clock; random: Random }) {
     this.#settings = settings;
@@ -48,6 +51,9 @@ export class Upstreams {
    * exchanges under way as they may. Whoever takes one {@link begin}s and ends the exchange, and tells what came of it.
    */
   choose(upstreams: readonly Upstream[], tried?: ReadonlySet<Upstream>): Upstream | undefined {
+    const [only] = upstreams;
+    if (upstreams.length === 1 && only !== undefined)
+      return !tried?.has(only) && this.#hasRoom(only) ? only : undefined;
     const open = upstreams.filter((upstream) => !tried?.has(upstream) && this.#hasRoom(upstream));
     if (open.length <= 1) return open[0];
     const well = open.filter((upstream) => !this.isOut(upstream.origin));
@@ -69,19 +75,17 @@ export class Upstreams {
 
   /** Counts an exchange as under way until the function it returns is called (again and again is once). */
   begin({ origin }: Upstream): () => void {
-    this.#underWay.set(origin, (this.#underWay.get(origin) ?? 0) + 1);
+    const underWay = this.#underWay.get(origin) ?? this.#firstOf(origin);
+    underWay.count += 1;
     let over = false;
     return () => {
-      if (over) return;
+      if (!over) underWay.count -= 1;
       over = true;
-      const left = this.#underWay.get(origin)! - 1;
-      if (left > 0) this.#underWay.set(origin, left);
-      else this.#underWay.delete(origin);
     };
   }
 
   answered({ origin }: Upstream): void {
-    this.#troubled.delete(origin);
+    if (this.#troubled.size > 0) this.#troubled.delete(origin);
   }
 
   /** Returns whether this was the failure that put it out. */
@@ -101,8 +105,16 @@ export class Upstreams {
     return out;
   }
 
+  #firstOf(origin: string): { count: number } {
+    if (this.#underWay.size >= idleMax)
+      for (const [each, { count }] of this.#underWay) if (count === 0) this.#underWay.delete(each);
+    const underWay = { count: 0 };
+    this.#underWay.set(origin, underWay);
+    return underWay;
+  }
+
   #hasRoom({ origin }: Upstream): boolean {
-    return (this.#underWay.get(origin) ?? 0) < this.#settings.connectionsMax;
+    return (this.#underWay.get(origin)?.count ?? 0) < this.#settings.connectionsMax;
   }
 
   #byWeight(upstreams: readonly Upstream[]): Upstream {
