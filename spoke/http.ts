@@ -83,8 +83,9 @@ function createClusterHandler(
       if (target.state === 'bad-path') return refuse(incoming, outgoing, badPath);
       const { clusterId, rest } = target;
       const agentKey = incoming.headers[agentKeyHeader];
+      const authorization = everyValue(incoming, 'authorization');
       const decided = authenticator.authenticate({
-        authorization: everyValue(incoming, 'authorization'),
+        authorization,
         agentKey: typeof agentKey === 'string' ? agentKey : undefined,
         clusterId,
         from: incoming,
@@ -99,6 +100,7 @@ function createClusterHandler(
         key: decision.key,
         verifier: decision.retiring ?? decision.key.verifier,
         ...(decision.rate ? { answerHeaders: Object.entries(rateLimitHeaders(decision.rate)).flat() } : {}),
+        shown: agentKey === undefined ? authorization : undefined,
         cluster: decision.cluster,
         rest,
         tunnelHead,

@@ -27,6 +27,8 @@ export interface Forward {
   key: PreparedAgentKey;
   /** Of the secret that was shown. */
   verifier: string;
+  /** The `authorization` that the secret was read from, if it was: it goes no further. */
+  shown?: string | undefined;
   /** What the answer says beside what the upstream says, as names and values by turns. */
   answerHeaders?: readonly string[];
   cluster: PreparedCluster;
@@ -101,13 +103,21 @@ export class Forwarder implements AsyncDisposable {
     const tunnel = forward.tunnelHead !== undefined;
     if (tunnel ? this.#tunnels >= tunnelsMax : this.underWay >= forwardsMax)
       return this.#fail(forward, 'overloaded');
-    const { incoming } = forward;
+    const { incoming, outgoing } = forward;
     const body = tunnel ? undefined : bodyOf(incoming);
-    const ongoing = { forward, body, ending: new Ending(), withdrawn: undefined, isNew: true, place: 0 };
+    const ending = new Ending();
+    const ongoing = { forward, body, ending, withdrawn: undefined, isNew: true, place: 0 };
     this.#ongoing.add(ongoing);
     if (tunnel) this.#tunnels += 1;
+    outgoing.on('close', () => {
+      if (!outgoing.writableFinished) ending.end();
+    });
+    if (outgoing.closed || outgoing.destroyed) ending.end();
+    const { headersTimeoutMs, idleTimeoutMs } = this.#settings;
+    // A client that neither sends nor takes anything; the upstream's own silence is noticed earlier.
+    outgoing.setTimeout(headersTimeoutMs + idleTimeoutMs, () => outgoing.destroy());
     try {
-      return await this.#whileClientStays(ongoing);
+      return await this.#attempts(ongoing);
     } finally {
       this.#ongoing.delete(ongoing);
       if (tunnel) this.#tunnels -= 1;
@@ -131,32 +141,14 @@ export class Forwarder implements AsyncDisposable {
     }
   }
 
-  async #whileClientStays(ongoing: Ongoing): Promise<ForwardOutcome> {
-    const { outgoing } = ongoing.forward;
-    const clientClosed = () => {
-      if (!outgoing.writableFinished) ongoing.ending.end();
-    };
-    outgoing.on('close', clientClosed);
-    if (outgoing.closed || outgoing.destroyed) ongoing.ending.end();
-    const { headersTimeoutMs, idleTimeoutMs } = this.#settings;
-    // A client that neither sends nor takes anything; the upstream's own silence is noticed earlier.
-    outgoing.setTimeout(headersTimeoutMs + idleTimeoutMs, () => outgoing.destroy());
-    try {
-      return await this.#attempts(ongoing);
-    } finally {
-      outgoing.off('close', clientClosed);
-    }
-  }
-
   async #attempts(ongoing: Ongoing): Promise<ForwardOutcome> {
     const { forward, body } = ongoing;
     const { upstreams } = forward.cluster;
-    const tried = new Set<Upstream>();
+    let tried: Set<Upstream> | undefined;
     let failure: FailedForward | undefined;
     for (let attempts = 1; ; attempts++) {
       const upstream = this.#upstreams.choose(upstreams, tried);
       if (upstream === undefined) return this.#fail(forward, failure ?? 'overloaded');
-      tried.add(upstream);
       const outcome = await this.#attempt(ongoing, upstream);
       switch (outcome) {
         case 'forwarded':
@@ -171,7 +163,10 @@ export class Forwarder implements AsyncDisposable {
       if (!unsent || attempts >= this.#settings.attemptsMax || !mayRetry(outcome, method))
         return this.#fail(forward, outcome);
       // A connection that was kept alive may have ended just then: that says nothing against the only upstream.
-      if (outcome === 'broken' && upstreams.length === 1 && attempts === 1) tried.clear();
+      if (outcome !== 'broken' || upstreams.length > 1 || attempts > 1) {
+        tried ??= new Set();
+        tried.add(upstream);
+      }
       this.#events.retried(outcome);
     }
   }
@@ -182,7 +177,7 @@ export class Forwarder implements AsyncDisposable {
     const attempt = {
       ...{ incoming, outgoing, upstream, body, answerHeaders: forward.answerHeaders ?? [] },
       path: upstreamPath(upstream.basePath, rest),
-      headers: requestHeaders(incoming.rawHeaders, key, this.#hops.read(incoming)),
+      headers: requestHeaders(incoming.rawHeaders, key, this.#hops.read(incoming), forward.shown),
       ending,
       answered: () => this.#upstreams.answered(upstream),
     };

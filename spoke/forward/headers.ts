@@ -67,8 +67,16 @@ function ruleOf(name: string): Rule {
   return rule;
 }
 
-/** What the upstream is sent: the client's headers without the hop's and without credentials, and who it is. */
-export function requestHeaders(raw: readonly string[], key: PreparedAgentKey, hop: Hop): string[] {
+/**
+ * What the upstream is sent: the client's headers without the hop's and without credentials, and who it is. `shown` is
+ * an `authorization` that is known to be one.
+ */
+export function requestHeaders(
+  raw: readonly string[],
+  key: PreparedAgentKey,
+  hop: Hop,
+  shown?: string,
+): string[] {
   const listed = connectionListed(raw);
   const headers: string[] = [];
   const said = { for: '', host: '', proto: '', forwarded: '', via: '' };
@@ -98,7 +106,7 @@ export function requestHeaders(raw: readonly string[], key: PreparedAgentKey, ho
       case 'trailer': // whoever sends trailers on announces them
         continue;
       case 'authorization':
-        if (carriesAgentKey(value)) continue;
+        if (value === shown || carriesAgentKey(value)) continue;
     }
     if (ends || listed.has(lower)) continue;
     headers.push(name, value);
