@@ -103,8 +103,11 @@ export function beginAnswer(
   const chunked = httpVersion === '1.1' && !bodiless && !hasLength(raw);
   const headers = responseHeaders(raw, chunked);
   if (answerHeaders.length > 0) headers.push(...answerHeaders);
-  outgoing.writeHead(status, statusText, headers);
+  outgoing.writeHead(status, unsendable.test(statusText) ? '' : statusText, headers);
 }
+
+/** A reason phrase of other than ASCII comes here as Unicode, which does not go into a status line. Nobody needs it. */
+const unsendable = /[^\t\x20-\x7e]/;
 
 /** Ends the answer, and waits until the client has it. Without chunks there is no place for trailers. */
 export async function endAnswer(outgoing: ServerResponse, rawTrailers: readonly string[]): Promise<void> {

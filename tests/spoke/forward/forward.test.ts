@@ -197,6 +197,42 @@ describe('forwarding', () => {
     expect(answer.json().headers).not.toHaveProperty('expect');
   });
 
+  test('an answer whose reason cannot be told is told without it', async () => {
+    let taken = 0;
+    await using world = await forwardWorld((incoming) => {
+      taken += 1;
+      incoming.socket.end(
+        Buffer.from('HTTP/1.1 201 Cr\u00e9\u00e9\r\ncontent-length: 4\r\n\r\nmade', 'latin1'),
+      );
+    });
+    const answer = await send(world.url, { method: 'POST', headers: { authorization: world.authorization } });
+    expect([answer.status, answer.text, taken]).toEqual([201, 'made', 1]);
+  });
+
+  test('an answer in pieces of any size arrives whole, with its headers before its body is over', async () => {
+    const gate = new Gate();
+    await using world = await forwardWorld(async (incoming, outgoing) => {
+      const chunked = incoming.url === '/chunked';
+      if (!chunked) outgoing.setHeader('content-length', 6);
+      outgoing.flushHeaders();
+      await gate.pass();
+      for (const piece of ['one', 't', 'wo']) {
+        outgoing.write(piece);
+        await new Promise(setImmediate);
+      }
+      outgoing.end();
+    });
+    for (const path of ['/chunked', '/counted']) {
+      const outgoing = request(world.url + path, { headers: { authorization: world.authorization } });
+      outgoing.end();
+      const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+      gate.open();
+      let text = '';
+      for await (const chunk of incoming) text += chunk;
+      expect(text).toBe('onetwo');
+    }
+  });
+
   test('connection-specific headers end here, both ways', async () => {
     await using world = await forwardWorld((incoming, outgoing) => {
       outgoing.writeHead(200, {
