@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../../contexts/base/clock.ts';
 import { forwardWorld } from '../support/forward-world.ts';
 import { answerOf, send } from '../support/upstream.ts';
 
@@ -181,4 +182,29 @@ test('[law 8] large bodies pass both ways with flat memory, as fast as the slowe
   expect([incoming.headers['x-received'], got]).toEqual([String(size), size]);
   // All four parties are in this process; what is on its way between them and not yet collected, is well below one body.
   expect(highest - before).toBeLessThan(160 * 1024 * 1024);
+});
+
+test('[law 8] a client that takes nothing stops the upstream, and loses nothing by it', async () => {
+  const size = 128 * 1024 * 1024;
+  const piece = Buffer.alloc(256 * 1024, 'x');
+  const stalled = Promise.withResolvers<number>();
+  await using world = await forwardWorld(async (_incoming, outgoing) => {
+    outgoing.writeHead(200, { 'content-length': String(size) });
+    for (let sent = 0; sent < size; sent += piece.length) {
+      if (outgoing.write(piece)) continue;
+      const timer = systemClock.timer(500, () => stalled.resolve(sent));
+      await once(outgoing, 'drain');
+      timer.cancel();
+    }
+    stalled.resolve(size);
+    outgoing.end();
+  });
+  const outgoing = request(world.url, { headers: { authorization: world.authorization } });
+  outgoing.end();
+  const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage];
+  // What the kernel and the buffers on the way hold.
+  expect(await stalled.promise).toBeLessThan(size / 2);
+  let got = 0;
+  for await (const chunk of incoming) got += (chunk as Buffer).length;
+  expect(got).toBe(size);
 });
