@@ -27,7 +27,8 @@ import { createGatewayServer } from './http.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { ownershipOf } from './ownership.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
-import { LocalRateLimiter } from './rate-limit/limiter.ts';
+import { LocalRateLimiter, type RateLimiter } from './rate-limit/limiter.ts';
+import { SharedRateLimiter } from './rate-limit/shared.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { Reporter } from './reporter.ts';
 import { reviewOf } from './review.ts';
@@ -87,6 +88,7 @@ export class Gateway implements AsyncDisposable {
   readonly #parts: GatewayParts;
   readonly #forwarder: Forwarder;
   readonly #status: StatusWriter;
+  readonly #limiter: RateLimiter;
   readonly #census: Census | undefined;
   readonly #review: Loop;
   readonly #certificate: Loop | undefined;
@@ -191,9 +193,10 @@ export class Gateway implements AsyncDisposable {
       }),
       onError: (error) => report.storeFailed('status', error),
     });
+    this.#limiter = this.#limit();
     this.authenticator = new Authenticator({
       ...{ cache: this.cache, clock, addresses: new ClientAddresses(config.trustedProxies) },
-      limiter: new LocalRateLimiter({ clock, keysMax: config.rateLimitedKeysMax }),
+      limiter: this.#limiter,
     });
     this.#forwarder = new Forwarder(forwardSettingsOf(config), {
       clock,
@@ -299,6 +302,16 @@ export class Gateway implements AsyncDisposable {
   #warm(): Warmer {
     const { config, store, clock, random, log } = this.#parts;
     return new Warmer({ store, clock, random, log, cache: this.cache, entriesMax: config.cacheEntriesMax });
+  }
+
+  #limit(): RateLimiter {
+    const { config, clock, group } = this.#parts;
+    const { rateLimitedKeysMax: keysMax, workers } = config;
+    if (group === undefined) return new LocalRateLimiter({ clock, keysMax });
+    return new SharedRateLimiter({
+      ...{ group, workers, clock, keysMax },
+      onAlone: () => this.metrics.ratedAlone(),
+    });
   }
 
   #rehearse(start: (signal: AbortSignal) => Promise<Shadow>): Rehearsal {

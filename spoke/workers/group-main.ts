@@ -6,6 +6,7 @@ import { onHangup } from '../../contexts/base/process.ts';
 import { systemRandom } from '../../contexts/base/random.ts';
 import type { Store } from '../../contexts/store.ts';
 import { type GatewayConfig, gatewayOptions } from '../config.ts';
+import { LocalRateLimiter } from '../rate-limit/limiter.ts';
 import { gatewayId, StatusWriter } from '../status.ts';
 import { type Order, WorkerGroup } from './group.ts';
 import { GroupMetrics } from './group-metrics.ts';
@@ -43,6 +44,7 @@ export async function groupMain({
   });
   const group = new WorkerGroup({
     ...{ count: config.workers, keeps: config.snapshotDir !== undefined, socket, clock, log },
+    limiter: new LocalRateLimiter({ clock, keysMax: config.rateLimitedKeysMax }),
     start: (order, events) => startWorker(environmentOf(order, config, environment), events),
     onEnd: (how, told) =>
       void metrics
