@@ -27,8 +27,7 @@ import { createGatewayServer } from './http.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { ownershipOf } from './ownership.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
-import { LocalRateLimiter, type RateLimiter } from './rate-limit/limiter.ts';
-import { SharedRateLimiter } from './rate-limit/shared.ts';
+import { limiterOf } from './rate-limit/limiter-of.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { Reporter } from './reporter.ts';
 import { reviewOf } from './review.ts';
@@ -88,7 +87,6 @@ export class Gateway implements AsyncDisposable {
   readonly #parts: GatewayParts;
   readonly #forwarder: Forwarder;
   readonly #status: StatusWriter;
-  readonly #limiter: RateLimiter;
   readonly #census: Census | undefined;
   readonly #review: Loop;
   readonly #certificate: Loop | undefined;
@@ -193,10 +191,11 @@ export class Gateway implements AsyncDisposable {
       }),
       onError: (error) => report.storeFailed('status', error),
     });
-    this.#limiter = this.#limit();
+    const onAlone = () => this.metrics.ratedAlone();
+    const limiter = limiterOf(config, { group: parts.group, clock, onAlone });
     this.authenticator = new Authenticator({
       ...{ cache: this.cache, clock, addresses: new ClientAddresses(config.trustedProxies) },
-      limiter: this.#limiter,
+      limiter,
     });
     this.#forwarder = new Forwarder(forwardSettingsOf(config), {
       clock,
@@ -223,7 +222,7 @@ export class Gateway implements AsyncDisposable {
         scrape: () => parts.group?.scrape() ?? this.metrics.registry.metrics(),
         access: accessLogOf(config, { log: parts.accessLog ?? log, clock, random, metrics: this.metrics }),
         explain: explaining(config, {
-          ...{ cache: this.cache, store, clock, build, id: this.id },
+          ...{ cache: this.cache, store, clock, build, id: this.id, limiter },
           readiness: () => this.readiness(),
           feed: () => ({ watermark: this.#position()?.number, ageMs: this.tail.ageMs }),
         }),
@@ -302,16 +301,6 @@ export class Gateway implements AsyncDisposable {
   #warm(): Warmer {
     const { config, store, clock, random, log } = this.#parts;
     return new Warmer({ store, clock, random, log, cache: this.cache, entriesMax: config.cacheEntriesMax });
-  }
-
-  #limit(): RateLimiter {
-    const { config, clock, group } = this.#parts;
-    const { rateLimitedKeysMax: keysMax, workers } = config;
-    if (group === undefined) return new LocalRateLimiter({ clock, keysMax });
-    return new SharedRateLimiter({
-      ...{ group, workers, clock, keysMax },
-      onAlone: () => this.metrics.ratedAlone(),
-    });
   }
 
   #rehearse(start: (signal: AbortSignal) => Promise<Shadow>): Rehearsal {
