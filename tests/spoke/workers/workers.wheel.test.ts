@@ -24,8 +24,9 @@ let group: GatewayProcess;
 let demos: Demo[];
 let late: Demo[];
 
-const start = (endpoint?: string) =>
+const start = (endpoint?: string, port?: number) =>
   GatewayProcess.start({
+    ...(port === undefined ? {} : { port }),
     ...(endpoint === undefined ? {} : { endpoint }),
     table,
     env: {
@@ -254,7 +255,7 @@ describe('a gateway of several workers', () => {
     expect(await store.listGateways(systemClock.now())).toEqual([]);
   });
 
-  test('[law 5] starts again without its store with what any worker held', async () => {
+  test('[law 5] starts again without its store with what any worker held, and at once after it was killed', async () => {
     await using again = await start();
     await again.ready(60_000);
     await vi.waitFor(() => expect(alive(again)).toHaveLength(2), patience);
@@ -265,6 +266,21 @@ describe('a gateway of several workers', () => {
     expect(new Set(told.map((one) => (one.status === 'fulfilled' ? one.value : one.reason)))).toEqual(
       new Set(['200']),
     );
+
+    // Its first process is killed, and one of its workers holds the port: the next gateway waits for it.
+    const { pid } = alive(again).at(-1)!;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await again.end('SIGKILL');
+      await using next = await start(dynalite.endpoint, Number(new URL(again.url).port));
+      await vi.waitFor(() => expect(next.output).toContain('the port is taken'), patience);
+      process.kill(pid, 'SIGCONT');
+      await next.ready(60_000);
+      expect(await ask(url, demos[0]!.secret, false)).toBe('200');
+      await vi.waitFor(() => expect(isAlive(pid)).toBe(false), patience);
+    } finally {
+      if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+    }
   });
 });
 
