@@ -62,7 +62,7 @@ export function addExplain(command: Command, { environment, terminal, exit }: Cl
     .option('--json', 'print what the gateway tells as it is')
     .addHelpText(
       'after',
-      `\nExit codes: 0 let in, 3 refused, 75 not to be told without the store (--store), 64 no id of an agent key, or no address, 69 the gateway does not answer, 77 token refused, or the gateway has none.\n\nConfigured by environment variables:\n\n${describeOptions(gatewayClientOptions)}`,
+      `\nExit codes: 0 let in, ${explainExit.refused} refused, 75 not to be told without the store (--store), 64 no id of an agent key, or no address, 69 the gateway does not answer, 77 token refused, or the gateway has none.\n\nConfigured by environment variables:\n\n${describeOptions(gatewayClientOptions)}`,
     )
     .action(async (given: string, flags: Flags) => {
       const explanation = await ask(keyIdOf(given), environment, flags);

@@ -275,7 +275,7 @@ describe('spokecast explain', () => {
     await publish(world.store, keyContext(demo, 2, { status: 'disabled' }));
     await world.authenticate(demo.secret);
     const refused = await spokecast([demo.secret, '--json'], { SPOKECAST_GATEWAY_URL: url });
-    expect([refused.exitCode, JSON.parse(refused.stdout).verdict.code]).toEqual([3, 'DISABLED']);
+    expect([refused.exitCode, JSON.parse(refused.stdout).verdict.code]).toEqual([4, 'DISABLED']);
     expect(refused.stderr).toContain(`Only its id is sent: ${demo.keyId}`);
   });
 
