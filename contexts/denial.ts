@@ -9,6 +9,13 @@ export function denies(kind: KindName, body: unknown, nowMs: number): boolean {
   return kinds[kind].denies(body, nowMs);
 }
 
+/** The moment from which content of that kind, valid or not, lets nobody through by the clock alone. */
+export function endsAtMs(kind: KindName, body: unknown): number | undefined {
+  if (typeof body !== 'object' || body === null) return undefined;
+  const { endsAtMs } = kinds[kind] as { endsAtMs?(body: object): number | undefined };
+  return endsAtMs?.(body);
+}
+
 /**
  * Whether something under the key may be letting somebody through at that time. What does not decode may: gateways
  * that read it before go on with their last good one.

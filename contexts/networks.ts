@@ -51,8 +51,11 @@ export function covers(outer: string, inner: string): boolean {
 export class NetworkList {
   readonly #lists = { ipv4: new BlockList(), ipv6: new BlockList() };
 
+  readonly texts: readonly string[];
+
   /** @param texts networks, all of them valid. */
   constructor(texts: readonly string[]) {
+    this.texts = texts;
     for (const text of texts) {
       const parsed = parseNetwork(text);
       assert(parsed.outcome === 'network', `${JSON.stringify(text)} is no network`);

@@ -13,10 +13,13 @@ import type { FreezeMode } from '../hub/db/guard-schema.ts';
  * What stands between a build and its put, on every path into a region (law 9): the freeze, and the budget of losses.
  *
  * A *loss* is judged against what the region's store holds now: something there may let somebody through, and what
- * the hub says denies or is gone. So the store is read for such builds alone, and of these only for those that nobody
- * meant (`intended`): whatever loosens, and what the API revokes, costs no more than without a guard.
+ * the hub says denies, will by the clock within the budget's window, or is gone. So the store is read for such builds
+ * alone, and of these only for those that nobody meant (`intended`): whatever loosens, and what the API revokes, costs no
+ * more than without a guard.
  */
 export interface GuardPort {
+  /** How far back losses count against the budget, and how far ahead those that the clock is to bring about. */
+  readonly windowMs: number;
   /** Claims losses from the region's budget, for good; returns those that must not happen, by key. */
   claim(kind: KindName, losses: readonly Loss[]): Promise<ReadonlyMap<string, HeldLoss>>;
   /** Notes contexts whose content must not be published, so that people see them. */
@@ -95,13 +98,13 @@ export class Guard {
       }
     };
     await attempt([], () => this.#noteInvalid(builds));
-    const candidates = builds.filter((build) => !withheld.has(refText(build.ref)) && mayBeLoss(build));
+    const candidates = builds.filter((build) => !withheld.has(refText(build.ref)) && this.#mayBeLoss(build));
     await attempt(candidates, async () => {
       const items = seen ?? (await this.#read(candidates.map(({ ref }) => ref)));
       const losses = candidates.filter((build) => {
         const item = items.get(refText(build.ref));
         const wins = seen !== undefined || replacing?.has(refText(build.ref)) || outranks(build, item);
-        return wins && mayAllow(item, this.#clock.now());
+        return wins && mayAllow(item, this.#lossAtMs(build));
       });
       for (const [kind, some] of Map.groupBy(losses, ({ ref }) => ref.kind)) {
         await attempt(some, async () => {
@@ -113,6 +116,19 @@ export class Guard {
       }
     });
     return { withheld, unjudged, failure };
+  }
+
+  #mayBeLoss(build: Build): boolean {
+    if (build.state === 'unknown') return true;
+    if (build.state === 'invalid' || build.intended) return false;
+    return build.state === 'gone' || this.#lossAtMs(build) <= this.#clock.now() + this.#port.windowMs;
+  }
+
+  /** When nobody would be let through any more: at once, or at an end that is to come, or never. */
+  #lossAtMs(build: Build): number {
+    const nowMs = this.#clock.now();
+    if (build.state !== 'live' || build.denies) return nowMs;
+    return Math.max(nowMs, build.endsAtMs ?? Number.POSITIVE_INFINITY);
   }
 
   async #noteInvalid(builds: readonly Build[]): Promise<void> {
@@ -139,11 +155,6 @@ export class Guard {
 export function putOf(build: Build): 'revokes' | 'other' {
   if (build.state === 'gone') return build.deleted ? 'revokes' : 'other';
   return build.state === 'live' && build.denies ? 'revokes' : 'other';
-}
-
-function mayBeLoss(build: Build): boolean {
-  if (build.state === 'unknown') return true;
-  return (build.state === 'gone' || (build.state === 'live' && build.denies)) && !build.intended;
 }
 
 function outranks(build: Build, item: StoredItem | undefined): boolean {

@@ -45,6 +45,7 @@ export function openGuards(parts: {
   return {
     freezes,
     of: (region) => ({
+      windowMs: config.lossesWindowMs,
       async claim(kind, wanted) {
         const held = await claimLosses(db, { region, ...budget }, kind, wanted);
         const first = held.values().next().value;

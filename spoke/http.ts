@@ -19,6 +19,7 @@ import { rateLimitHeaders } from './rate-limit/headers.ts';
 import type { Readiness } from './readiness.ts';
 import { badPath, internalError, notFound, toResponse } from './replies.ts';
 import { type Question, questionsSchema, shadowPath } from './snapshot/shadow.ts';
+import { discardBody } from './unread-body.ts';
 
 export interface HttpParts extends AuthenticateParts {
   forwarder: Forwarder;
@@ -135,6 +136,7 @@ export function createGatewayServer(parts: HttpParts, settings: ServerSettings):
     const route = authenticateRouteOf(requestTarget);
     if (route !== undefined) return authenticate[route](incoming, outgoing);
     if (requestTarget.startsWith(clustersPrefix)) return forward(incoming, outgoing);
+    outgoing.once('finish', () => discardBody(incoming, parts.clock));
     void answer(incoming, outgoing);
   };
   const options = {

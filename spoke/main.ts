@@ -54,10 +54,9 @@ export async function main(environment: Environment, known: readonly string[]): 
     : undefined;
   await using gateway = new Gateway({ ...parts, shelf, startShadow, group: link });
   gateway.metrics.watchProcess();
+  onHangup(() => hungUp(gateway, config, log));
   gateway.start();
   await gateway.booted;
-  // A worker outlives a SIGHUP that was meant for all of its group.
-  if (config.tlsCertFile !== undefined || link) onHangup(() => gateway.reloadCertificate());
   const url = link === undefined ? await gateway.listen() : undefined;
   link?.serve(gateway, config.shadowSlot === undefined ? slot : undefined);
   const { status, reasons } = gateway.readiness();
@@ -84,6 +83,14 @@ export async function main(environment: Environment, known: readonly string[]): 
   await link?.[Symbol.asyncDispose]();
   log.info('stopped');
   return 0;
+}
+
+/** A SIGHUP ends nobody, and a worker outlives one that was meant for all of its group, which follows it up. */
+function hungUp(gateway: Gateway, { tlsCertFile, worker }: GatewayConfig, log: Logger): void {
+  gateway.reloadCertificate();
+  if (tlsCertFile !== undefined) log.info('SIGHUP: looking at the certificate files');
+  else if (worker === undefined)
+    log.info('SIGHUP: there is nothing to read again; settings are taken when a gateway starts');
 }
 
 function linkOf({ shadowSlot }: GatewayConfig, log: Logger): GroupLink {

@@ -90,6 +90,11 @@ export class GatewayMetrics {
     'Lines of the access log by outcome: refusals beyond their rate are suppressed.',
     ['outcome'],
   );
+  readonly #ratedAlone = this.#tally(
+    'spokecast_rate_limit_alone_total',
+    "Requests of limited keys that a worker counted against its share, because its group's primary did not answer in time. Only with several workers.",
+    [],
+  );
   readonly #turnedAway = this.#tally(
     'spokecast_connections_turned_away_total',
     'Client connections not taken, or ended before there was a whole request, by why.',
@@ -109,6 +114,10 @@ export class GatewayMetrics {
 
   #tally(name: string, help: string, labels: readonly string[]): Tally {
     return new Tally(this.registry, name, help, labels);
+  }
+
+  ratedAlone(): void {
+    this.#ratedAlone.add();
   }
 
   decided(route: Route, decision: Decision, durationMs: number): void {

@@ -27,7 +27,7 @@ import { createGatewayServer } from './http.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { ownershipOf } from './ownership.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
-import { LocalRateLimiter } from './rate-limit/limiter.ts';
+import { limiterOf } from './rate-limit/limiter-of.ts';
 import { type Readiness, readinessOf } from './readiness.ts';
 import { Reporter } from './reporter.ts';
 import { reviewOf } from './review.ts';
@@ -191,9 +191,11 @@ export class Gateway implements AsyncDisposable {
       }),
       onError: (error) => report.storeFailed('status', error),
     });
+    const onAlone = () => this.metrics.ratedAlone();
+    const limiter = limiterOf(config, { group: parts.group, clock, onAlone });
     this.authenticator = new Authenticator({
       ...{ cache: this.cache, clock, addresses: new ClientAddresses(config.trustedProxies) },
-      limiter: new LocalRateLimiter({ clock, keysMax: config.rateLimitedKeysMax }),
+      limiter,
     });
     this.#forwarder = new Forwarder(forwardSettingsOf(config), {
       clock,
@@ -220,7 +222,7 @@ export class Gateway implements AsyncDisposable {
         scrape: () => parts.group?.scrape() ?? this.metrics.registry.metrics(),
         access: accessLogOf(config, { log: parts.accessLog ?? log, clock, random, metrics: this.metrics }),
         explain: explaining(config, {
-          ...{ cache: this.cache, store, clock, build, id: this.id },
+          ...{ cache: this.cache, store, clock, build, id: this.id, limiter },
           readiness: () => this.readiness(),
           feed: () => ({ watermark: this.#position()?.number, ageMs: this.tail.ageMs }),
         }),

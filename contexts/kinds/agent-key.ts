@@ -39,6 +39,7 @@ export const agentKey = defineKind({
     status === 'disabled' ||
     (typeof expiresAtMs === 'number' && expiresAtMs <= nowMs) ||
     (Array.isArray(allowedNetworks) && allowedNetworks.length === 0),
+  endsAtMs: ({ expiresAtMs }) => (typeof expiresAtMs === 'number' ? expiresAtMs : undefined),
   denial: {
     tenantId: '-',
     clusterId: '-',

@@ -16,6 +16,11 @@ export interface Kind<Name extends string, Body> {
    * field by field: what is not known to deny does not.
    */
   denies(body: Partial<Record<keyof Body, unknown>>, nowMs: number): boolean;
+  /**
+   * The moment (milliseconds since the Unix epoch) from which such content denies by the clock alone; undefined for
+   * never. Asked also of content that breaks the schema. Kinds that do not expire have none.
+   */
+  endsAtMs?(body: Partial<Record<keyof Body, unknown>>): number | undefined;
   /** Content that denies, to take its fields from where those of a context that denies break the schema. */
   readonly denial: Body;
 }

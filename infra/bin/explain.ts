@@ -30,6 +30,8 @@ interface Flags {
   gateway?: string;
   tokenFile?: string;
   store?: boolean;
+  address?: string;
+  require?: string;
   json?: boolean;
   timeout: string;
 }
@@ -51,11 +53,16 @@ export function addExplain(command: Command, { environment, terminal, exit }: Cl
     .option('--gateway <url>', 'where the gateway answers')
     .option('--token-file <path>', "a file that holds the gateway's debug token")
     .option('--store', 'have the gateway ask its store as well, past its cache')
+    .option(
+      '--address <address>',
+      'explain it for a request from there; without it, for no address in particular',
+    )
+    .option('--require <expression>', 'for a request that requires these permissions')
     .option('--timeout <seconds>', 'how long to wait for the gateway', '10')
     .option('--json', 'print what the gateway tells as it is')
     .addHelpText(
       'after',
-      `\nExit codes: 0 let in, 3 refused, 75 not to be told without the store (--store), 64 no id of an agent key, 69 the gateway does not answer, 77 token refused, or the gateway has none.\n\nConfigured by environment variables:\n\n${describeOptions(gatewayClientOptions)}`,
+      `\nExit codes: 0 let in, ${explainExit.refused} refused, 75 not to be told without the store (--store), 64 no id of an agent key, or no address, 69 the gateway does not answer, 77 token refused, or the gateway has none.\n\nConfigured by environment variables:\n\n${describeOptions(gatewayClientOptions)}`,
     )
     .action(async (given: string, flags: Flags) => {
       const explanation = await ask(keyIdOf(given), environment, flags);
@@ -83,7 +90,11 @@ async function ask(keyId: string, environment: Environment, flags: Flags): Promi
   const timeoutMs = Number(flags.timeout) * 1_000;
   if (!(timeoutMs > 0 && timeoutMs <= 600_000))
     throw new ConfigurationError([`--timeout ${flags.timeout}: must be from 0 to 600 seconds`]);
-  const path = `/debug/agent-keys/${keyId}${flags.store ? '?store=true' : ''}`;
+  const query = new URLSearchParams();
+  if (flags.store) query.set('store', 'true');
+  if (flags.address !== undefined) query.set('address', flags.address);
+  if (flags.require !== undefined) query.set('require', flags.require);
+  const path = `/debug/agent-keys/${keyId}?${query}`;
   let status: number;
   let text: string;
   try {
@@ -103,6 +114,8 @@ async function ask(keyId: string, environment: Environment, flags: Flags): Promi
   if (status === 200) return JSON.parse(text) as ExplanationView;
   if (status === 401)
     throw new ExplainError(`the gateway at ${url} refuses the token`, explainExit.forbidden);
+  if (status === 400)
+    throw new ExplainError(`the gateway at ${url} cannot read the question: ${text}`, explainExit.noId);
   if (status === 404)
     throw new ExplainError(
       `the gateway at ${url} explains nothing: it was started without SPOKECAST_DEBUG_TOKEN, or is no gateway of this version`,

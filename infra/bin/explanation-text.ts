@@ -1,6 +1,7 @@
 /** What a gateway tells at `/debug/agent-keys/{id}`, as far as it is told here. */
 export interface ExplanationView {
   keyId: string;
+  address: string | null;
   at: string;
   gateway: { id: string; build: string; status: string; reasons: string[] };
   region: {
@@ -69,12 +70,12 @@ const hueOf: Record<string, keyof typeof hues> = {
 
 /** The explanation in sentences, a paragraph a link. */
 export function narrate(explanation: ExplanationView, { colours }: { colours: boolean }): string {
-  const { keyId, verdict, links, gateway, region, store } = explanation;
+  const { keyId, address, verdict, links, gateway, region, store } = explanation;
   const paint = (hue: keyof typeof hues, text: string) =>
     colours ? `\u001b[${hues[hue]}m${text}\u001b[0m` : text;
   const word = (says: string) => paint(hueOf[says] ?? 'dim', said[says] ?? says);
   const lines = [
-    `${keyId} in ${region.id}: ${word(verdict.outcome)}${answer(verdict)}`,
+    `${keyId} in ${region.id}${address === null ? '' : `, from ${address}`}: ${word(verdict.outcome)}${answer(verdict)}`,
     `  ${verdict.why}`,
     '',
   ];

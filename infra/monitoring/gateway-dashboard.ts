@@ -241,10 +241,11 @@ const door: Row = {
     {
       title: 'Workers',
       unit: 'short',
-      doc: 'Workers that take connections, and how many a second ended, by how. Only with several.',
+      doc: 'Workers that take connections, how many a second ended, by how, and requests of limited keys that they had to count alone. Only with several.',
       queries: [
         { expr: `spokecast_workers${here()}`, legend: '{{instance}}' },
         { expr: `sum by (how) (${rate('spokecast_worker_ends_total')})`, legend: '{{how}}' },
+        { expr: `sum(${rate('spokecast_rate_limit_alone_total')})`, legend: 'counted alone' },
       ],
     },
     {

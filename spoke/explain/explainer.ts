@@ -5,9 +5,13 @@ import type { LoadingCache } from '../cache/cache.ts';
 import type { Lookup } from '../cache/outcomes.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { PreparedAgentKey, PreparedCluster, PreparedContexts, PreparedTenant } from '../prepared.ts';
+import type { RateState } from '../rate-limit/bucket.ts';
+import type { RateLimiter } from '../rate-limit/limiter.ts';
 import type { Readiness } from '../readiness.ts';
+import type { Requirement } from '../requirements.ts';
 import { within } from '../within.ts';
 import {
+  type Asked,
   type Chain,
   factsOf,
   heldOf,
@@ -24,6 +28,7 @@ import { lookupOfStored, type StoredLink, storedLinkOf } from './stored.ts';
 export interface ExplainerOptions {
   cache: Pick<LoadingCache<PreparedContexts>, 'inspect'>;
   store: Pick<Store, 'read'>;
+  limiter: Pick<RateLimiter, 'look'>;
   clock: Clock;
   region: string;
   id: string;
@@ -43,8 +48,19 @@ export function explaining(
   return { explainer: new Explainer({ ...parts, timeoutMs, region }), token };
 }
 
+/** What is to be explained, beside the key. */
+export interface Question {
+  /** Also out of the store, past the cache. */
+  askStore: boolean;
+  /** Where the request comes from; undefined for no address in particular. */
+  address?: string | undefined;
+  requirement?: Requirement | undefined;
+}
+
 export interface Explanation {
   keyId: string;
+  /** The address it is explained for; null for no address in particular. */
+  address: string | null;
   at: string;
   gateway: { id: string; build: string } & Readiness;
   region: {
@@ -85,27 +101,28 @@ export class Explainer {
   }
 
   /** `busy`: the store is being asked for somebody else. */
-  async explain(keyId: string, { askStore }: { askStore: boolean }): Promise<Explanation | 'busy'> {
-    if (!askStore) return this.#explain(keyId, undefined);
+  async explain(keyId: string, question: Question): Promise<Explanation | 'busy'> {
+    if (!question.askStore) return this.#explain(keyId, question, undefined);
     if (this.#isAsking) return 'busy';
     this.#isAsking = true;
     try {
-      return await this.#withStore(keyId);
+      return await this.#withStore(keyId, question);
     } finally {
       this.#isAsking = false;
     }
   }
 
-  async #withStore(keyId: string): Promise<Explanation> {
+  async #withStore(keyId: string, question: Question): Promise<Explanation> {
     const { clock, timeoutMs } = this.#options;
     const startedAt = clock.monotonic();
     try {
       const read = await within(clock, timeoutMs, 'reading for an explanation', () => this.#read(keyId));
-      return this.#explain(keyId, { ...read, tookMs: clock.monotonic() - startedAt });
+      return await this.#explain(keyId, question, { ...read, tookMs: clock.monotonic() - startedAt });
     } catch (error) {
       const code = error instanceof StoreError ? error.code : 'UNEXPECTED';
       const reason = error instanceof Error ? error.message : String(error);
-      return { ...this.#explain(keyId, undefined), store: { asked: true, answered: false, code, reason } };
+      const explanation = await this.#explain(keyId, question, undefined);
+      return { ...explanation, store: { asked: true, answered: false, code, reason } };
     }
   }
 
@@ -126,17 +143,31 @@ export class Explainer {
     return { items: new Map([...first.items, ...second.items]), identity: second.identity };
   }
 
-  #explain(keyId: string, read: (ReadResult & { tookMs: number }) | undefined): Explanation {
+  /** How it stands with the key's limit, wherever that is counted. */
+  #rateOf(keyId: string, storedKey: Seen<PreparedAgentKey>): RateState | Promise<RateState> | undefined {
+    const { cache, limiter } = this.#options;
+    const naming = presentIn(cache.inspect('agent-key', keyId).lookup) ?? presentIn(storedKey);
+    const limit = naming?.bounds?.rateLimit;
+    return limit && limiter.look(keyId, limit);
+  }
+
+  async #explain(
+    keyId: string,
+    { address, requirement }: Question,
+    read: (ReadResult & { tookMs: number }) | undefined,
+  ): Promise<Explanation> {
     const { cache, clock, region, id, build, readiness, feed } = this.#options;
-    const nowMs = clock.now();
-    const key = cache.inspect('agent-key', keyId);
     const storedKey =
       read && (lookupOfStored(read, { kind: 'agent-key', key: keyId }) as Lookup<PreparedAgentKey>);
+    const rate = await this.#rateOf(keyId, storedKey);
+    const nowMs = clock.now();
+    const asked: Asked = { nowMs, address, requirement, rate };
+    const key = cache.inspect('agent-key', keyId);
     const naming = presentIn(key.lookup) ?? presentIn(storedKey);
     const tenant = naming && cache.inspect('tenant', naming.tenantId);
     const cluster = naming && cache.inspect('cluster', naming.clusterId);
     const chain: Chain = { key: key.lookup, tenant: tenant?.lookup, cluster: cluster?.lookup };
-    const says = sayings(chain, nowMs);
+    const says = sayings(chain, asked);
     const link = <Name extends LinkName>(
       name: Name,
       inspection: typeof key | typeof tenant | typeof cluster,
@@ -147,26 +178,27 @@ export class Explainer {
       const stored = read && of !== undefined;
       return {
         ...{ link: name, key: of ?? null, ...says[name], held },
-        facts: value === undefined ? null : factsOf[name](value as never),
+        facts: value === undefined ? null : factsOf[name](value as never, asked),
         stored: stored ? storedLinkOf(read.items.get(`${name}/${of}`), held.version) : null,
       };
     };
     const { watermark, ageMs } = feed();
     return {
       keyId,
+      address: address ?? null,
       at: timestamp(nowMs),
       gateway: { id, build, ...readiness() },
       region: {
         ...{ id: region, placement: placementOf(chain) },
         ...{ feedWatermark: watermark ?? null, feedAgeMs: Math.round(ageMs) },
       },
-      verdict: verdictOf(chain, nowMs),
+      verdict: verdictOf(chain, asked),
       links: [
         link('agent-key', key, keyId),
         link('tenant', tenant, naming?.tenantId),
         link('cluster', cluster, naming?.clusterId),
       ],
-      store: read ? answered(read, storedKey, nowMs) : { asked: false },
+      store: read ? answered(read, storedKey, asked) : { asked: false },
     };
   }
 }
@@ -174,7 +206,7 @@ export class Explainer {
 function answered(
   read: ReadResult & { tookMs: number },
   key: Lookup<PreparedAgentKey> | undefined,
-  nowMs: number,
+  asked: Asked,
 ): AskedStore {
   const value = presentIn(key);
   const chain: Chain = {
@@ -197,7 +229,7 @@ function answered(
           whole: identity.whole,
         }
       : null,
-    verdict: verdictOf(chain, nowMs),
+    verdict: verdictOf(chain, asked),
   };
 }
 

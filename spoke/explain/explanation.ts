@@ -3,8 +3,18 @@ import { decodeVersion, type VersionText } from '../../contexts/revision.ts';
 import { titles } from '../answers.ts';
 import type { Inspection } from '../cache/inspection.ts';
 import type { Lookup } from '../cache/outcomes.ts';
-import { type Decision, decideKeyAgain, decideScope, type RefusalCode, refusals } from '../decide.ts';
+import {
+  type Decision,
+  decideKeyAgain,
+  decideRequirement,
+  decideScope,
+  type RefusalCode,
+  refusals,
+} from '../decide.ts';
+import type { KeyBounds } from '../key-bounds.ts';
 import type { PreparedAgentKey, PreparedCluster, PreparedTenant } from '../prepared.ts';
+import type { RateState } from '../rate-limit/bucket.ts';
+import type { Requirement } from '../requirements.ts';
 
 /**
  * Why a key is let in or not, for people: what is held of each link of the chain, what each of them says, and what
@@ -57,9 +67,19 @@ export interface Chain {
   cluster: Seen<PreparedCluster>;
 }
 
+/** The request that is asked about. */
+export interface Asked {
+  nowMs: number;
+  /** Where it would come from; undefined for some address or other that the key may be used from. */
+  address: string | undefined;
+  requirement: Requirement | undefined;
+  /** How it stands with the key's limit; undefined where none is known. */
+  rate: RateState | undefined;
+}
+
 /** What somebody who shows the right secret is told, by what is seen of each link. */
-export function verdictOf(chain: Chain, nowMs: number): Verdict {
-  const decision = decide(chain, nowMs);
+export function verdictOf(chain: Chain, asked: Asked): Verdict {
+  const decision = decide(chain, asked);
   if (decision === undefined)
     return {
       outcome: 'asks-store',
@@ -72,33 +92,57 @@ export function verdictOf(chain: Chain, nowMs: number): Verdict {
       outcome: 'granted',
       code: 'GRANTED',
       status: 200,
-      why: 'every link allows it, to whoever shows its secret',
+      why: `every link allows it, to whoever shows its secret${fromWhere(decision.key, asked)}`,
     };
   const { code } = decision;
-  return { outcome: 'refused', code, status: refusals[code], why: reasonOf(code, chain.key) };
+  return { outcome: 'refused', code, status: refusals[code], why: reasonOf(decision, chain.key) };
 }
 
-function decide({ key, tenant, cluster }: Chain, nowMs: number): Decision | undefined {
-  const own = key && ofKey(key, nowMs);
+function decide({ key, tenant, cluster }: Chain, asked: Asked): Decision | undefined {
+  const own = key && ofKey(key, asked);
   if (key?.state !== 'present' || own !== undefined) return own;
   if (tenant === undefined || cluster === undefined) return undefined;
-  return decideScope(key.value, tenant, cluster, undefined);
+  const scope = decideScope(key.value, tenant, cluster, undefined);
+  return scope.outcome === 'refused' ? scope : (ofRequest(key.value, asked) ?? scope);
 }
 
-function ofKey(key: Lookup<PreparedAgentKey>, nowMs: number): Decision | undefined {
-  return decideKeyAgain(key.state === 'present' ? key.value.verifier : '', key, nowMs);
+function ofKey(key: Lookup<PreparedAgentKey>, { nowMs, address }: Asked): Decision | undefined {
+  if (key.state !== 'present') return decideKeyAgain('', key, nowMs);
+  const { value } = key;
+  const { bounds } = value;
+  const isSomewhere = address === undefined && bounds?.networks && bounds.networks.texts.length > 0;
+  const asIfThere = isSomewhere
+    ? { ...key, value: { ...value, bounds: { ...bounds, networks: undefined } } }
+    : key;
+  return decideKeyAgain(value.verifier, asIfThere, nowMs, address);
+}
+
+/** The refusal by what is asked beyond a good key, in its order. */
+function ofRequest(key: PreparedAgentKey, { requirement, rate }: Asked): Decision | undefined {
+  const refusal = requirement && decideRequirement(key, requirement);
+  if (refusal !== undefined || rate === undefined || key.bounds?.rateLimit === undefined) return refusal;
+  return rate.outcome === 'exceeded' ? { outcome: 'refused', code: 'RATE_LIMITED', rate } : undefined;
+}
+
+function fromWhere({ bounds }: PreparedAgentKey, { address }: Asked): string {
+  if (address !== undefined) return ` at ${address}`;
+  return bounds?.networks === undefined ? '' : ' in one of its networks';
 }
 
 /** What each link says by itself: the first that refuses need not be the only one. */
-export function sayings(chain: Chain, nowMs: number): Record<LinkName, Pick<Link, 'says' | 'code' | 'why'>> {
+export function sayings(chain: Chain, asked: Asked): Record<LinkName, Pick<Link, 'says' | 'code' | 'why'>> {
   const { key, tenant, cluster } = chain;
   const scope = (one: Seen<PreparedTenant>, other: Seen<PreparedCluster>) =>
     key?.state === 'present' && one && other ? decideScope(key.value, one, other, undefined) : 'unseen';
   return {
-    'agent-key': saying(key === undefined ? 'unseen' : ofKey(key, nowMs), key),
+    'agent-key': saying(key === undefined ? 'unseen' : byKey(key, asked), key),
     tenant: saying(scope(tenant, anyCluster), key),
     cluster: saying(scope(anyTenant, cluster), key),
   };
+}
+
+function byKey(key: Lookup<PreparedAgentKey>, asked: Asked): Decision | undefined {
+  return ofKey(key, asked) ?? (key.state === 'present' ? ofRequest(key.value, asked) : undefined);
 }
 
 /** Says nothing against anybody. */
@@ -124,15 +168,18 @@ function saying(
   if (decision === undefined || decision.outcome === 'granted')
     return { says: 'allows', code: null, why: 'nothing here is against it' };
   const { code } = decision;
-  return { says: refusals[code] === 503 ? 'cannot-tell' : 'refuses', code, why: reasonOf(code, key) };
+  return { says: refusals[code] === 503 ? 'cannot-tell' : 'refuses', code, why: reasonOf(decision, key) };
 }
 
-function reasonOf(code: RefusalCode, key: Seen<PreparedAgentKey>): string {
+function reasonOf(
+  { code, problem }: Extract<Decision, { outcome: 'refused' }>,
+  key: Seen<PreparedAgentKey>,
+): string {
   if (code === 'NOT_FOUND' && key?.state === 'absent')
     return key.why === 'tombstone'
       ? 'The agent key was revoked: a tombstone is in its place'
       : 'There is no such agent key in this region. A key is only where its cluster is placed';
-  return titles[code];
+  return problem === undefined ? titles[code] : `${titles[code]}. ${problem}`;
 }
 
 export function heldOf(inspection: Inspection): Held {
@@ -160,11 +207,22 @@ export function placementOf({ key, cluster }: Chain): 'here' | 'not-here' | 'unk
 type Values = { 'agent-key': PreparedAgentKey; tenant: PreparedTenant; cluster: PreparedCluster };
 
 /** What of a prepared context may be told: named one by one, so that nothing new in it is told by mistake (law 10). */
-export const factsOf: { [Name in LinkName]: (value: Values[Name]) => Record<string, unknown> } = {
-  'agent-key': ({ status, expiresAtMs, permissions, tenantId, clusterId }) => ({
+export const factsOf: {
+  [Name in LinkName]: (value: Values[Name], asked: Asked) => Record<string, unknown>;
+} = {
+  'agent-key': ({ status, expiresAtMs, permissions, tenantId, clusterId, bounds }, { nowMs, rate }) => ({
     status,
     expiresAt: expiresAtMs === null ? null : timestamp(expiresAtMs),
     permissions,
+    networks: bounds?.networks?.texts ?? null,
+    retiringSecrets: retiringOf(bounds?.retiring ?? [], nowMs),
+    rateLimit: bounds?.rateLimit
+      ? {
+          ...bounds.rateLimit,
+          remaining: rate?.remaining ?? null,
+          moreInMs: rate ? Math.ceil(rate.moreInMs) : null,
+        }
+      : null,
     tenantId,
     clusterId,
   }),
@@ -179,3 +237,14 @@ export const factsOf: { [Name in LinkName]: (value: Values[Name]) => Record<stri
     })),
   }),
 };
+
+/** Secrets before the present one that still work, and the moment at which each of them ends. */
+function retiringOf(retiring: KeyBounds['retiring'], nowMs: number) {
+  const ends = retiring.map(({ endsAtMs }) => endsAtMs).filter((endsAtMs) => endsAtMs > nowMs);
+  return {
+    count: ends.length,
+    endsAt: ends
+      .sort((one, other) => one - other)
+      .map((endsAtMs) => (Number.isFinite(endsAtMs) ? timestamp(endsAtMs) : null)),
+  };
+}

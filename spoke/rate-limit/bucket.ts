@@ -34,13 +34,31 @@ const tolerance = 1e-6;
  * @param nowMs of a clock that never goes back.
  */
 export function take(bucket: Bucket, rate: RateLimit, nowMs: number): RateState {
-  const { limit, windowMs } = rate;
-  const leaked = (Math.max(0, nowMs - bucket.atMs) * limit) / windowMs;
-  bucket.level = Math.min(limit, Math.max(0, bucket.level - leaked));
+  bucket.level = levelAt(bucket, rate, nowMs);
   bucket.atMs = nowMs;
-  const outcome = bucket.level + 1 <= limit + tolerance ? 'within' : 'exceeded';
+  const outcome = outcomeOf(bucket.level, rate);
   if (outcome === 'within') bucket.level += 1;
-  const remaining = Math.max(0, Math.floor(limit - bucket.level + tolerance));
-  const tooMuch = bucket.level - (limit - remaining - 1);
-  return { rate, outcome, remaining, moreInMs: (tooMuch * windowMs) / limit };
+  return stateOf(bucket.level, rate, outcome);
+}
+
+/** What would come of a request now, without any. */
+export function look(bucket: Bucket, rate: RateLimit, nowMs: number): RateState {
+  const level = levelAt(bucket, rate, nowMs);
+  return stateOf(level, rate, outcomeOf(level, rate));
+}
+
+function levelAt({ level, atMs }: Bucket, { limit, windowMs }: RateLimit, nowMs: number): number {
+  const leaked = (Math.max(0, nowMs - atMs) * limit) / windowMs;
+  return Math.min(limit, Math.max(0, level - leaked));
+}
+
+function outcomeOf(level: number, { limit }: RateLimit): RateState['outcome'] {
+  return level + 1 <= limit + tolerance ? 'within' : 'exceeded';
+}
+
+function stateOf(level: number, rate: RateLimit, outcome: RateState['outcome']): RateState {
+  const { limit, windowMs } = rate;
+  const remaining = Math.max(0, Math.floor(limit - level + tolerance));
+  const tooMuch = level - (limit - remaining - 1);
+  return { rate, outcome, remaining, moreInMs: Math.max(0, (tooMuch * windowMs) / limit) };
 }

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../contexts/base/clock.ts';
-import { type Bucket, type RateLimit, type RateState, take } from './bucket.ts';
+import { type Bucket, look, type RateLimit, type RateState, take } from './bucket.ts';
 
 /**
  * Counts the requests that are granted to a key. Asked last, about requests that nothing else refuses, so that what is
@@ -11,6 +11,8 @@ import { type Bucket, type RateLimit, type RateState, take } from './bucket.ts';
  */
 export interface RateLimiter {
   take(keyId: string, rate: RateLimit): RateState | Promise<RateState>;
+  /** How it stands with the key, without a request. */
+  look(keyId: string, rate: RateLimit): RateState | Promise<RateState>;
 }
 
 /** Counts in the memory of this process. */
@@ -32,6 +34,11 @@ export class LocalRateLimiter implements RateLimiter {
       this.#buckets.set(keyId, bucket);
     }
     return take(bucket, rate, nowMs);
+  }
+
+  look(keyId: string, rate: RateLimit): RateState {
+    const nowMs = this.#clock.monotonic();
+    return look(this.#buckets.peek(keyId) ?? { level: 0, atMs: nowMs }, rate, nowMs);
   }
 
   /** Keys that are counted now. */

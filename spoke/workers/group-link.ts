@@ -2,6 +2,8 @@ import type { Clock } from '../../contexts/base/clock.ts';
 import { Loop } from '../../contexts/base/loop.ts';
 import type { ContextRef } from '../../contexts/kinds/index.ts';
 import type { Change } from '../cache/holding.ts';
+import type { RateState } from '../rate-limit/bucket.ts';
+import type { RateQuestion } from '../rate-limit/shared.ts';
 import type { Gateway } from '../wire.ts';
 import type { FromGroup, FromWorker, GroupOfWorkers, WorkerState } from './messages.ts';
 
@@ -33,6 +35,7 @@ export class GroupLink implements GroupOfWorkers, AsyncDisposable {
   readonly #loop: Loop;
   readonly #retired = Promise.withResolvers<Retirement>();
   readonly #scrapes = new Map<number, (text: string) => void>();
+  readonly #rates = new Map<number, (states: readonly RateState[]) => void>();
   #untold: ContextRef[] = [];
   #told = '';
   #gateway: Gateway | undefined;
@@ -109,6 +112,14 @@ export class GroupLink implements GroupOfWorkers, AsyncDisposable {
     }
   }
 
+  /** Whoever asks does so one question after the other, so no more of them are kept than one that has no answer. */
+  rates(questions: readonly RateQuestion[]): Promise<readonly RateState[]> {
+    const asked = ++this.#asked;
+    const answered = new Promise<readonly RateState[]>((resolve) => this.#rates.set(asked, resolve));
+    void this.#channel.send({ is: 'rates', asked, questions });
+    return answered;
+  }
+
   async #heard(message: FromGroup, handle: unknown): Promise<void> {
     switch (message.is) {
       case 'listen':
@@ -127,6 +138,10 @@ export class GroupLink implements GroupOfWorkers, AsyncDisposable {
       }
       case 'scraped':
         this.#scrapes.get(message.asked)?.(message.text);
+        break;
+      case 'rated':
+        this.#rates.get(message.asked)?.(message.states);
+        this.#rates.delete(message.asked);
         break;
     }
   }

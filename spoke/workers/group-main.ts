@@ -6,10 +6,11 @@ import { onHangup } from '../../contexts/base/process.ts';
 import { systemRandom } from '../../contexts/base/random.ts';
 import type { Store } from '../../contexts/store.ts';
 import { type GatewayConfig, gatewayOptions } from '../config.ts';
+import { LocalRateLimiter } from '../rate-limit/limiter.ts';
 import { gatewayId, StatusWriter } from '../status.ts';
 import { type Order, WorkerGroup } from './group.ts';
 import { GroupMetrics } from './group-metrics.ts';
-import { bindSocket } from './listening-socket.ts';
+import { bindSocketWithin, type ListeningSocket } from './listening-socket.ts';
 import { startWorker } from './worker-process.ts';
 
 export interface GroupParts {
@@ -32,7 +33,11 @@ export async function groupMain({
   signalled,
 }: GroupParts): Promise<number> {
   const [clock, random] = [systemClock, systemRandom];
-  const socket = await bind(config);
+  const socket = await bind(config, log, signalled);
+  if (socket === 'signalled') {
+    await store[Symbol.asyncDispose]();
+    return 0;
+  }
   const id = gatewayId(random);
   const registry = new Registry();
   registry.setDefaultLabels({ region: config.region });
@@ -43,6 +48,7 @@ export async function groupMain({
   });
   const group = new WorkerGroup({
     ...{ count: config.workers, keeps: config.snapshotDir !== undefined, socket, clock, log },
+    limiter: new LocalRateLimiter({ clock, keysMax: config.rateLimitedKeysMax }),
     start: (order, events) => startWorker(environmentOf(order, config, environment), events),
     onEnd: (how, told) =>
       void metrics
@@ -90,11 +96,29 @@ function environmentOf(
   };
 }
 
-async function bind({ host, port }: GatewayConfig) {
+/** Beyond the time that requests have to end: for a worker to notice that its group is gone, and to end. */
+const drainingMs = 5_000;
+
+async function bind(
+  { host, port, shutdownMs }: GatewayConfig,
+  log: Logger,
+  signalled: Promise<string>,
+): Promise<ListeningSocket | 'signalled'> {
+  const withinMs = shutdownMs + drainingMs;
+  const impatience = new AbortController();
+  void signalled.then(() => impatience.abort());
   try {
-    return await bindSocket(host, port);
+    return await bindSocketWithin(host, port, {
+      ...{ clock: systemClock, withinMs, signal: impatience.signal },
+      onTaken: () =>
+        log.warn(
+          { host, port, withinMs },
+          'the port is taken, maybe by workers of an earlier gateway that end: trying again',
+        ),
+    });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
+    if (impatience.signal.aborted) return 'signalled';
     if (code === 'ENOTFOUND')
       throw new ConfigurationError([`${gatewayOptions.host.env}=${host}: ${message}`]);
     throw error;

@@ -2,6 +2,7 @@ import type { Clock } from '../../contexts/base/clock.ts';
 import type { Logger } from '../../contexts/base/log.ts';
 import { backoffMs } from '../../contexts/base/loop.ts';
 import type { FeedHead } from '../../contexts/store.ts';
+import type { LocalRateLimiter } from '../rate-limit/limiter.ts';
 import type { WorkerEnd } from './group-metrics.ts';
 import type { ListeningSocket } from './listening-socket.ts';
 import type { FromWorker, MetricsAsJson, WorkerState } from './messages.ts';
@@ -14,6 +15,8 @@ export interface GroupOptions {
   socket: ListeningSocket;
   /** Starts a worker. One that is not to keep the snapshot is told in which slot it is, where there is one. */
   start(order: Order, events: WorkerEvents): WorkerProcess;
+  /** Counts the requests of limited keys for all workers. */
+  limiter: LocalRateLimiter;
   clock: Clock;
   log: Logger;
   /** A worker is gone, and what it last told of its metrics. */
@@ -74,7 +77,8 @@ const configurationExitCode = 78;
 
 /**
  * Several processes as one gateway. Each worker is a whole gateway with a cache and a feed tail of its own; here is
- * what they must not do each for itself: the port, how far the feed is in force, the snapshot, the metrics.
+ * what they must not do each for itself: the port, how far the feed is in force, the snapshot, the metrics, the counts
+ * of keys that have a limit.
  *
  * A worker is let in, which is when it gets the socket, once it is as far in the feed as those that serve: what the
  * group has told of itself stays true. Where nobody serves, the first that has booted is let in.
@@ -235,6 +239,13 @@ export class WorkerGroup {
         worker.metrics = message.metrics;
         this.#asked.get(message.asked)?.get(worker)?.();
         break;
+      case 'rates': {
+        const { asked, questions } = message;
+        const { limiter } = this.#options;
+        const states = questions.map(({ verb, keyId, rate }) => limiter[verb](keyId, rate));
+        worker.process.send({ is: 'rated', asked, states });
+        break;
+      }
       case 'scrape': {
         const { asked } = message;
         const { log, scrape } = this.#options;

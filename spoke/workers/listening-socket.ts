@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import net, { isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { assert } from '../../contexts/base/assert.ts';
+import type { Clock } from '../../contexts/base/clock.ts';
 
 /**
  * A socket that is bound here and listened on by others: workers are sent it, take connections from one queue, and
@@ -49,4 +50,33 @@ export async function bindSocket(host: string, port: number): Promise<ListeningS
     });
   }
   return { handle: bound as unknown as net.Server, close: () => bound.close() };
+}
+
+/** A port that is taken is tried again so often. */
+const tryEveryMs = 100;
+
+/**
+ * As {@link bindSocket}, and where the port is taken tries again for `withinMs`: the workers of a group whose first
+ * process has died hold it until they have answered what was under way.
+ * @param onTaken called once, when it is to be waited.
+ * @param signal aborted: tries no more.
+ * @throws Error with the system's `code`; EADDRINUSE where the port is still taken at the end.
+ */
+export async function bindSocketWithin(
+  host: string,
+  port: number,
+  options: { clock: Clock; withinMs: number; onTaken(): void; signal: AbortSignal },
+): Promise<ListeningSocket> {
+  const { clock, withinMs, onTaken, signal } = options;
+  const startedAt = clock.monotonic();
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await bindSocket(host, port);
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (!isTaken || signal.aborted || clock.monotonic() - startedAt >= withinMs) throw error;
+      if (attempt === 1) onTaken();
+      await clock.sleep(tryEveryMs, signal);
+    }
+  }
 }

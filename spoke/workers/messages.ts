@@ -2,6 +2,8 @@ import type { Registry } from 'prom-client';
 import type { ContextRef } from '../../contexts/kinds/index.ts';
 import type { FeedHead } from '../../contexts/store.ts';
 import type { Change } from '../cache/holding.ts';
+import type { RateState } from '../rate-limit/bucket.ts';
+import type { RateCounter, RateQuestion } from '../rate-limit/shared.ts';
 import type { Readiness } from '../readiness.ts';
 
 /**
@@ -23,7 +25,7 @@ export interface WorkerState {
 }
 
 /** What a worker hands over to its group: the status is the group's to report, and the metrics are of them all. */
-export interface GroupOfWorkers {
+export interface GroupOfWorkers extends RateCounter {
   changed(change: Change): void;
   /** The metrics of all workers. */
   scrape(): Promise<string>;
@@ -38,7 +40,9 @@ export type FromWorker =
   | { is: 'holds'; refs: readonly ContextRef[] }
   | { is: 'metrics'; asked: number; metrics: MetricsAsJson }
   /** Somebody asks it for the metrics of them all. */
-  | { is: 'scrape'; asked: number };
+  | { is: 'scrape'; asked: number }
+  /** Requests of keys that have a limit, which the group counts for all. */
+  | { is: 'rates'; asked: number; questions: readonly RateQuestion[] };
 
 export type FromGroup =
   /** Comes with the listening socket: from now on it takes connections. */
@@ -48,4 +52,5 @@ export type FromGroup =
   /** Other workers hold these: the one that keeps the snapshot is to hold them too. */
   | { is: 'hold'; refs: readonly ContextRef[] }
   | { is: 'tell-metrics'; asked: number }
-  | { is: 'scraped'; asked: number; text: string };
+  | { is: 'scraped'; asked: number; text: string }
+  | { is: 'rated'; asked: number; states: readonly RateState[] };

@@ -1,5 +1,5 @@
 import type { Clock } from '../../contexts/base/clock.ts';
-import { denies } from '../../contexts/denial.ts';
+import { denies, endsAtMs } from '../../contexts/denial.ts';
 import { seal, tombstone } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, refText } from '../../contexts/kinds/index.ts';
 import type { Store } from '../../contexts/store.ts';
@@ -121,7 +121,14 @@ export class FakeHub implements SweepHub, PublisherPort {
     const sealed = seal({ ...version, body });
     const denying = denies(ref.kind, body, version.builtAtMs);
     if (sealed.outcome === 'sealed')
-      return { ref, state: 'live', envelope: sealed.envelope, denies: denying, intended };
+      return {
+        ref,
+        state: 'live',
+        envelope: sealed.envelope,
+        denies: denying,
+        endsAtMs: endsAtMs(ref.kind, body),
+        intended,
+      };
     return { ref, state: 'invalid', revision, reason: sealed.reason };
   }
 }

@@ -6,6 +6,7 @@ import { regionOfOne } from './region-of-one.ts';
 
 /** A budget in memory: so many losses may happen, ever. It remembers what it was asked. */
 class MemoryGuard implements GuardPort {
+  readonly windowMs = 600_000;
   left: number;
   mode: FreezeMode | undefined;
   failing = false;
@@ -81,6 +82,36 @@ describe('[law 9] the budget, in the publish step', () => {
       'agent-key/b': before['agent-key/b'],
     });
     expect(region.feed().flat()).toEqual(['tenant/t', 'cluster/new']);
+  });
+
+  test('is asked for an expiry that is set or drawn near, as if the keys ended at once', async () => {
+    const { guard, region } = await guarded(0);
+    const endingIn = (ms: number) => ({ ...keyBody(), expiresAtMs: region.clock.now() + ms });
+    const minute = 60_000;
+    const names = ['never', 'later', 'soon', 'meant', 'far', 'longer', 'as-before'];
+    region.hub.set(keyOf('never'), keyBody());
+    region.hub.set(keyOf('later'), endingIn(1_000 * minute));
+    for (const key of ['meant', 'far']) region.hub.set(keyOf(key), keyBody());
+    for (const key of ['soon', 'longer', 'as-before']) region.hub.set(keyOf(key), endingIn(5 * minute));
+    await region.publish(...names.map(keyOf));
+    expect(guard.claimed, 'a key that was never there is no loss').toEqual([]);
+    region.hub.set(keyOf('never'), endingIn(minute));
+    region.hub.set(keyOf('later'), endingIn(10 * minute));
+    region.hub.set(keyOf('soon'), endingIn(minute));
+    region.hub.set(keyOf('meant'), endingIn(minute), true);
+    region.hub.set(keyOf('far'), endingIn(11 * minute));
+    region.hub.set(keyOf('longer'), endingIn(6 * minute));
+    region.hub.set(keyOf('as-before'), { ...endingIn(5 * minute), permissions: ['read'] });
+    const told = Object.fromEntries((await region.publish(...names.map(keyOf))).outcomes);
+    expect(told).toEqual({
+      ...{ 'agent-key/never': 'held', 'agent-key/later': 'held', 'agent-key/soon': 'held' },
+      ...{ 'agent-key/meant': 'written', 'agent-key/far': 'written' },
+      ...{ 'agent-key/longer': 'written', 'agent-key/as-before': 'written' },
+    });
+    await region.clock.advance(2 * minute); // and when its time has come, it is the same loss
+    expect(Object.fromEntries((await region.publish(keyOf('never'))).outcomes)).toEqual({
+      'agent-key/never': 'held',
+    });
   });
 
   test('is claimed before the put: what fails afterwards is claimed no second time', async () => {

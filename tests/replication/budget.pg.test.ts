@@ -113,6 +113,19 @@ describe('[law 9] mass death', () => {
     await it.isHeld(0);
   });
 
+  test('and so are keys that are all to expire in a minute', async () => {
+    await it.freshWindow();
+    const { keys, ids } = await it.keysOf(30);
+    const before = await it.stored();
+    await wheel.sql`update agent_keys set expires_at = now() + interval '1 minute' where id = any(${ids})`;
+    await it.isHeld(30);
+    expect((await it.sweep()).counts).toMatchObject({ held: 30, stale: 0, written: 0 });
+    expect(await it.stored()).toEqual(before);
+    await wheel.sql`update agent_keys set expires_at = null where id = any(${ids})`;
+    await it.isHeld(0);
+    expect(await it.answers(keys)).toEqual([200]);
+  });
+
   test('a tenant deleted through the API with 150 keys is not held up, and neither by a sweep when its outbox rows are lost', async () => {
     await it.freshWindow();
     for (const lost of [false, true]) {

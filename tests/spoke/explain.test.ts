@@ -6,7 +6,16 @@ import { verifierOf } from '../../contexts/secrets.ts';
 import { narrate } from '../../infra/bin/explanation-text.ts';
 import type { Explanation } from '../../spoke/explain/explainer.ts';
 import { cacheWorld } from './support/cache-world.ts';
-import { allOf, type Demo, gone, keyContext, newDemo, publish, tenantContext } from './support/contexts.ts';
+import {
+  allOf,
+  boundKeyContext,
+  type Demo,
+  gone,
+  keyContext,
+  newDemo,
+  publish,
+  tenantContext,
+} from './support/contexts.ts';
 import { gatewayWorld } from './support/gateway-world.ts';
 
 const token = 'a-debug-token-of-thirty-two-or-more-characters';
@@ -174,6 +183,54 @@ describe('an explanation', () => {
     expect((await off.ask(keyId)).status).toBe(404);
   });
 
+  test('tells the bounds of a key, for no address in particular and for one', async () => {
+    await using world = await ready();
+    const { demo } = world;
+    const endsAtMs = Date.UTC(2100, 0, 1);
+    const verifiers = [
+      { verifier: verifierOf('now'), endsAtMs: null },
+      { verifier: verifierOf(demo.secret), endsAtMs },
+      { verifier: verifierOf('before'), endsAtMs: 1 },
+    ];
+    const rateLimit = { limit: 2, windowMs: 86_400_000 };
+    const allowedNetworks = ['127.0.0.0/8', '2001:db8::/32'];
+    await publish(
+      world.store,
+      boundKeyContext(demo, 2, allowedNetworks, { verifiers, rateLimit, expiresAtMs: endsAtMs }),
+    );
+    expect((await world.authenticate(demo.secret)).status).toBe(200);
+    const explanation = await world.explain(demo);
+    expect(explanation).toMatchObject({ address: null, verdict: { outcome: 'granted' } });
+    expect(explanation.verdict.why).toContain('in one of its networks');
+    expect(explanation.links[0]!.facts).toMatchObject({
+      expiresAt: '2100-01-01T00:00:00.000Z',
+      networks: allowedNetworks,
+      retiringSecrets: { count: 1, endsAt: ['2100-01-01T00:00:00.000Z'] },
+      rateLimit: { ...rateLimit, remaining: 1 },
+    });
+    expect(await world.explain(demo, '?address=127.0.0.9')).toMatchObject({
+      address: '127.0.0.9',
+      verdict: { outcome: 'granted' },
+    });
+    const elsewhere = await world.explain(demo, '?address=192.0.2.7');
+    expect(elsewhere.verdict).toMatchObject({ code: 'FORBIDDEN', status: 403 });
+    expect(elsewhere.verdict.why).toContain('192.0.2.7');
+    expect(linksOf(elsewhere)[0]).toEqual(['agent-key', 'refuses', 'FORBIDDEN']);
+
+    const verdict = async (query: string) => (await world.explain(demo, query)).verdict.code;
+    expect(await verdict('?require=produce')).toBe('GRANTED');
+    expect(await verdict('?require=admin')).toBe('INSUFFICIENT_PERMISSIONS');
+    expect(await verdict('?require=')).toBe('BAD_REQUIRE');
+    expect((await world.authenticate(demo.secret)).status).toBe(200);
+    for (let n = 0; n < 3; n++) expect(await verdict(''), 'asking costs nothing').toBe('RATE_LIMITED');
+    expect((await world.explain(demo)).links[0]!.facts).toMatchObject({ rateLimit: { remaining: 0 } });
+
+    const bad = await world.ask(`${demo.keyId}?address=here`);
+    expect([bad.status, await bad.json()]).toEqual([400, expect.objectContaining({ code: 'BAD_ADDRESS' })]);
+    const text = JSON.stringify(await world.explain(demo, '?store=true'));
+    for (const { verifier } of verifiers) expect(text).not.toContain(verifier); // [law 10]
+  });
+
   test('[law 10] tells neither the secret nor its verifier', async () => {
     await using world = await ready();
     await world.authenticate(world.demo.secret);
@@ -213,10 +270,12 @@ describe('spokecast explain', () => {
     expect(stripVTControlCharacters(narrate(explanation, { colours: true }))).toBe(
       narrate(explanation, { colours: false }),
     );
+    const required = await spokecast([demo.keyId, '--gateway', url, '--store', '--require', 'admin']);
+    expect(required.stdout).toContain('INSUFFICIENT_PERMISSIONS');
     await publish(world.store, keyContext(demo, 2, { status: 'disabled' }));
     await world.authenticate(demo.secret);
     const refused = await spokecast([demo.secret, '--json'], { SPOKECAST_GATEWAY_URL: url });
-    expect([refused.exitCode, JSON.parse(refused.stdout).verdict.code]).toEqual([3, 'DISABLED']);
+    expect([refused.exitCode, JSON.parse(refused.stdout).verdict.code]).toEqual([4, 'DISABLED']);
     expect(refused.stderr).toContain(`Only its id is sent: ${demo.keyId}`);
   });
 

@@ -185,6 +185,40 @@ describe('[law 8] the door', () => {
     expect(await turnedAway(world.url, 'headers-too-slow')).toBe(2);
   });
 
+  test('a body that never ends loses its connection, whatever was asked and after it was answered', async () => {
+    await using world = await door({});
+    const asked = [
+      ...['GET /healthz', 'HEAD /healthz', 'POST /healthz', 'GET /readyz', 'GET /metrics', 'GET /nowhere'],
+      ...['DELETE /nowhere', 'GET /v1/authenticate', 'PUT /v1/clusters/vci_1/x', 'GET /v1/clusters/vci_1/..'],
+    ];
+    const held = await Promise.all(asked.map(() => plainSocket(world.url)));
+    for (const [at, socket] of held.entries())
+      socket.write(`${asked[at]} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n`);
+    const drip = setInterval(() => {
+      for (const socket of held) socket.write('1\r\nx\r\n');
+    }, 50);
+    try {
+      await vi.waitFor(() => expect(asked.filter((_, at) => !held[at]!.closed)).toEqual([]), {
+        timeout: 20_000,
+      });
+    } finally {
+      clearInterval(drip);
+      for (const socket of held) socket.destroy();
+    }
+    expect(held.map(({ said }) => /^HTTP\/1\.1 (\d+) /.exec(said)?.[1])).toEqual([
+      '200',
+      '200',
+      '404',
+      '200',
+      '200',
+      '404',
+      '404',
+      '401',
+      '401',
+      '400',
+    ]);
+  });
+
   test('headers that are too big are refused with 431, and others still served', async () => {
     await using world = await door({ SPOKECAST_HEADER_BYTES_MAX: '2048' });
     const big = await plainSocket(world.url);

@@ -9,7 +9,7 @@ import { TcpProxy } from '../support/tcp-proxy.ts';
 import { allOf, gone, initialise, keyContext, newDemo, publish } from './support/contexts.ts';
 import { GatewayProcess } from './support/gateway-process.ts';
 
-test('[law 5] --warm all reads the region before it is ready, with progress, and then needs no store', async () => {
+test('[law 5] --warm all reads the region before it is ready, with progress, and then needs no store; SIGHUP does not end it', async () => {
   await using dynalite = await startDynalite();
   const table = `spokecast-test-${randomBytes(4).toString('hex')}`;
   await using publisher = DynamoStore.connect({
@@ -38,6 +38,12 @@ test('[law 5] --warm all reads the region before it is ready, with progress, and
   const statuses = await Promise.all(demos.map(({ secret }) => gateway.status(secret)));
   expect(statuses[0]).toBe(401);
   expect(new Set(statuses.slice(1))).toEqual(new Set([200]));
+
+  process.kill(gateway.pid, 'SIGHUP'); // which ends a process that says nothing to it
+  await vi.waitFor(() => expect(gateway.output).toContain('SIGHUP: there is nothing to read again'), {
+    timeout: 30_000,
+  });
+  expect(await gateway.status(demos[1]!.secret)).toBe(200);
 
   await proxy.start();
   await publish(publisher, gone('agent-key', demos[1]!.keyId, 2));

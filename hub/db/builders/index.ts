@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Clock } from '../../../contexts/base/clock.ts';
-import { denies, sealDenial } from '../../../contexts/denial.ts';
+import { denies, endsAtMs, sealDenial } from '../../../contexts/denial.ts';
 import { type Envelope, seal, tombstone } from '../../../contexts/envelope.ts';
 import { isContextKey } from '../../../contexts/keys.ts';
 import { type ContextRef, type KindName, kindNames } from '../../../contexts/kinds/index.ts';
@@ -27,6 +27,8 @@ export type Build = { ref: ContextRef } & (
       envelope: Envelope;
       /** It lets nobody through. */
       denies: boolean;
+      /** From then on it lets nobody through, and nothing is published for it. */
+      endsAtMs?: number | undefined;
       /** It is as it is on purpose: exempt from the budget of losses (law 9). */
       intended: boolean;
       /** Why its content must not be published: the envelope is a stand-in that denies, as the content does. */
@@ -127,7 +129,10 @@ function toBuild(kind: KindName, derived: Derived, builtAtMs: number): Build {
   const sealed = seal({ ...ref, epoch, revision, body, builtAtMs });
   const denying = denies(kind, body, builtAtMs);
   if (sealed.outcome === 'sealed')
-    return { ref, state: 'live', envelope: sealed.envelope, denies: denying, intended };
+    return {
+      ...{ ref, state: 'live', envelope: sealed.envelope, intended },
+      ...{ denies: denying, endsAtMs: endsAtMs(kind, body) },
+    };
   const { reason } = sealed;
   if (!denying) return { ref, state: 'invalid', revision, reason };
   const envelope = sealDenial({ ...ref, epoch, revision, body, builtAtMs });

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../contexts/base/clock.ts';
-import { denies } from '../../../contexts/denial.ts';
+import { denies, endsAtMs } from '../../../contexts/denial.ts';
 import { seal, tombstone } from '../../../contexts/envelope.ts';
 import { type ContextRef, type KindName, kindNames, refText } from '../../../contexts/kinds/index.ts';
 import type { Build } from '../../../hub/db/builders/index.ts';
@@ -227,7 +227,14 @@ export class SimulatedHub {
     const sealed = seal({ ...named, body });
     const denying = denies(kind, body, named.builtAtMs);
     if (sealed.outcome === 'sealed')
-      return { ref, state: 'live', envelope: sealed.envelope, denies: denying, intended: false };
+      return {
+        ref,
+        state: 'live',
+        envelope: sealed.envelope,
+        denies: denying,
+        endsAtMs: endsAtMs(kind, body),
+        intended: false,
+      };
     return { ref, state: 'invalid', revision: head.revision, reason: sealed.reason };
   }
 

@@ -36,8 +36,10 @@ export class GatewayProcess implements AsyncDisposable {
     table?: string;
     env?: Record<string, string>;
     args?: readonly string[];
+    /** Where it is to listen; else where nobody does. */
+    port?: number;
   }): Promise<GatewayProcess> {
-    const port = await freePort();
+    const port = options.port ?? (await freePort());
     const { endpoint = `http://127.0.0.1:${await freePort()}`, table, env, args = [] } = options;
     const child = spawn(process.execPath, [bin, 'gateway', ...args], {
       env: {

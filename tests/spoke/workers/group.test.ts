@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { createLogger } from '../../../contexts/base/log.ts';
+import { LocalRateLimiter } from '../../../spoke/rate-limit/limiter.ts';
+import { SharedRateLimiter } from '../../../spoke/rate-limit/shared.ts';
 import { type Order, WorkerGroup } from '../../../spoke/workers/group.ts';
+import { GroupLink } from '../../../spoke/workers/group-link.ts';
 import type { WorkerEnd } from '../../../spoke/workers/group-metrics.ts';
 import type { ListeningSocket } from '../../../spoke/workers/listening-socket.ts';
 import type { FromGroup, WorkerState } from '../../../spoke/workers/messages.ts';
@@ -12,6 +15,10 @@ class Puppet {
   readonly order: Order;
   readonly heard: FromGroup[] = [];
   readonly #events: WorkerEvents;
+  /** Where a test has one, it hears what comes, unless it is frozen: then what comes waits. */
+  #hear: ((message: FromGroup) => void) | undefined;
+  readonly #unheard: FromGroup[] = [];
+  #groupHangs = false;
 
   constructor(order: Order, events: WorkerEvents) {
     this.order = order;
@@ -24,6 +31,35 @@ class Puppet {
 
   get isRetiring(): boolean {
     return this.heard.some(({ is }) => is === 'retire');
+  }
+
+  send(message: FromGroup): void {
+    this.heard.push(message);
+    if (this.#groupHangs) this.#unheard.push(message);
+    else this.#hear?.(message);
+  }
+
+  /** The group's answers do not arrive until it goes on. */
+  set groupHangs(hangs: boolean) {
+    this.#groupHangs = hangs;
+    if (!hangs) for (const message of this.#unheard.splice(0)) this.#hear?.(message);
+  }
+
+  /** What really is at a worker's end of the channel. */
+  link(clock: VirtualClock): GroupLink {
+    return new GroupLink({
+      ...{ clock, tellsHeld: false },
+      channel: {
+        send: async (message) => this.#events.onMessage(message),
+        on: (hear) => {
+          this.#hear = (message) => hear(message, undefined);
+        },
+        onClosed: () => {},
+      },
+      onError: (error) => {
+        throw error;
+      },
+    });
   }
 
   is(number: number | undefined, state: Partial<WorkerState> = {}): this {
@@ -55,10 +91,11 @@ function groupOf(count: number, { keeps = false } = {}) {
   const group = new WorkerGroup({
     ...{ count, keeps, clock, log: createLogger({ service: 'gateway', level: 'silent' }) },
     socket: {} as ListeningSocket,
+    limiter: new LocalRateLimiter({ clock, keysMax: 100 }),
     start(order, events) {
       const puppet = new Puppet(order, events);
       puppets.push(puppet);
-      return { pid: order.number, send: (message) => puppet.heard.push(message), kill: () => puppet.ends() };
+      return { pid: order.number, send: (message) => puppet.send(message), kill: () => puppet.ends() };
     },
     onEnd: (how) => ends.push(how),
     scrape: async () => '',
@@ -196,6 +233,77 @@ describe('a group of workers', () => {
     await settled();
     expect(puppets).toHaveLength(3);
     expect(before.map(({ isRetiring }) => isRetiring)).toEqual([false, false]);
+  });
+
+  describe('counts a limited key', () => {
+    const rate = { limit: 20, windowMs: 10_000 };
+
+    function limited() {
+      const { puppets, clock } = groupOf(2);
+      let alone = 0;
+      const workers = puppets.map((puppet) => {
+        const group = puppet.link(clock);
+        const onAlone = () => {
+          alone += 1;
+        };
+        return {
+          puppet,
+          limiter: new SharedRateLimiter({ group, workers: 2, clock, keysMax: 100, onAlone }),
+        };
+      });
+      const [one, other] = workers as [(typeof workers)[number], (typeof workers)[number]];
+      const askAll = (times: number) =>
+        Array.from({ length: times }, (_, n) => workers[n % 2]!.limiter.take('aki_1', rate));
+      const grantedOf = async (asked: ReturnType<typeof askAll>) =>
+        (await Promise.all(asked)).filter(({ outcome }) => outcome === 'within').length;
+      return { clock, one, other, askAll, grantedOf, aloneTimes: () => alone };
+    }
+
+    test('for all workers together, and goes on where one was that is gone', async () => {
+      const { clock, one, other, askAll, grantedOf, aloneTimes } = limited();
+      expect(await grantedOf(askAll(60))).toBe(20);
+      expect(await other.limiter.look('aki_1', rate)).toMatchObject({ outcome: 'exceeded', remaining: 0 });
+      one.puppet.ends();
+      await clock.advance(2_500);
+      expect(await other.limiter.look('aki_1', rate)).toMatchObject({ remaining: 5 });
+      expect(await grantedOf(askAll(60))).toBe(5);
+      expect(await other.limiter.take('aki_2', rate)).toMatchObject({ rate, remaining: 19 });
+      expect(aloneTimes()).toBe(0);
+      expect(clock.pending).toBe(0);
+    });
+
+    test('in one message at a time, however many ask', async () => {
+      const { one } = limited();
+      one.puppet.groupHangs = true;
+      const asked = Array.from({ length: 30 }, () => one.limiter.take('aki_1', rate));
+      const answers = () => one.puppet.heard.filter(({ is }) => is === 'rated');
+      expect(answers()).toHaveLength(1);
+      one.puppet.groupHangs = false;
+      await Promise.all(asked);
+      expect(answers()).toHaveLength(2);
+    });
+
+    test('[law 8] in each worker alone while the group hangs, who waits for that once and not for long', async () => {
+      const { clock, one, other, askAll, grantedOf, aloneTimes } = limited();
+      expect(await grantedOf(askAll(4))).toBe(4);
+      for (const { puppet } of [one, other]) puppet.groupHangs = true;
+      const waiting = askAll(60);
+      await clock.advance(49);
+      expect(aloneTimes()).toBe(0);
+      await clock.advance(1);
+      expect(await grantedOf(waiting)).toBe(20); // ten a worker
+      expect(aloneTimes()).toBe(60);
+      const at = one.limiter.take('aki_1', rate);
+      expect(at).toMatchObject({ rate, outcome: 'exceeded' }); // without waiting
+      await clock.advance(1_000);
+      expect(await grantedOf(askAll(60))).toBe(2); // at the pace of the limit, as before
+      expect(await one.limiter.take('aki_2', { limit: 1, windowMs: 1_000 })).toMatchObject({ remaining: 0 });
+      for (const { puppet } of [one, other]) puppet.groupHangs = false;
+      await settled();
+      const before = aloneTimes();
+      expect(await one.limiter.take('aki_3', rate)).toMatchObject({ outcome: 'within', remaining: 19 });
+      expect(aloneTimes()).toBe(before);
+    });
   });
 
   test('kills a worker that does not end', async () => {
