@@ -171,7 +171,8 @@ export class Host {
     const opening = 'tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn';
     // Without what kernels tell each other about groups.
     const filter = `(${opening}) or (ip and not tcp and not igmp) or (ip6 and not ip6 multicast)`;
-    const args = ['-i', 'any', '-nn', '-l', '-q', '--immediate-mode', filter];
+    // In immediate mode a packet takes as much of the buffer as it might be long: short ones, and room for thousands.
+    const args = ['-i', 'any', '-nn', '-l', '-q', '--immediate-mode', '-s', '128', '-B', '16384', filter];
     const { lines, end: stop } = await this.start('tcpdump', args, /listening on/);
     return {
       packets: async () => {
