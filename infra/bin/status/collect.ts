@@ -1,5 +1,6 @@
 import type { Context, Gateway, Region, Seeding, Sweep } from '../../client/hub-api.ts';
-import type { HubClient } from '../hub-client.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { type HubClient, HubRequestError } from '../hub-client.ts';
 
 /** What the hub knows of one region, put together from its API. */
 export interface RegionFacts {
@@ -43,7 +44,7 @@ async function factsOf(hub: HubClient, region: Region): Promise<RegionFacts> {
     hub.call('listSweeps', { query: { region: id, status: 'completed', limit: 1 } }),
     hub.call('listSweeps', { query: { region: id, limit: 1 } }),
     hub.call('listSeedings', { query: { region: id, limit: 1 } }),
-    hub.call('getContext', { path: { kind: 'heartbeat', key: id } }),
+    heartbeatOf(hub, id),
   ]);
   return {
     region,
@@ -51,6 +52,17 @@ async function factsOf(hub: HubClient, region: Region): Promise<RegionFacts> {
     completedSweep: completed.items[0],
     latestSweep: latest.items[0],
     seeding: seedings.items[0],
-    heartbeat: heartbeat.head === null ? undefined : heartbeat.regions.find((one) => one.region === id),
+    heartbeat,
   };
+}
+
+/** Undefined where there is none yet, and for an application key of one tenant: heartbeats are the platform's. */
+async function heartbeatOf(hub: HubClient, region: string): Promise<RegionFacts['heartbeat']> {
+  try {
+    const { head, regions } = await hub.call('getContext', { path: { kind: 'heartbeat', key: region } });
+    return head === null ? undefined : regions.find((one) => one.region === region);
+  } catch (error) {
+    if (error instanceof HubRequestError && error.exitCode === exitCodes.absent) return undefined;
+    throw error;
+  }
 }
