@@ -8,7 +8,7 @@ import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { buildContexts, holdersOf } from '../hub/db/builders/index.ts';
 import { cascadeDeparture, cascadePlacement, lastKeys, regionsHolding } from '../hub/db/cascade.ts';
 import { connect, type Database } from '../hub/db/client.ts';
-import { awaitedRegions, awaitsChannel, noteSeen, notifyProgress, underFences } from '../hub/db/fences.ts';
+import { awaitedRegions, awaitsChannel, noteSeen, notifyProgress } from '../hub/db/fences.ts';
 import { recordGateways, reportRegion } from '../hub/db/gateways.ts';
 import { beat } from '../hub/db/heartbeats.ts';
 import { trimLedger } from '../hub/db/housekeeping.ts';
@@ -169,7 +169,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         claim: (claim) => claimChanges(db, claim),
         holding: (clusterId) => regionsHolding(db, clusterId),
         cascade: ({ clusterId, leaves, fences }, onProgress) =>
-          cascadePlacement(underFences(db, fences), clusterId, { leaves, chunk: 500, onProgress }),
+          cascadePlacement(db, clusterId, { fences, leaves, chunk: 500, onProgress }),
         arrival: (moved) =>
           awaitArrival(moved, {
             ...{ clock, timeoutMs: 400, pollMs: 20 },
@@ -178,7 +178,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
           }),
         // What moves is not revoked: it waits its turn, behind what is.
         depart: ({ clusterId, arrives, fences }) =>
-          cascadeDeparture(underFences(db, fences), clusterId, { tightens: !arrives }),
+          cascadeDeparture(db, clusterId, { fences, tightens: !arrives }),
         holders: (refs) => holdersOf(db, refs),
         enqueue: (region, jobs) => regions.enqueueRefresh(region, jobs),
         complete: (claimant, ids, fenced) => completeChanges(db, claimant, ids, fenced),

@@ -22,7 +22,7 @@ export interface ConnectOptions {
   statementTimeoutMs?: number;
 }
 
-/** Opens a pool. Nothing is connected before the first query. A transaction that idles 10 s is ended by the server. */
+/** Opens a pool. Nothing is connected before the first query. A transaction that idles 5 s is ended by the server. */
 export function connect(databaseUrl: string, options: ConnectOptions): Database {
   const sql = postgres(databaseUrl, {
     max: options.max ?? 10,

@@ -21,17 +21,6 @@ export async function openFence(
   await tx.execute(sql`select open_fence(${fence.id}, ${fence.tenantId}::text)`);
 }
 
-/** `db`, with whatever its transactions change counted to these fences: for the cascade of a fenced change. */
-export function underFences<Db extends Queryable>(db: Db, ids: readonly string[]): Db {
-  if (ids.length === 0) return db;
-  const transaction: Queryable['transaction'] = (work, config) =>
-    db.transaction(async (tx) => {
-      await tx.execute(sql`select set_config('spokecast.fences', ${ids.join(',')}, true)`);
-      return work(tx);
-    }, config);
-  return Object.create(db, { transaction: { value: transaction } });
-}
-
 /** Has publishers look at gateways often while somebody waits. */
 export async function awaitFence(db: Queryable, id: string, forMs: number): Promise<void> {
   await db.execute(sql`

@@ -168,17 +168,10 @@ export async function requestRefresh(db: Queryable, refs: readonly ContextRef[])
  * region holds (a repair), and has every region told. Contexts without a head are left alone.
  */
 export async function drawRevisions(db: Queryable, refs: readonly ContextRef[]): Promise<void> {
-  await db.transaction(async (tx) => {
-    for (const kind of [...new Set(refs.map((ref) => ref.kind))].sort()) {
-      const keys = textArray(refs.filter((ref) => ref.kind === kind).map((ref) => ref.key));
-      const known = sql`select h.key from ${heads} h where h.kind = ${kind} and h.key = any(${keys})`;
-      await tx.execute(sql`select touch_heads(${kind}, array(${known}), null)`);
-      await tx.execute(sql`
-        insert into ${outbox} (kind, key, regions, cause, tightens)
-        select ${kind}, known.key, '{}', 'repair', false from (${known}) known`);
-    }
-    await notifyOutbox(tx);
-  });
+  for (const kind of [...new Set(refs.map((ref) => ref.kind))].sort()) {
+    const keys = textArray(refs.filter((ref) => ref.kind === kind).map((ref) => ref.key));
+    await db.execute(sql`select draw_revisions(${kind}, ${keys})`);
+  }
 }
 
 /**

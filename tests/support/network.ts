@@ -76,7 +76,7 @@ export class Network implements AsyncDisposable {
     for (const name of [...this.#hosts.map(({ namespace }) => namespace), this.#switch])
       ip('netns', 'delete', name);
     await this.#watchdog[Symbol.asyncDispose]();
-    await rm(this.directory, { recursive: true, force: true });
+    await rm(this.directory, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 

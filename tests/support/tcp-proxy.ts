@@ -5,6 +5,7 @@ export class TcpProxy implements AsyncDisposable {
   readonly #targetPort: number;
   readonly #sockets = new Map<Socket, Socket>();
   #frozen = false;
+  #answersUntilFrozen = Number.POSITIVE_INFINITY;
   #server: Server | undefined;
   #port = 0;
 
@@ -33,6 +34,10 @@ export class TcpProxy implements AsyncDisposable {
           });
         if (!this.#frozen) socket.pipe(other);
       }
+      outgoing.on('data', () => {
+        this.#answersUntilFrozen -= 1;
+        if (this.#answersUntilFrozen === 0) this.freeze();
+      });
     });
     await new Promise<void>((resolve) => server.listen(this.#port, '127.0.0.1', resolve));
     const address = server.address();
@@ -46,6 +51,15 @@ export class TcpProxy implements AsyncDisposable {
   freeze(): void {
     this.#frozen = true;
     for (const [socket, other] of this.#sockets) socket.unpipe(other).pause();
+  }
+
+  /** Freezes of itself when the server has answered that many times more. */
+  freezeAfter(answers: number): void {
+    this.#answersUntilFrozen = answers;
+  }
+
+  get frozen(): boolean {
+    return this.#frozen;
   }
 
   /** What was sent meanwhile passes now. */

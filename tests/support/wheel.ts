@@ -240,6 +240,8 @@ async function request(method: string, url: string, bearer: string | null, body?
     },
     body: body === undefined ? undefined : JSON.stringify(body),
     signal: AbortSignal.timeout(10_000),
+  }).catch((cause) => {
+    throw new Error(`${method} ${url}: ${cause}`, { cause });
   });
   const text = await response.text();
   const isJson = response.headers.get('content-type')?.includes('json') && text !== '';

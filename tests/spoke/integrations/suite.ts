@@ -209,7 +209,7 @@ async function startStage(integration: Integration) {
       await road.stop();
       await world[Symbol.asyncDispose]();
       await service[Symbol.asyncDispose]();
-      await rm(directory, { recursive: true, force: true });
+      await rm(directory, { recursive: true, force: true, maxRetries: 10 });
     },
   };
 }

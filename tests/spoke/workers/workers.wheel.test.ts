@@ -68,7 +68,7 @@ afterAll(async () => {
   await group?.end('SIGTERM');
   await store?.[Symbol.asyncDispose]();
   await dynalite?.[Symbol.asyncDispose]();
-  await rm(directory, { recursive: true, force: true });
+  await rm(directory, { recursive: true, force: true, maxRetries: 10 });
 });
 
 /** One request; what came of it in a word: the status, or the error's code. */
