@@ -3,6 +3,8 @@ import type { Logger } from '../contexts/base/log.ts';
 import type { Random } from '../contexts/base/random.ts';
 import type { KeyCache } from './auth/key-cache.ts';
 import type { LoginLimits } from './auth/login-limits.ts';
+import type { Oidc } from './auth/oidc.ts';
+import type { OidcRules } from './auth/oidc-people.ts';
 import type { Passwords } from './auth/passwords.ts';
 import type { People } from './auth/people-services.ts';
 import type { Database } from './db/client.ts';
@@ -24,6 +26,8 @@ export interface Services {
   guesses: LoginLimits;
   passwords: Passwords;
   people: People;
+  /** The OpenID provider that people may sign in at, and who may come in by it. */
+  oidc: { provider: Oidc; rules: OidcRules } | undefined;
   stores: RegionStores;
   waits: FenceWaits;
   /** Milliseconds for which publishers wait for a gateway that stopped reporting without a word. */

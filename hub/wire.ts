@@ -6,6 +6,7 @@ import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { createApp } from './app.ts';
 import { findKeyIn, KeyCache } from './auth/key-cache.ts';
 import { LoginLimits } from './auth/login-limits.ts';
+import { Oidc } from './auth/oidc.ts';
 import { Passwords } from './auth/passwords.ts';
 import { removeEnded } from './auth/sessions.ts';
 import type { HubConfig } from './config.ts';
@@ -96,6 +97,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
         'password-reset': config.passwordResetMs,
       },
     },
+    oidc: oidcOf(config, { clock, random }),
     proxyHops: config.proxyHops,
     stopping: stop.signal,
   };
@@ -136,5 +138,16 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
       await stores[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },
+  };
+}
+
+function oidcOf(config: HubConfig, parts: Pick<Parts, 'clock' | 'random'>): Services['oidc'] {
+  const { oidcIssuer: issuer, oidcClientId: clientId, oidcName: name } = config;
+  if (issuer === undefined || clientId === undefined) return undefined;
+  const { oidcClientSecret: secret, oidcClientSecretFile: file } = config;
+  const clientSecret = secret !== undefined ? { value: secret } : file !== undefined ? { file } : undefined;
+  return {
+    provider: new Oidc({ issuer, clientId, clientSecret, name }, parts),
+    rules: { domains: config.oidcDomains ?? [], newPeople: config.oidcNewPeople },
   };
 }

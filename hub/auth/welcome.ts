@@ -13,7 +13,7 @@ import { type Browser, signInAs, type UserRow } from './sign-in.ts';
 /** What the three kinds of one-time link do. Each uses its link up and signs in, in one transaction, or does nothing. */
 export type Welcomed = { outcome: 'signed-in'; token: string } | { outcome: 'link-used-up' };
 
-const usedUp = { outcome: 'link-used-up' } as const;
+export const usedUp = { outcome: 'link-used-up' } as const;
 
 /** Whether nobody has ever signed in to this hub, so that a set-up link may make the first owner. */
 export async function isWithoutPeople(db: Queryable): Promise<boolean> {
@@ -87,7 +87,8 @@ export async function acceptInvitation(
   });
 }
 
-async function acceptMemberships(
+/** Makes members of who has shown that both link and account are theirs. */
+export async function acceptMemberships(
   tx: Queryable,
   link: LinkRow,
   user: UserRow,

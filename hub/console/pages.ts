@@ -9,12 +9,13 @@ import {
 import { invitationForm, invitationPage } from './sign-in/invitation.ts';
 import { login, loginPage } from './sign-in/login.ts';
 import { logout } from './sign-in/logout.ts';
+import { oidcCallback, oidcLink, oidcStart } from './sign-in/oidc.ts';
 import { passwordResetForm, passwordResetPage } from './sign-in/password-reset.ts';
 import { setUpForm, setUpPage } from './sign-in/set-up.ts';
 
 /** Every page of the console, and what their forms are sent to. */
 export const pages: readonly Page[] = [
-  ...[loginPage, login, logout],
+  ...[loginPage, login, logout, oidcStart, oidcCallback, oidcLink],
   ...[setUpPage, setUpForm, invitationPage, invitationForm, passwordResetPage, passwordResetForm],
   ...[accountPage, changePasswordForm, chooseScopeForm, endSessionForm, endSessionsForm],
 ];

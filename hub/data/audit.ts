@@ -17,6 +17,7 @@ export interface AuditEntry {
     | 'promote'
     | 'accept'
     | 'set-password'
+    | 'link-identity'
     | 'sign-in'
     | 'sign-out'
     | 'sign-out-everywhere';

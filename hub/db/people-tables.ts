@@ -1,5 +1,15 @@
 import { sql } from 'drizzle-orm';
-import { check, index, jsonb, pgTable, text, timestamp, unique, uniqueIndex } from 'drizzle-orm/pg-core';
+import {
+  check,
+  index,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
 import { id } from './columns.ts';
 import { tenants } from './schema.ts';
 
@@ -49,6 +59,20 @@ export const memberships = pgTable(
     index('memberships_tenant').on(t.tenantId, t.userId),
     check('memberships_role', sql`${t.role} in ('owner', 'admin', 'viewer')`),
   ],
+);
+
+/** Who a person is to an OpenID provider: what an account is found by, unlike an address. */
+export const identities = pgTable(
+  'identities',
+  {
+    issuer: text('issuer').notNull(),
+    subject: text('subject').notNull(),
+    userId: id('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    createdAt: moment('created_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.issuer, t.subject] }), index('identities_user').on(t.userId)],
 );
 
 /** Browsers that are signed in. The token is theirs alone; here is its hash. */

@@ -81,6 +81,21 @@ export const hubProblems = {
     'The hub does not know this address',
     'People can sign in at `SPOKECAST_PUBLIC_URL`, or at http://localhost where it is not set.',
   ],
+  SIGN_IN_LOST: [
+    400,
+    'This sign-in was not begun here',
+    'The answer of the provider does not belong to what this browser asked, or it took more than ten minutes. Begin again.',
+  ],
+  SIGN_IN_REFUSED: [
+    403,
+    'You are not let in',
+    'The provider has said who you are, but that opens no account here; `detail` says what to do.',
+  ],
+  PROVIDER_UNAVAILABLE: [
+    502,
+    'The provider does not answer as it should',
+    'Try again, or sign in with a password. The hub’s log has the reason, under the request id.',
+  ],
   LINK_USED_UP: [
     410,
     'The link does not work',

@@ -1,5 +1,6 @@
 import { html } from 'hono/html';
 import { timestamp } from '../../../contexts/base/clock.ts';
+import { waysIn } from '../../auth/identities.ts';
 import { type SignedIn, scopeKey, sessionsOf } from '../../auth/sessions.ts';
 import type { Services } from '../../services.ts';
 import { type Html, pageAnswer } from '../layout.ts';
@@ -27,7 +28,7 @@ export async function accountAnswer(
 <p>${person.user.name}, ${person.user.email}
 <form method="post" action="/logout"><button type="submit">Sign out</button></form></p>
 ${scopesSection(person)}
-${passwordSection(person)}
+${await waysInSection(person, services)}
 ${await sessionsSection(person, services)}`;
   return pageAnswer('Your account', content, rest);
 }
@@ -48,15 +49,29 @@ ${
   )}</ul></section>`;
 }
 
-function passwordSection({ user }: SignedIn): Html {
-  return html`<section><h2>Password</h2>
-<p>Changing it signs you out everywhere else.</p>
-<form method="post" action="/account/password">
+/** How the person can sign in: by a password, where one was chosen, and by the provider. */
+async function waysInSection({ user }: SignedIn, services: Services): Promise<Html> {
+  const { hasPassword, isLinked } = await waysIn(services.database.db, user.id);
+  const provider = services.oidc?.provider.settings.name;
+  return html`<section><h2>How you sign in</h2>
+${
+  provider === undefined
+    ? ''
+    : isLinked
+      ? html`<p>With ${provider}.</p>`
+      : html`<form method="post" action="/account/oidc"><button type="submit">Sign in with ${provider} from now on</button></form>`
+}
+${
+  hasPassword
+    ? html`<form method="post" action="/account/password">
+<p>With a password. Changing it signs you out everywhere else.</p>
 ${hiddenEmail(user.email)}
 ${passwordField('Present password', 'present')}
 ${newPasswordField()}
 <p><button type="submit">Change the password</button></p>
-</form></section>`;
+</form>`
+    : ''
+}</section>`;
 }
 
 async function sessionsSection({ user, session }: SignedIn, services: Services): Promise<Html> {

@@ -2,6 +2,7 @@ import { html } from 'hono/html';
 import { passwordFault, passwordLength } from '../../auth/passwords.ts';
 import { name as nameSchema } from '../../http/fields.ts';
 import type { Form } from '../../http/form.ts';
+import type { Services } from '../../services.ts';
 import type { Html } from '../layout.ts';
 
 /** What is wrong with what somebody entered, said above the form. */
@@ -38,6 +39,12 @@ export function hiddenEmail(value: string): Html {
 
 export function hiddenToken(token: string): Html {
   return html`<input type="hidden" name="token" value="${token}">`;
+}
+
+/** The way to the OpenID provider, where there is one. A link, because forms may be sent to us alone. */
+export function providerLink({ oidc }: Pick<Services, 'oidc'>, query: string): Html | '' {
+  if (!oidc) return '';
+  return html`<p><a href="/login/oidc?${query}">Continue with ${oidc.provider.settings.name}</a></p>`;
 }
 
 /** The name and password that a form gives, with everything that is wrong with them. */

@@ -18,6 +18,7 @@ import {
   nameField,
   newPasswordField,
   passwordField,
+  providerLink,
   readNewAccount,
 } from './fields.ts';
 import { limitedAnswer } from './login.ts';
@@ -40,7 +41,7 @@ export const invitationPage: Page = {
   async handle({ request, url, services }) {
     const token = url.searchParams.get('token');
     const opened = await open(request, token, services);
-    return answer(opened, { token: token!, name: '' });
+    return answer(opened, { token: token!, name: '', services });
   },
 };
 
@@ -58,12 +59,12 @@ export const invitationForm: Page = {
       if (guess.outcome === 'right') return accepted(call, opened, 'holder');
       if (guess.outcome === 'limited')
         return limitedAnswer(guess.waitMs, (wrong, status, more) =>
-          answer(opened, { token, name: '', wrong, status, more }),
+          answer(opened, { token, services, name: '', wrong, status, more }),
         );
-      return answer(opened, { token, name: '', wrong: ['The password is wrong.'], status: 401 });
+      return answer(opened, { token, services, name: '', wrong: ['The password is wrong.'], status: 401 });
     }
     const { name, password, wrong } = readNewAccount(form, user.email);
-    if (wrong.length > 0) return answer(opened, { token, name, wrong, status: 422 });
+    if (wrong.length > 0) return answer(opened, { token, services, name, wrong, status: 422 });
     return accepted(call, opened, { name, password });
   },
 };
@@ -93,13 +94,14 @@ function answer(
   { user, standing }: Opened,
   shown: {
     token: string;
+    services: Services;
     name: string;
     wrong?: string[];
     status?: number;
     more?: Record<string, string>;
   },
 ): Promise<Response> {
-  const { token, name, wrong = [], status = 200, more = {} } = shown;
+  const { token, services, name, wrong = [], status = 200, more = {} } = shown;
   const asked = {
     new: html`<p>Choose a password for ${user.email}.</p>${nameField(name)}${newPasswordField()}`,
     'has-password': html`<p>${user.email} has an account here: its password shows that it is yours.</p>
@@ -114,7 +116,8 @@ ${hiddenToken(token)}
 ${hiddenEmail(user.email)}
 ${asked}
 <p><button type="submit">Accept</button></p>
-</form>`,
+</form>
+${standing === 'signed-in' ? '' : providerLink(services, `invitation=${encodeURIComponent(token)}`)}`,
     { status, more },
   );
 }

@@ -2,10 +2,11 @@ import { html } from 'hono/html';
 import { cookieWith } from '../../auth/session-cookie.ts';
 import { signedIn } from '../../auth/sessions.ts';
 import { signInByPassword } from '../../auth/sign-in.ts';
+import type { Services } from '../../services.ts';
 import { pageAnswer } from '../layout.ts';
 import { ownPath, type Page, type PageCall, seeOther } from '../page.ts';
 import { browserOf, homePath } from './browser.ts';
-import { emailField, faults, passwordField } from './fields.ts';
+import { emailField, faults, passwordField, providerLink } from './fields.ts';
 
 export const loginPage: Page = {
   method: 'GET',
@@ -13,7 +14,7 @@ export const loginPage: Page = {
   async handle({ request, url, services }) {
     const next = ownPath(url.searchParams.get('next'), homePath);
     if (await signedIn(request, services)) return seeOther(next);
-    return answer({ email: '', next });
+    return answer({ email: '', next, services });
   },
 };
 
@@ -30,10 +31,10 @@ export const login: Page = {
       case 'signed-in':
         return seeOther(next, cookieWith(site, signIn.token, services.people.sessionMs));
       case 'refused':
-        return answer({ email, next, wrong: ['Email address or password is wrong.'], status: 401 });
+        return answer({ email, next, services, wrong: ['Email address or password is wrong.'], status: 401 });
       case 'limited':
         return limitedAnswer(signIn.waitMs, (wrong, status, more) =>
-          answer({ email, next, wrong, status, more }),
+          answer({ email, next, services, wrong, status, more }),
         );
     }
   },
@@ -52,11 +53,12 @@ export function limitedAnswer(
 function answer(shown: {
   email: string;
   next: string;
+  services: Services;
   wrong?: string[];
   status?: number;
   more?: Record<string, string>;
 }): Promise<Response> {
-  const { email, next, wrong = [], status = 200, more = {} } = shown;
+  const { email, next, services, wrong = [], status = 200, more = {} } = shown;
   const content = html`${faults(wrong)}
 <form method="post" action="/login">
 <input type="hidden" name="next" value="${next}">
@@ -64,6 +66,7 @@ ${emailField(email)}
 ${passwordField('Password')}
 <p><button type="submit">Sign in</button></p>
 </form>
+${providerLink(services, `next=${encodeURIComponent(next)}`)}
 <p>Forgot it? Whoever manages people here can give you a link to a new one.</p>`;
   return pageAnswer('Sign in', content, { status, more });
 }
