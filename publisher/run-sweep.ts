@@ -4,7 +4,7 @@ import type { Random } from '../contexts/base/random.ts';
 import { newId } from '../contexts/ids.ts';
 import { refText } from '../contexts/kinds/index.ts';
 import type { Store } from '../contexts/store.ts';
-import { buildContexts, buildRange } from '../hub/db/builders/index.ts';
+import { buildContexts, draftRange } from '../hub/db/builders/index.ts';
 import { recallPlacements } from '../hub/db/cascade.ts';
 import type { Db } from '../hub/db/client.ts';
 import { notifyProgress } from '../hub/db/fences.ts';
@@ -84,7 +84,7 @@ export async function runSweep(
     publisher,
     clock,
     hub: {
-      range: (kind, after, limit) => buildRange(db, region, kind, { after, limit }, clock),
+      range: (kind, after, limit) => draftRange(db, region, kind, { after, limit }, clock),
       build: (refs) => buildContexts(db, region, refs, clock),
       drawRevisions: (refs) => drawRevisions(db, refs),
       freshRevision: () => freshRevision(db),

@@ -29,7 +29,10 @@ export interface Builder<Name extends KindName, Row extends { key: string }> {
    * scalar query. `key` is the context's.
    */
   leftOnPurpose(region: string, key: SQL): SQL;
-  /** From a derived row to the context's body. Validation is the envelope's. */
+  /**
+   * From a derived row to the context's body. Validation is the envelope's. Fields in the order of their names, so that
+   * canonical JSON has nothing to put in order: a sweep prints millions of them.
+   */
   toBody(row: Row): Body<Name>;
 }
 
