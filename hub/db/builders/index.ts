@@ -7,7 +7,7 @@ import { type ContextRef, type KindName, kindNames, kinds } from '../../../conte
 import { encodeVersion, type VersionText } from '../../../contexts/revision.ts';
 import type { Queryable } from '../client.ts';
 import { agentKeyBuilder } from './agent-key.ts';
-import { type Derived, deriveKeys, deriveRange, textArray } from './builder.ts';
+import { type Derived, type DerivedRow, deriveKeys, deriveRange, textArray, toDerived } from './builder.ts';
 import { clusterBuilder } from './cluster.ts';
 import { heartbeatBuilder } from './heartbeat.ts';
 import { tenantBuilder } from './tenant.ts';
@@ -106,7 +106,7 @@ export async function draftRange(
 ): Promise<Draft[]> {
   const builtAtMs = clock.now();
   const rows = await deriveRange(db, builders[kind], region, range);
-  return rows.map((derived) => new DerivedDraft(kind, derived, builtAtMs));
+  return rows.map((row) => new DerivedDraft(kind, row, builtAtMs));
 }
 
 /** The regions each context is or was lately held in, by `kind/key`. In a snapshot of now: call it after commit. */
@@ -128,31 +128,30 @@ export async function holdersOf(
 
 /** Everything is made when it is asked for: most drafts wait in pages, and what waits long costs the collector dearly. */
 class DerivedDraft implements Draft {
+  readonly key: string;
   readonly #kind: KindName;
-  readonly #derived: Derived;
+  readonly #row: DerivedRow;
   readonly #builtAtMs: number;
 
-  constructor(kind: KindName, derived: Derived, builtAtMs: number) {
+  constructor(kind: KindName, row: DerivedRow, builtAtMs: number) {
+    this.key = row.head_key;
     this.#kind = kind;
-    this.#derived = derived;
+    this.#row = row;
     this.#builtAtMs = builtAtMs;
   }
 
-  get key(): string {
-    return this.#derived.key;
-  }
-
   get version(): VersionText {
-    const { epoch, revision } = this.#derived;
+    const { head_epoch: epoch, head_revision } = this.#row;
+    const revision = Number(head_revision);
     return encodeVersion({ epoch, revision, schemaVersion: kinds[this.#kind].schemaVersion });
   }
 
   get bodyText(): string {
-    return canonicalJson(this.#derived.body);
+    return canonicalJson(toDerived(builders[this.#kind], this.#row).body);
   }
 
   build(): Build {
-    return toBuild(this.#kind, this.#derived, this.#builtAtMs);
+    return toBuild(this.#kind, toDerived(builders[this.#kind], this.#row), this.#builtAtMs);
   }
 }
 
