@@ -454,7 +454,7 @@ describe('the DynamoDB store on the wire', () => {
   });
 
   describe('a scan of many', () => {
-    const count = 5_000; // more than a page of each partition
+    const count = 9_000; // more than a page of each partition
     const keyOf = (i: number) => `key-${String(i).padStart(5, '0')}`;
 
     beforeEach(async () => {
