@@ -63,6 +63,8 @@ export interface Query {
   limit: number;
   descending?: true;
   startAt?: Key | undefined;
+  /** Asked many times a second, mostly to hear that nothing is new: to be sent with the least work. */
+  polled?: true;
 }
 
 export interface QueryPage {
