@@ -16,7 +16,7 @@ export const commandOf = {
   updateCluster: 'clusters update',
   deleteCluster: 'clusters delete',
   createAgentKey: 'agent-keys create',
-  createAgentKeys: 'agent-keys create',
+  createAgentKeys: 'apply',
   listAgentKeys: 'agent-keys list',
   getAgentKey: 'agent-keys get',
   updateAgentKey: 'agent-keys update',
