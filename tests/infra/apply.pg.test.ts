@@ -5,7 +5,13 @@ import fc from 'fast-check';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { systemClock } from '../../contexts/base/clock.ts';
 import { verifierMatches } from '../../contexts/secrets.ts';
+import { HubClient } from '../../infra/bin/hub-client.ts';
+import { readDesired } from '../../infra/bin/platform/desired.ts';
+import { planChanges } from '../../infra/bin/platform/plan.ts';
+import { Interrupted, Runner } from '../../infra/bin/platform/runner.ts';
+import { readState } from '../../infra/bin/platform/state.ts';
 import { startHub, type TestHub } from '../hub/support/hub.ts';
 import { agentKey, cluster, region, tenant } from '../hub/support/things.ts';
 import { type Given, runCli } from './support/cli.ts';
@@ -120,6 +126,18 @@ describe('apply', () => {
       stderr: expect.stringContaining('something else than secrets'),
     });
     expect(await readFile(busy, 'utf8')).toBe('something else\n');
+    const open = join(home, 'open.jsonl');
+    await writeFile(open, '', { mode: 0o644 });
+    expect(await apply(platform, '--secrets-out', open)).toMatchObject({
+      exitCode: 78,
+      stderr: expect.stringContaining('chmod 600'),
+    });
+    const held = join(home, 'held.jsonl');
+    await writeFile(`${held}.pending.lock`, JSON.stringify({ pid: process.pid, startedBy: null }));
+    expect(await apply(platform, '--secrets-out', held)).toMatchObject({
+      exitCode: 78,
+      stderr: expect.stringContaining('wait until it has ended'),
+    });
     expect(await writes()).toEqual(before);
   });
 
@@ -286,6 +304,34 @@ describe('others at the same time', () => {
       upstreamUrl: 'http://theirs.example',
       settings: { tier: 1 },
     });
+  });
+});
+
+test('asked to end, a run ends after the requests under way, tells all that is done, and the next goes on', async () => {
+  const tenants = Array.from({ length: 40 }, (_, index) => ({ name: `Ended ${index}` }));
+  const desired = readDesired([{ name: 'x', text: text({ tenants }) }]);
+  const client = new HubClient({ url: hub.url, applicationKey: hub.owner.secret! });
+  const changes = planChanges(desired, await readState(client, desired, false), false);
+  const ending = new AbortController();
+  const runner = new Runner({
+    ...{ hub: client, clock: systemClock, secrets: undefined, signal: ending.signal },
+    progress: () => ending.abort(),
+  });
+  await expect(runner.run(changes)).rejects.toThrow(Interrupted);
+  const { items } = (await hub.owner.get('/v1/tenants?limit=200')).body;
+  const there = items.filter(({ name }: { name: string }) => name.startsWith('Ended '));
+  expect(runner.progress.done).toHaveLength(there.length);
+  expect(there.length).toBeGreaterThan(0);
+  expect(there.length).toBeLessThan(40);
+  expect(await apply({ tenants })).toMatchObject({
+    stdout: `${40 - there.length} created, 0 changed, 0 deleted.\n`,
+  });
+});
+
+test('--wait says what is not seen everywhere in time: 75', async () => {
+  expect(await apply(one('Waiting'), '--wait', '0')).toMatchObject({
+    exitCode: 75, // no publisher runs here
+    stderr: expect.stringContaining('1 of 2 changes are not seen everywhere yet'),
   });
 });
 
