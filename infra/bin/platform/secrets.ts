@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isRunning, readHolder, thisProcess } from '../../../contexts/base/holder.ts';
 import { ConfigurationError, type Environment } from '../../../contexts/base/options.ts';
@@ -172,13 +172,17 @@ function mustHoldRecords(path: string): void {
 
 /** @throws ConfigurationError while another process has it. */
 function lock(path: string): Disposable {
+  const unfinished = `${path}.${process.pid}.new`;
   for (;;) {
     try {
-      writeFileSync(path, JSON.stringify(thisProcess()), { flag: 'wx', mode: 0o600 });
+      writeFileSync(unfinished, JSON.stringify(thisProcess()), { mode: 0o600 });
+      linkSync(unfinished, path); // fails when it is there: the one atomic way to create it with its content
       return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
         throw new ConfigurationError([`${dirname(path)} cannot be written: ${(error as Error).message}`]);
+    } finally {
+      rmSync(unfinished, { force: true });
     }
     const holder = readHolder(readIfThere(path));
     if (holder && isRunning(holder))
