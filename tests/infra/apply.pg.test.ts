@@ -144,6 +144,19 @@ describe('apply', () => {
     await expect(stat(alone.at(-1)!)).rejects.toThrow('ENOENT'); // nothing was begun, and nothing is left
   });
 
+  test('many keys, with much to say each, go in as many requests as the hub takes', async () => {
+    const out = secretsFile();
+    const permissions = Array.from({ length: 50 }, (_, index) => `${'x'.repeat(58)}${index}`);
+    const keys = Array.from({ length: 55 }, (_, index) => ({
+      name: `k${index}`,
+      ...(index < 40 ? { permissions } : {}),
+    }));
+    expect(await apply(one('Much', keys), '--secrets-out', out)).toMatchObject({
+      stdout: '57 created, 0 changed, 0 deleted.\n',
+    });
+    expect(new Set((await recordsIn(out)).map(({ key }) => key)).size).toBe(55);
+  });
+
   test('leaves alone what the file does not mention: things, lists and fields', async () => {
     const tenantId = await tenant(hub.owner, 'Partly');
     const mine = await cluster(hub.owner, tenantId, ['north', 'south'], { settings: { a: 1 } });

@@ -44,6 +44,8 @@ export class ChangeFailed extends Error {
 
 /** Keys of one request; the hub takes no more. */
 const keysAtOnce = 50;
+/** The hub takes 64 KiB. */
+const batchBytesMax = 60 * 1024;
 /** Beyond which a hub that does not answer is given up. */
 const attemptsMax = 7;
 const firstPauseMs = 250;
@@ -264,13 +266,22 @@ const stages: readonly ((change: Change) => boolean)[] = [
   (change) => change.kind === 'cluster' && change.action === 'delete',
 ];
 
-/** Keys of one cluster that one request makes. */
+/** Keys of one cluster that one request makes: no more than the hub takes, in number and in bytes. */
 function batchesOf(creations: readonly Change[]): Change[][] {
-  return [...Map.groupBy(creations, ({ path }) => pathKey(path.slice(0, 2))).values()].flatMap((keys) =>
-    Array.from({ length: Math.ceil(keys.length / keysAtOnce) }, (_, index) =>
-      keys.slice(index * keysAtOnce, (index + 1) * keysAtOnce),
-    ),
-  );
+  const batches: Change[][] = [];
+  for (const keys of Map.groupBy(creations, ({ path }) => pathKey(path.slice(0, 2))).values()) {
+    let bytes = Number.POSITIVE_INFINITY;
+    for (const key of keys) {
+      const own = Buffer.byteLength(JSON.stringify(key.body)) + 1;
+      bytes += own;
+      if (bytes > batchBytesMax || batches.at(-1)!.length === keysAtOnce) {
+        batches.push([]);
+        bytes = own;
+      }
+      batches.at(-1)!.push(key);
+    }
+  }
+  return batches;
 }
 
 /** Somebody else made, changed or deleted it since the plan was made. */
