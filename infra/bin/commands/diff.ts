@@ -20,6 +20,7 @@ export function addDiff(command: Command, { environment, terminal, clock, exit }
       collect,
     )
     .option('--prune', 'as `apply --prune` would')
+    .addHelpText('after', '\nOf this command 0 says: nothing to change, 2: there is, and 1: a refusal.')
     .action(async ({ file, prune = false, ...flags }: Flags) => {
       const desired = readDesired(await readSources(file, terminal));
       const hub = HubClient.from(environment, flags);
