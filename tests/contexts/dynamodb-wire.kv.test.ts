@@ -235,7 +235,7 @@ describe('the DynamoDB store on the wire', () => {
     });
 
     test('[law 8] a store that does not answer costs its time limit, not more', async () => {
-      const patient = open({ requestTimeoutMs: 100, attemptsMax: 1 });
+      const patient = open({ requestTimeoutMs: 500, attemptsMax: 1 });
       await patient.readIdentity();
       const held = proxy.hold({ operation: 'PutItem' });
       const startedAt = performance.now();
@@ -320,7 +320,7 @@ describe('the DynamoDB store on the wire', () => {
     });
 
     test('[law 8] that are not answered fail after their time limit, and are not sent again', async () => {
-      const patient = open({ requestTimeoutMs: 100 });
+      const patient = open({ requestTimeoutMs: 500 });
       await patient.readFeed(0, 10);
       const held = proxy.hold({ operation: 'Query' });
       await expect(patient.readFeed(0, 10)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
@@ -338,7 +338,7 @@ describe('the DynamoDB store on the wire', () => {
     });
 
     test('[law 2] the bytes of an older put, delivered late, change nothing', async () => {
-      const impatient = open({ requestTimeoutMs: 100, attemptsMax: 1 });
+      const impatient = open({ requestTimeoutMs: 500, attemptsMax: 1 });
       await impatient.readIdentity();
       const held = proxy.hold({ operation: 'PutItem', times: 1 });
       await expect(impatient.put(tenantEnvelope('a', 1))).rejects.toMatchObject({
@@ -433,7 +433,7 @@ describe('the DynamoDB store on the wire', () => {
     });
 
     test('while the table does not answer, all that waits to be announced fails, and then all goes on', async () => {
-      const impatient = open({ requestTimeoutMs: 100, attemptsMax: 1 });
+      const impatient = open({ requestTimeoutMs: 500, attemptsMax: 1 });
       await impatient.announce([announcement('a', 1)], 1);
       const cut = proxy.drop();
       const announced = await Promise.allSettled(
