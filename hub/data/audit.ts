@@ -42,16 +42,16 @@ export interface AuditEntry {
   after?: object;
 }
 
+/** Who does something, and with what. */
+export interface AuditedCall {
+  db: Queryable;
+  actor: Pick<Actor, 'id' | 'name'>;
+  requestId: string;
+  services: Pick<Services, 'clock' | 'random'>;
+}
+
 /** Writes the entry in the transaction of what it tells of: neither is there without the other. */
-export async function writeAudit(
-  call: {
-    db: Queryable;
-    actor: Pick<Actor, 'id' | 'name'>;
-    requestId: string;
-    services: Pick<Services, 'clock' | 'random'>;
-  },
-  entry: AuditEntry,
-): Promise<void> {
+export async function writeAudit(call: AuditedCall, entry: AuditEntry): Promise<void> {
   const { clock, random } = call.services;
   await call.db.insert(auditLog).values({
     id: newId('auditEntry', clock, random),

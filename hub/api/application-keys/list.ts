@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { and, asc, gt } from 'drizzle-orm';
 import { role } from '../../auth/actor.ts';
 import { equals } from '../../data/where.ts';
-import { applicationKeys } from '../../db/schema.ts';
+import { applicationKeys } from '../../db/application-key-table.ts';
 import { idOf, keyStatus } from '../../http/fields.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';

@@ -69,6 +69,7 @@ export const updateUser = defineRoute({
     }
     if (given) await replaceMemberships(call, person, await checkedMemberships(call, given));
     await keepAnOwnerBeside(db, person);
+    call.afterCommit(() => call.services.keys.clear());
     const user = toUser(await findUser(db, { ...actor, tenantId: null }, person.row.id), actor);
     return { body: user, representation: withoutUse(user) };
   },
