@@ -19,6 +19,7 @@ export const listApplicationKeys = defineRoute({
   query: z.strictObject({
     ...pageQuery,
     tenantId: idOf('tenant').optional(),
+    userId: idOf('user').optional().openapi({ description: 'Of this person.' }),
     role: role.optional(),
     status: keyStatus.optional(),
   }),
@@ -37,6 +38,7 @@ export const listApplicationKeys = defineRoute({
         and(
           equals(applicationKeys.tenantId, actor.tenantId ?? undefined),
           equals(applicationKeys.tenantId, query.tenantId),
+          equals(applicationKeys.userId, query.userId),
           equals(applicationKeys.role, query.role),
           equals(applicationKeys.status, query.status),
           page.after === undefined ? undefined : gt(applicationKeys.id, page.after),

@@ -1016,6 +1016,8 @@ export interface Operations {
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
       tenantId?: string;
+      /** Of this person. */
+      userId?: string;
       /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
       role?: "owner" | "admin" | "viewer";
       status?: "active" | "disabled";
