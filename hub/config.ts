@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import {
   type Environment,
   type OptionValues,
@@ -7,6 +8,7 @@ import {
   value,
 } from '../contexts/base/options.ts';
 import { limits } from '../contexts/limits.ts';
+import { isLoopback } from './auth/site.ts';
 
 /** Every option of the hub. */
 export const hubOptions = {
@@ -100,6 +102,51 @@ export const hubOptions = {
     default: '1000',
     doc: "Milliseconds a region's store is given to answer GET /v1/contexts.",
   }),
+  publicUrl: option({
+    env: 'SPOKECAST_PUBLIC_URL',
+    schema: z
+      .string()
+      .refine(isOrigin, 'must be https://host or https://host:port, or http:// with a loopback host')
+      .transform((text) => new URL(text).origin),
+    optional: true,
+    doc: 'Where browsers reach the hub, as https://host: for cookies, links and the check that a request comes from its own pages. Without it people can sign in at http://localhost only.',
+  }),
+  sessionIdleMs: option({
+    env: 'SPOKECAST_SESSION_IDLE_MS',
+    schema: value.integer(10_000, 2_592_000_000),
+    default: '3600000',
+    doc: 'Milliseconds without a request after which a browser is signed out.',
+  }),
+  sessionMs: option({
+    env: 'SPOKECAST_SESSION_MS',
+    schema: value.integer(10_000, 2_592_000_000),
+    default: '86400000',
+    doc: 'Milliseconds after signing in after which a browser is signed out, however much it is used.',
+  }),
+  setUpLinkMs: option({
+    env: 'SPOKECAST_SET_UP_LINK_MS',
+    schema: value.integer(60_000, 604_800_000),
+    default: '3600000',
+    doc: 'Milliseconds for which the link works that a hub without people prints when it starts.',
+  }),
+  invitationMs: option({
+    env: 'SPOKECAST_INVITATION_MS',
+    schema: value.integer(60_000, 2_592_000_000),
+    default: '604800000',
+    doc: 'Milliseconds for which an invitation can be accepted.',
+  }),
+  passwordResetMs: option({
+    env: 'SPOKECAST_PASSWORD_RESET_MS',
+    schema: value.integer(60_000, 604_800_000),
+    default: '3600000',
+    doc: 'Milliseconds for which a link to a new password works.',
+  }),
+  passwordChecksMax: option({
+    env: 'SPOKECAST_PASSWORD_CHECKS_MAX',
+    schema: value.integer(1, 64),
+    default: '2',
+    doc: 'Passwords hashed at the same time at the most. Each takes 19 MiB of memory and some tens of milliseconds of a core; as many again times eight may wait, more are refused with 503.',
+  }),
   proxyHops: option({
     env: 'SPOKECAST_PROXY_HOPS',
     schema: value.integer(0, 8),
@@ -107,6 +154,13 @@ export const hubOptions = {
     doc: 'Proxies in front of the hub that append to x-forwarded-for; 0 takes the address of the connection.',
   }),
 };
+
+/** An origin whose cookies a browser keeps to itself: https, or this machine. */
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text);
+  if (!url || url.username || url.password || url.pathname !== '/' || url.search || url.hash) return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+}
 
 export type HubConfig = OptionValues<typeof hubOptions>;
 

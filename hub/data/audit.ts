@@ -6,12 +6,28 @@ import type { Services } from '../services.ts';
 
 /** One thing that was done. `before` and `after` are representations, in which there are no secrets and no verifiers. */
 export interface AuditEntry {
-  action: 'create' | 'update' | 'delete' | 'rotate' | 'refresh' | 'request' | 'approve' | 'promote';
+  action:
+    | 'create'
+    | 'update'
+    | 'delete'
+    | 'rotate'
+    | 'refresh'
+    | 'request'
+    | 'approve'
+    | 'promote'
+    | 'accept'
+    | 'set-password'
+    | 'sign-in'
+    | 'sign-out'
+    | 'sign-out-everywhere';
   resourceType:
     | 'tenant'
     | 'cluster'
     | 'agent-key'
     | 'application-key'
+    | 'user'
+    | 'membership'
+    | 'one-time-link'
     | 'region'
     | 'context'
     | 'sweep'
