@@ -1,4 +1,5 @@
 import { createAgentKey } from './api/agent-keys/create.ts';
+import { createAgentKeys } from './api/agent-keys/create-several.ts';
 import { deleteAgentKey } from './api/agent-keys/delete.ts';
 import { getAgentKey } from './api/agent-keys/get.ts';
 import { listAgentKeys } from './api/agent-keys/list.ts';
@@ -54,7 +55,15 @@ import type { AnyRoute } from './http/route.ts';
 export const routes: readonly AnyRoute[] = [
   ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant],
   ...[createCluster, listClusters, getCluster, updateCluster, deleteCluster],
-  ...[createAgentKey, listAgentKeys, getAgentKey, updateAgentKey, rotateAgentKey, deleteAgentKey],
+  ...[
+    createAgentKey,
+    createAgentKeys,
+    listAgentKeys,
+    getAgentKey,
+    updateAgentKey,
+    rotateAgentKey,
+    deleteAgentKey,
+  ],
   ...[
     createApplicationKey,
     listApplicationKeys,

@@ -50,10 +50,13 @@ export interface AuditedCall {
   services: Pick<Services, 'clock' | 'random'>;
 }
 
-/** Writes the entry in the transaction of what it tells of: neither is there without the other. */
-export async function writeAudit(call: AuditedCall, entry: AuditEntry): Promise<void> {
+/** Writes the entries in the transaction of what they tell of: neither is there without the other. */
+export async function writeAudit(
+  call: AuditedCall,
+  ...entries: readonly [AuditEntry, ...AuditEntry[]]
+): Promise<void> {
   const { clock, random } = call.services;
-  await call.db.insert(auditLog).values({
+  const rows = entries.map((entry) => ({
     id: newId('auditEntry', clock, random),
     actorId: call.actor.id,
     actorName: call.actor.name,
@@ -62,5 +65,6 @@ export async function writeAudit(call: AuditedCall, entry: AuditEntry): Promise<
     action: `${entry.resourceType}.${entry.action}`,
     before: entry.before as Record<string, unknown> | undefined,
     after: entry.after as Record<string, unknown> | undefined,
-  });
+  }));
+  await call.db.insert(auditLog).values(rows);
 }

@@ -22,13 +22,12 @@ CREATE TABLE "one_time_links" (
 	"purpose" text NOT NULL,
 	"user_id" text collate "C",
 	"scopes" jsonb DEFAULT '[]'::jsonb NOT NULL,
-	"challenge" text,
 	"created_by" text collate "C" NOT NULL,
 	"created_at" timestamp with time zone NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
 	"used_at" timestamp with time zone,
 	CONSTRAINT "one_time_links_token" UNIQUE("token_hash"),
-	CONSTRAINT "one_time_links_purpose" CHECK ("one_time_links"."purpose" in ('set-up', 'invitation', 'password-reset', 'command-line'))
+	CONSTRAINT "one_time_links_purpose" CHECK ("one_time_links"."purpose" in ('set-up', 'invitation', 'password-reset'))
 );
 --> statement-breakpoint
 CREATE TABLE "sessions" (
@@ -57,8 +56,6 @@ CREATE TABLE "users" (
 	CONSTRAINT "users_status" CHECK ("users"."status" in ('invited', 'active', 'disabled'))
 );
 --> statement-breakpoint
-ALTER TABLE "application_keys" ADD COLUMN "user_id" text collate "C";--> statement-breakpoint
-ALTER TABLE "application_keys" ADD COLUMN "created_by" text collate "C";--> statement-breakpoint
 ALTER TABLE "identities" ADD CONSTRAINT "identities_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "memberships" ADD CONSTRAINT "memberships_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "memberships" ADD CONSTRAINT "memberships_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -70,6 +67,4 @@ CREATE INDEX "one_time_links_user" ON "one_time_links" USING btree ("user_id");-
 CREATE INDEX "one_time_links_expires" ON "one_time_links" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "sessions_user" ON "sessions" USING btree ("user_id","id");--> statement-breakpoint
 CREATE INDEX "sessions_idle" ON "sessions" USING btree ("idle_until");--> statement-breakpoint
-CREATE UNIQUE INDEX "users_email" ON "users" USING btree (lower("email"));--> statement-breakpoint
-ALTER TABLE "application_keys" ADD CONSTRAINT "application_keys_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-CREATE INDEX "application_keys_user" ON "application_keys" USING btree ("user_id","id");
+CREATE UNIQUE INDEX "users_email" ON "users" USING btree (lower("email"));

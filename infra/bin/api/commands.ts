@@ -16,6 +16,7 @@ export const commandOf = {
   updateCluster: 'clusters update',
   deleteCluster: 'clusters delete',
   createAgentKey: 'agent-keys create',
+  createAgentKeys: 'apply',
   listAgentKeys: 'agent-keys list',
   getAgentKey: 'agent-keys get',
   updateAgentKey: 'agent-keys update',
@@ -61,7 +62,7 @@ export const commandOf = {
 export const handMade: ReadonlySet<OperationId> = new Set<OperationId>([
   ...(['createRegion', 'listRegions', 'deleteRegion', 'createSeeding'] as const),
   ...(['freezeRegion', 'setFreeze', 'unfreezeRegion', 'liftFreeze', 'getFreeze'] as const),
-  ...(['createSweep', 'approveSweep', 'listRegionHolds'] as const),
+  ...(['createSweep', 'approveSweep', 'listRegionHolds', 'createAgentKeys'] as const),
 ]);
 
 /** What a command has beyond what the catalogue says. */

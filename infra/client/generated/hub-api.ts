@@ -172,6 +172,31 @@ export type AgentKeyCreate = {
   } | null;
 };
 
+export type AgentKeysCreated = {
+  /** In the order of the request. */
+  items: AgentKeyCreated[];
+};
+
+export type AgentKeysCreate = {
+  keys: {
+    /** Trimmed; no control characters. */
+    name: string;
+    /** RFC 3339, in the future; null for never. */
+    expiresAt?: string | null;
+    /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
+    permissions?: string[];
+    /** Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere. */
+    allowedNetworks?: string[] | null;
+    /** How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number. */
+    rateLimit?: {
+      /** Requests that are granted in a window. */
+      limit: number;
+      /** Milliseconds, in whole seconds. */
+      windowMs: number;
+    } | null;
+  }[];
+};
+
 export type AgentKeyPage = {
   items: AgentKey[];
   /** For the next page; null on the last. */
@@ -926,6 +951,24 @@ export interface Operations {
     headers: Record<never, never>;
     body: undefined;
     answer: AgentKeyPage;
+  };
+  /** Create several agent keys of a cluster, all or none. */
+  createAgentKeys: {
+    path: {
+      id: string;
+    };
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** Chosen by you, unique a request: a UUID, say. */
+      'idempotency-key'?: string;
+    };
+    body: AgentKeysCreate;
+    answer: AgentKeysCreated;
   };
   /** Read an agent key. */
   getAgentKey: {

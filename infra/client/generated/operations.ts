@@ -13,6 +13,7 @@ export const operations = {
   deleteCluster: { method: 'DELETE', path: '/v1/clusters/{id}' },
   createAgentKey: { method: 'POST', path: '/v1/agent-keys' },
   listAgentKeys: { method: 'GET', path: '/v1/agent-keys' },
+  createAgentKeys: { method: 'POST', path: '/v1/clusters/{id}/agent-keys' },
   getAgentKey: { method: 'GET', path: '/v1/agent-keys/{id}' },
   updateAgentKey: { method: 'PATCH', path: '/v1/agent-keys/{id}' },
   deleteAgentKey: { method: 'DELETE', path: '/v1/agent-keys/{id}' },
