@@ -73,7 +73,11 @@ export function createApp(
   }
   for (const page of consolePages) {
     const run = bounded(async (c, state) => ({ response: await runPage(page, c, state, services) }));
-    app.on(page.method, honoPath(page.path), answer(page.path, run, problemPage));
+    app.on(
+      page.method,
+      honoPath(page.path),
+      answer(page.path, run, page.from === 'programs' ? problemAnswer : problemPage),
+    );
   }
   for (const [path, page] of Object.entries(pages)) app.get(path, answer(path, page));
 

@@ -1,17 +1,15 @@
 import { eq } from 'drizzle-orm';
 import { type Clock, systemClock } from '../contexts/base/clock.ts';
 import { type Random, systemRandom } from '../contexts/base/random.ts';
-import { isId, newId } from '../contexts/ids.ts';
-import { newSecret, verifierOf } from '../contexts/secrets.ts';
-import { toApplicationKey, withoutUse } from './api/application-keys/application-key.ts';
+import { isId } from '../contexts/ids.ts';
+import { makeApplicationKey } from './api/application-keys/make.ts';
 import type { Role } from './auth/actor.ts';
 import type { MadeLink } from './auth/one-time-links.ts';
 import { makeSetUpLink } from './auth/set-up-link.ts';
-import { writeAudit } from './data/audit.ts';
 import { inTransaction } from './data/transaction.ts';
 import { connect } from './db/client.ts';
 import { checkMigrated } from './db/migrate.ts';
-import { applicationKeys, tenants } from './db/schema.ts';
+import { tenants } from './db/schema.ts';
 import { name } from './http/fields.ts';
 
 export interface NewApplicationKey {
@@ -39,9 +37,7 @@ export async function createApplicationKey(
 
   await using database = connect(databaseUrl, { applicationName: 'spokecast application-keys', max: 1 });
   await checkMigrated(database);
-  const id = newId('applicationKey', parts.clock, parts.random);
-  const secret = newSecret('applicationKey', id, parts.random);
-  await inTransaction({ database, ...parts }, async (tx) => {
+  return await inTransaction({ database, ...parts }, async (tx) => {
     if (tenantId !== null) {
       const [tenant] = await tx
         .select({ id: tenants.id })
@@ -50,18 +46,11 @@ export async function createApplicationKey(
         .for('key share');
       if (!tenant) throw new Error(`there is no tenant ${tenantId}`);
     }
-    const values = { id, role: wanted.role, name: parsedName.data, tenantId, verifier: verifierOf(secret) };
-    const [row] = await tx.insert(applicationKeys).values(values).returning();
     const call = { db: tx, actor: { id: 'cli', name: 'cli' }, requestId: 'cli', services: parts };
-    await writeAudit(call, {
-      action: 'create',
-      resourceType: 'application-key',
-      resourceId: id,
-      tenantId,
-      after: withoutUse(toApplicationKey(row!)),
-    });
+    const values = { role: wanted.role, name: parsedName.data, tenantId, userId: null, expiresAt: null };
+    const { key, secret } = await makeApplicationKey(call, values);
+    return { id: key.id, secret };
   });
-  return { id, secret };
 }
 
 /**
@@ -75,6 +64,6 @@ export async function createSetUpLink(
 ): Promise<MadeLink | undefined> {
   await using database = connect(databaseUrl, { applicationName: 'spokecast hub set-up-link', max: 1 });
   await checkMigrated(database);
-  const linkMs = { 'set-up': wanted.linkMs, invitation: 0, 'password-reset': 0 };
+  const linkMs = { 'set-up': wanted.linkMs, invitation: 0, 'password-reset': 0, 'command-line': 0 };
   return await makeSetUpLink(database.db, { ...parts, people: { origin: () => wanted.origin, linkMs } });
 }

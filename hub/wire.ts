@@ -95,6 +95,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
         'set-up': config.setUpLinkMs,
         invitation: config.invitationMs,
         'password-reset': config.passwordResetMs,
+        'command-line': 120_000,
       },
     },
     oidc: oidcOf(config, { clock, random }),

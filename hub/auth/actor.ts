@@ -12,7 +12,14 @@ export const role = z.enum(roles, 'must be owner, admin or viewer').openapi({
 export interface Actor {
   id: string;
   name: string;
+  /** The person behind it: who is signed in, or whose application key it is. Null for a key of nobody's. */
+  userId: string | null;
   role: Role;
   /** What the role is in: a tenant, or (null) the platform. */
   tenantId: string | null;
+}
+
+/** Of two roles the one that may do less. */
+export function lesserRole(a: Role, b: Role): Role {
+  return roles.indexOf(a) > roles.indexOf(b) ? a : b;
 }

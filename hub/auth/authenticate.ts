@@ -1,10 +1,10 @@
 import { and, eq, isNull, lt, or, sql } from 'drizzle-orm';
 import { parseSecret, verifierMatches } from '../../contexts/secrets.ts';
 import { loggable } from '../data/errors.ts';
-import { applicationKeys } from '../db/schema.ts';
+import { applicationKeys } from '../db/application-key-table.ts';
 import { fail } from '../http/problems.ts';
 import type { Services } from '../services.ts';
-import type { Actor } from './actor.ts';
+import { type Actor, lesserRole } from './actor.ts';
 import type { KeyRow } from './key-cache.ts';
 
 export type LoginOutcome =
@@ -15,6 +15,8 @@ export type LoginOutcome =
   | 'wrong'
   | 'disabled'
   | 'expired'
+  /** The person whose key it is may not act there (any more). */
+  | 'holder-gone'
   | 'limited';
 
 /**
@@ -44,7 +46,8 @@ export async function authenticate(
     metrics.logins.inc({ outcome });
     logins.succeeded(source, row!.id);
     noteUse(row!, services);
-    return { id: row!.id, name: row!.name, role: row!.role, tenantId: row!.tenantId };
+    const { id, name, userId, role, holderRole, tenantId } = row!;
+    return { id, name, userId, role: lesserRole(role, holderRole ?? role), tenantId };
   }
   logins.failed(source, id);
   const waitMs = logins.refusalWaitMs(source, id);
@@ -68,6 +71,7 @@ const refusals = {
   wrong: 'This application key does not exist, or has been revoked.',
   disabled: 'This application key is disabled.',
   expired: 'This application key has expired.',
+  'holder-gone': 'The person whose application key this is may not act there any more.',
 } as const;
 
 function judge(
@@ -81,6 +85,7 @@ function judge(
   if (!verifierMatches(secret, row.verifier)) return 'wrong';
   if (row.status !== 'active') return 'disabled';
   if (row.expiresAt !== null && row.expiresAt.getTime() <= now) return 'expired';
+  if (row.holderRole === null) return 'holder-gone';
   return 'valid';
 }
 

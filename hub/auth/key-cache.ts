@@ -1,16 +1,36 @@
-import { eq } from 'drizzle-orm';
+import { and, eq, isNotNull, sql } from 'drizzle-orm';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../contexts/base/clock.ts';
+import { applicationKeys } from '../db/application-key-table.ts';
 import type { Queryable } from '../db/client.ts';
-import { applicationKeys } from '../db/schema.ts';
+import { memberships, users } from '../db/people-tables.ts';
+import type { Role } from './actor.ts';
 
-export type KeyRow = typeof applicationKeys.$inferSelect;
+export type KeyRow = typeof applicationKeys.$inferSelect & {
+  /** What the person whose key it is may do where it works; null where they may not, undefined for nobody's key. */
+  holderRole: Role | null | undefined;
+};
 
 /** Asks the database for a key's row. */
 export type FindKey = (id: string) => Promise<KeyRow | undefined>;
 
 export function findKeyIn(db: Queryable): FindKey {
-  return async (id) => (await db.select().from(applicationKeys).where(eq(applicationKeys.id, id)))[0];
+  const sameScope = sql`${memberships.tenantId} is not distinct from ${applicationKeys.tenantId}`;
+  return async (id) => {
+    const [found] = await db
+      .select({ key: applicationKeys, status: users.status, role: memberships.role })
+      .from(applicationKeys)
+      .leftJoin(users, eq(users.id, applicationKeys.userId))
+      .leftJoin(
+        memberships,
+        and(eq(memberships.userId, users.id), sameScope, isNotNull(memberships.acceptedAt)),
+      )
+      .where(eq(applicationKeys.id, id));
+    if (!found) return undefined;
+    const { key, status, role } = found;
+    const holderRole = key.userId === null ? undefined : status === 'active' ? role : null;
+    return { ...key, holderRole };
+  };
 }
 
 /**

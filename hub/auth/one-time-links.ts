@@ -14,6 +14,8 @@ export interface NewLink {
   userId: string | null;
   /** Of an invitation: the memberships it is to. */
   scopes?: readonly (string | null)[];
+  /** Of a command line: the hash of what only the command that began it knows. */
+  challenge?: string;
   createdBy: string;
 }
 
@@ -27,11 +29,11 @@ export interface MadeLink {
 /** Makes a link, in the place of those before it for the same person and purpose (and scopes). */
 export async function makeLink(db: Queryable, wanted: NewLink, parts: PeopleServices): Promise<MadeLink> {
   const { clock, random, people } = parts;
-  const { purpose, userId, createdBy, scopes = [] } = wanted;
+  const { purpose, userId, createdBy, scopes = [], challenge = null } = wanted;
   const token = newToken(random);
   const expiresAt = new Date(clock.now() + people.linkMs[purpose]);
   const id = newId('oneTimeLink', clock, random);
-  if (userId !== null)
+  if (userId !== null && purpose !== 'command-line')
     await db
       .delete(oneTimeLinks)
       .where(
@@ -43,7 +45,7 @@ export async function makeLink(db: Queryable, wanted: NewLink, parts: PeopleServ
         ),
       );
   await db.insert(oneTimeLinks).values({
-    ...{ id, purpose, userId, createdBy, expiresAt, scopes: [...scopes] },
+    ...{ id, purpose, userId, createdBy, challenge, expiresAt, scopes: [...scopes] },
     tokenHash: hashOfToken(token),
     createdAt: new Date(clock.now()),
   });

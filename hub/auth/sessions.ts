@@ -91,7 +91,7 @@ export async function signedIn(request: Request, services: Services): Promise<Si
     session,
     scopes,
     scope,
-    actor: scope && { id, name, role: scope.role, tenantId: scope.tenantId },
+    actor: scope && { id, userId: id, name, role: scope.role, tenantId: scope.tenantId },
   };
 }
 

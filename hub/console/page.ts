@@ -11,6 +11,8 @@ export interface Page {
   method: 'GET' | 'POST';
   /** As routes write it: `/tenants/{id}`. */
   path: string;
+  /** For programs, without a cookie, and told of problems as programs are. */
+  from?: 'programs';
   handle(call: PageCall): Promise<Response>;
 }
 
@@ -42,7 +44,8 @@ export async function runPage(
   const request = c.req.raw;
   const site = siteOf(request, services.people.publicUrl);
   if (!site) fail('PUBLIC_URL_UNSET');
-  if (page.method === 'POST' && !isFromOwnPages('POST', request.headers, site))
+  const isForm = page.method === 'POST' && page.from !== 'programs';
+  if (isForm && !isFromOwnPages('POST', request.headers, site))
     fail('CROSS_ORIGIN', `Open ${site.origin} and try again there.`);
   const form = page.method === 'POST' ? await readForm(request) : emptyForm;
   const { source, requestId } = state;

@@ -6,7 +6,9 @@ import {
   endSessionForm,
   endSessionsForm,
 } from './sign-in/account-forms.ts';
+import { commandLineForm, commandLineKey, commandLinePage } from './sign-in/command-line.ts';
 import { invitationForm, invitationPage } from './sign-in/invitation.ts';
+import { makeKeyForm, revokeKeyForm } from './sign-in/keys.ts';
 import { login, loginPage } from './sign-in/login.ts';
 import { logout } from './sign-in/logout.ts';
 import { oidcCallback, oidcLink, oidcStart } from './sign-in/oidc.ts';
@@ -17,5 +19,6 @@ import { setUpForm, setUpPage } from './sign-in/set-up.ts';
 export const pages: readonly Page[] = [
   ...[loginPage, login, logout, oidcStart, oidcCallback, oidcLink],
   ...[setUpPage, setUpForm, invitationPage, invitationForm, passwordResetPage, passwordResetForm],
+  ...[commandLinePage, commandLineForm, commandLineKey, makeKeyForm, revokeKeyForm],
   ...[accountPage, changePasswordForm, chooseScopeForm, endSessionForm, endSessionsForm],
 ];

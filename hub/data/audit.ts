@@ -42,14 +42,17 @@ export interface AuditEntry {
   after?: object;
 }
 
+/** Who does something, and with what. */
+export interface AuditedCall {
+  db: Queryable;
+  actor: Pick<Actor, 'id' | 'name'>;
+  requestId: string;
+  services: Pick<Services, 'clock' | 'random'>;
+}
+
 /** Writes the entries in the transaction of what they tell of: neither is there without the other. */
 export async function writeAudit(
-  call: {
-    db: Queryable;
-    actor: Pick<Actor, 'id' | 'name'>;
-    requestId: string;
-    services: Pick<Services, 'clock' | 'random'>;
-  },
+  call: AuditedCall,
   ...entries: readonly [AuditEntry, ...AuditEntry[]]
 ): Promise<void> {
   const { clock, random } = call.services;

@@ -97,7 +97,7 @@ export const sessions = pgTable(
   (t) => [index('sessions_user').on(t.userId, t.id), index('sessions_idle').on(t.idleUntil)],
 );
 
-export const linkPurposes = ['set-up', 'invitation', 'password-reset'] as const;
+export const linkPurposes = ['set-up', 'invitation', 'password-reset', 'command-line'] as const;
 
 /** Links that work once: whoever opens one is who it was handed to. */
 export const oneTimeLinks = pgTable(
@@ -108,8 +108,10 @@ export const oneTimeLinks = pgTable(
     purpose: text('purpose', { enum: linkPurposes }).notNull(),
     /** Null for `set-up`: who that will be is not known yet. */
     userId: id('user_id').references(() => users.id, { onDelete: 'cascade' }),
-    /** The memberships that an invitation is to: tenants' ids, null for the platform. */
+    /** The memberships that an invitation is to, the scope of a command line: tenants' ids, null for the platform. */
     scopes: jsonb('scopes').$type<(string | null)[]>().notNull().default([]),
+    /** Of `command-line`: the hash of what only the command that began it knows. */
+    challenge: text('challenge'),
     createdBy: id('created_by').notNull(),
     createdAt: moment('created_at').notNull(),
     expiresAt: moment('expires_at').notNull(),
@@ -118,6 +120,9 @@ export const oneTimeLinks = pgTable(
   (t) => [
     index('one_time_links_user').on(t.userId),
     index('one_time_links_expires').on(t.expiresAt),
-    check('one_time_links_purpose', sql`${t.purpose} in ('set-up', 'invitation', 'password-reset')`),
+    check(
+      'one_time_links_purpose',
+      sql`${t.purpose} in ('set-up', 'invitation', 'password-reset', 'command-line')`,
+    ),
   ],
 );

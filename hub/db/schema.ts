@@ -234,30 +234,6 @@ export const agentKeys = pgTable(
   ],
 );
 
-export const applicationKeys = pgTable(
-  'application_keys',
-  {
-    id: id('id').primaryKey(),
-    /** Null: a key of the platform. */
-    tenantId: id('tenant_id').references(() => tenants.id, { onDelete: 'cascade' }),
-    role: text('role', { enum: ['owner', 'admin', 'viewer'] }).notNull(),
-    name: text('name').notNull(),
-    verifier: text('verifier').notNull(),
-    status: text('status', { enum: ['active', 'disabled'] })
-      .notNull()
-      .default('active'),
-    expiresAt: timestamp('expires_at', { withTimezone: true }),
-    lastUsedAt: timestamp('last_used_at', { withTimezone: true }),
-    createdAt,
-    updatedAt,
-  },
-  (t) => [
-    index('application_keys_tenant').on(t.tenantId, t.id),
-    check('application_keys_role', sql`${t.role} in ('owner', 'admin', 'viewer')`),
-    check('application_keys_status', sql`${t.status} in ('active', 'disabled')`),
-  ],
-);
-
 /** The ledger of contexts. Written by triggers and by `touch_heads`, never by application code directly. */
 export const heads = pgTable(
   'heads',

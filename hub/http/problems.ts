@@ -69,6 +69,11 @@ export const hubProblems = {
     'This is the last owner of the platform',
     'Without that key or person nobody could manage application keys and people; make another owner first.',
   ],
+  TOO_MANY_KEYS: [
+    409,
+    'You have too many application keys',
+    'Revoke some of them under “Your account” first.',
+  ],
   ALREADY_MEMBER: [409, 'The person belongs there already', 'Change the role by `PATCH /v1/users/{id}`.'],
   NOTHING_TO_ACCEPT: [409, 'There is no invitation to accept', 'The person has accepted every membership.'],
   USER_NOT_ACTIVE: [

@@ -7,6 +7,7 @@ import { noVerifier } from '../../contexts/secrets.ts';
 import { writeAudit } from '../data/audit.ts';
 import { textArray } from '../db/builders/builder.ts';
 import type { Db, Queryable } from '../db/client.ts';
+import { oneTimeLinks, sessions } from '../db/people-tables.ts';
 import { agentKeys, clusters, hubState, placements, regionRuns, tenants } from '../db/schema.ts';
 import type { Witness } from './evidence.ts';
 import type { KeyChanges } from './judge.ts';
@@ -57,6 +58,9 @@ export async function applyPromotion(
       sql`select setval('revisions', greatest(last_value, ${revision}::bigint)) from revisions`,
     );
     await tx.update(hubState).set({ epoch: to });
+    // Who signed out or used a link up since the backup is known nowhere: both end for everybody.
+    await tx.delete(sessions);
+    await tx.delete(oneTimeLinks);
     for (const { id } of witnesses) {
       await tx
         .insert(regionRuns)

@@ -10,6 +10,8 @@ import { ConfigurationError, type Environment } from '../../contexts/base/option
 export interface Profile {
   url: string;
   applicationKey: string;
+  /** When the key ends, where it was got by a browser. */
+  expiresAt?: string | undefined;
 }
 
 export interface Profiles {
@@ -24,7 +26,11 @@ const schema = z.strictObject({
   current: z.string().nullable(),
   profiles: z.record(
     z.string().regex(profileName),
-    z.strictObject({ url: z.url({ protocol: /^https?$/ }), applicationKey: z.string().regex(/^\S+$/) }),
+    z.strictObject({
+      url: z.url({ protocol: /^https?$/ }),
+      applicationKey: z.string().regex(/^\S+$/),
+      expiresAt: z.string().optional(),
+    }),
   ),
 });
 

@@ -58,6 +58,8 @@ function back(browser: Visitor, url: string): ReturnType<Visitor['open']> {
 }
 
 const visitor = () => new Visitor(hub.url);
+/** Where the page that begins linking leads. */
+const onwardFrom = (page: string) => /href="([^"]+\/auth\?[^"]*)"/.exec(page)![1]!.replaceAll('&amp;', '&');
 const query = (link: string) => `?invitation=${new URL(link).searchParams.get('token')}`;
 
 describe('signing in at a provider', () => {
@@ -201,13 +203,16 @@ test('who is signed in gives the account an identity, by a form of ours alone', 
   expect((await browser.submit('/account/oidc')).status).toBe(403);
   browser.headers = { 'sec-fetch-site': 'same-origin' };
   const page = await browser.submit('/account/oidc');
-  const onward = /href="([^"]+authorize?[^"]*|[^"]+\/auth\?[^"]*)"/
-    .exec(page.text)![1]!
-    .replaceAll('&amp;', '&');
   const { subject } = somebody();
-  const answered = await provider.signIn(onward, subject);
-  const stranger = visitor();
-  for (const [name, value] of browser.cookies) if (name.endsWith('-oidc')) stranger.cookies.set(name, value);
+  // Put into another browser that is signed in, what this one keeps links nothing there.
+  const other = await make.user(hub.owner, [{ tenantId: null, role: 'admin' }]);
+  const victim = visitor();
+  await victim.follow(other.link, { name: 'x', password: goodPassword });
+  for (const [name, value] of browser.cookies) if (name.endsWith('-oidc')) victim.cookies.set(name, value);
+  expect((await back(victim, await provider.signIn(onwardFrom(page.text), subject))).status).toBe(400);
+
+  const again = await browser.submit('/account/oidc');
+  const answered = await provider.signIn(onwardFrom(again.text), subject);
   expect((await back(browser, answered)).location).toBe('/account');
   expect(await sql`select user_id from identities where subject = ${subject}`).toEqual([{ user_id: id }]);
   expect((await goThere(visitor(), subject)).status).toBe(303);

@@ -11,14 +11,18 @@ import { goodPassword, Visitor } from './support/visitor.ts';
 const clock = new VirtualClock();
 const minute = 60_000;
 let hub: TestHub;
+/** Another process of the same hub. */
+let other: TestHub;
 let sql: postgres.Sql;
 
 beforeAll(async () => {
   hub = await startHub({ clock, environment: { SPOKECAST_FAILED_LOGINS_MAX: '5' } });
+  other = await startHub({ clock, databaseUrl: hub.databaseUrl });
   sql = postgres(hub.databaseUrl, { max: 2 });
 });
 afterAll(async () => {
   await sql.end();
+  await other[Symbol.asyncDispose]();
   await hub[Symbol.asyncDispose]();
 });
 
@@ -109,6 +113,7 @@ describe('an invitation', () => {
     await impostor.follow(taken.link, newPassword);
     // ... so that the platform's invitation of the same address must not make him its admin.
     const { link } = await make.user(hub.owner, [{ tenantId: null, role: 'admin' }], 'victim@example.com');
+    expect((await impostor.submit('/account/scope', { scope: 'platform' })).status).toBe(404);
     expect((await impostor.api('GET', '/v1/sweeps')).status).toBe(403);
     const victim = visitor();
     const refused = await victim.follow(link, { name: 'x', password: 'some other long password' });
@@ -139,6 +144,14 @@ describe('an invitation', () => {
       'NOTHING_TO_ACCEPT',
     );
   });
+});
+
+test('a link to a new password works once, also for two who use it at once', async () => {
+  const { id } = await person(hub.owner, [{ tenantId: null, role: 'viewer' }]);
+  const link = (await hub.owner.post(`/v1/users/${id}/links`, { purpose: 'password-reset' })).body.secret;
+  const both = ['one rather long phrase', 'another rather long phrase'];
+  const answers = await Promise.all(both.map((password) => visitor().follow(link, { password })));
+  expect(answers.map(({ status }) => status).sort()).toEqual([303, 410]);
 });
 
 describe('a session', () => {
@@ -189,7 +202,6 @@ describe('a session', () => {
       async (id: string) => hub.owner.patch(`/v1/users/${id}`, { memberships: [] }),
     ],
   ])('is over at once, also at another hub, by %s', async (_, end) => {
-    await using other = await startHub({ clock, databaseUrl: hub.databaseUrl });
     const { id, email, browser } = await person(hub.owner, [{ tenantId: null, role: 'viewer' }]);
     const port = new URL(hub.url).port;
     const elsewhere = new Visitor(other.url);

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startHub, type TestHub } from '../hub/support/hub.ts';
-import { agentKey, applicationKey, cluster, region, tenant } from '../hub/support/things.ts';
+import { agentKey, applicationKey, cluster, region, tenant, user } from '../hub/support/things.ts';
+import { goodPassword, Visitor } from '../hub/support/visitor.ts';
 import { type Given, runCli } from './support/cli.ts';
 
 const bin = fileURLToPath(new URL('../../infra/bin/spokecast.js', import.meta.url));
@@ -310,6 +311,38 @@ describe('profiles', () => {
     expect(listed.stdout + kept.stdout + kept.stderr).not.toContain(secret);
     expect(await runCli(environment(), ['tenants', 'list'])).toMatchObject({ exitCode: 0 });
     expect(await runCli(environment(), words('tenants create --name x'))).toMatchObject({ exitCode: 77 });
+  });
+
+  test('login --browser keeps a key of the person who says yes in the browser', async () => {
+    const browser = new Visitor(hub.url);
+    const { link, email } = await user(hub.owner, [{ role: 'admin' }]);
+    await browser.follow(link, { name: 'Ann', password: goodPassword });
+    let saidYes: Promise<string> | undefined;
+    const sayYes = async (page: string) => {
+      const { pathname, search, searchParams } = new URL(page);
+      expect((await browser.open(pathname + search)).text).toContain('act as you');
+      const back = await browser.submit(pathname, Object.fromEntries(searchParams));
+      const url = new URL(back.headers.get('refresh')!.replace('0; url=', ''));
+      // Somebody else's page in the same browser finds the port, and is not listened to.
+      expect((await fetch(`${url.origin}/?code=x&state=y`)).status).toBe(404);
+      return (await fetch(url)).text();
+    };
+    const ran = await runCli(environment(), words(`login --hub ${hub.url} --browser --profile own`), {
+      onSay: (text) => {
+        const page = /http\S+command-line\S+/.exec(text)?.[0];
+        if (page) saidYes = sayYes(page);
+      },
+    });
+    expect(ran).toMatchObject({ exitCode: 0, stderr: expect.stringContaining(`You are ${email}, admin`) });
+    expect(await saidYes).toContain('close this page');
+    const kept = JSON.parse(await readFile(path(), 'utf8')).profiles.own;
+    expect(kept).toMatchObject({ url: hub.url, expiresAt: expect.any(String) });
+    expect(ran.stderr + ran.stdout).not.toContain(kept.applicationKey);
+    expect(await runCli(environment(), words('tenants create --name x --profile own'))).toMatchObject({
+      exitCode: 0,
+    });
+    expect(await runCli(environment(), words('profiles delete own'))).toMatchObject({ exitCode: 0 });
+    expect(await runCli(environment(), words('profiles use prod'))).toMatchObject({ exitCode: 0 });
   });
 
   test("flags go before the environment, that before profiles; a profile's key goes to its own hub alone", async () => {

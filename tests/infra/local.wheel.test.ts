@@ -74,6 +74,11 @@ describe('npm start', () => {
     }
   });
 
+  test('the printed link sets the hub up', async () => {
+    const link = wheel.output.split('\n').find((line) => line.includes('/set-up?token='));
+    expect((await fetch(link!.trim())).status).toBe(200);
+  });
+
   test('[law 10] secrets are in files of their owner alone, and neither printed nor logged', () => {
     const { hub, demo, postgres } = wheel.file;
     const secrets = [hub.applicationKey, demo.agentKey, new URL(postgres.url).password];

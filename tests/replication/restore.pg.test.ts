@@ -100,6 +100,14 @@ describe('a hub restored from a backup', () => {
     for (const key of Object.values(made)) await wheel.becomes(west, key.secret, 200);
     await wheel.idle();
     await queuesAtRest(); // they live in the database: a job at work in the copy would be one until its lock is over
+    // Somebody is signed in and invited, and will have signed out and used the link up by the time of the restore.
+    await wheel.sql`insert into users (id, email, name, status) values ('usr_a', 'a@example.com', 'a', 'active')`;
+    await wheel.sql`
+      insert into sessions (id, token_hash, user_id, created_at, last_seen_at, idle_until, expires_at, source, user_agent)
+      values ('ses_a', 'a', 'usr_a', now(), now(), 'infinity', 'infinity', '', '')`;
+    await wheel.sql`
+      insert into one_time_links (id, token_hash, purpose, user_id, created_by, created_at, expires_at)
+      values ('otl_a', 'a', 'invitation', 'usr_a', 'usr_a', now(), 'infinity')`;
     backup = await backups.take();
   });
   beforeEach(async () => {
@@ -172,6 +180,7 @@ describe('a hub restored from a backup', () => {
       const [entry] = await wheel.sql`select * from audit_log where action = 'epoch.promote'`;
       expect(entry).toMatchObject({ actor_id: 'cli', after: { epoch: report.epoch.to } });
       expect(entry!.before.placementsRemoved).toHaveLength(2);
+      expect(await wheel.sql`select id from sessions union all select id from one_time_links`).toEqual([]);
 
       const [narrowed] =
         await wheel.sql`select *, allowed_networks::text[] as networks from agent_keys where id = ${made.narrowed.id}`;

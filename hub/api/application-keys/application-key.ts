@@ -2,8 +2,8 @@ import { z } from '@hono/zod-openapi';
 import { eq } from 'drizzle-orm';
 import { sees } from '../../access.ts';
 import { type Actor, role } from '../../auth/actor.ts';
+import { applicationKeys } from '../../db/application-key-table.ts';
 import type { Queryable } from '../../db/client.ts';
-import { applicationKeys } from '../../db/schema.ts';
 import { expiresAt, idOf, keyStatus, moment, name } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
 
@@ -12,6 +12,14 @@ const fields = {
   tenantId: idOf('tenant')
     .nullable()
     .openapi({ description: 'The tenant it is confined to; null for a key of the platform.' }),
+  userId: idOf('user').nullable().openapi({
+    description:
+      'Whose it is: it can do no more than that person can there, and ends with them. Null for a key of the tenant or platform itself.',
+  }),
+  createdBy: z.string().nullable().openapi({
+    description: 'Who made it: a person, an application key, or `cli`.',
+    example: 'usr_01k9c0v8w1e4qafk3s7m2t6xhz',
+  }),
   role,
   name: name.openapi({ example: 'terraform' }),
   status: keyStatus,
@@ -43,9 +51,9 @@ export const applicationKeyParams = z.object({ id: idOf('applicationKey') });
 export type ApplicationKeyRow = typeof applicationKeys.$inferSelect;
 
 export function toApplicationKey(row: ApplicationKeyRow): z.infer<typeof ApplicationKey> {
-  const { id, tenantId, role, name, status } = row;
+  const { id, tenantId, userId, createdBy, role, name, status } = row;
   return {
-    ...{ id, tenantId, role, name, status },
+    ...{ id, tenantId, userId, createdBy, role, name, status },
     expiresAt: row.expiresAt?.toISOString() ?? null,
     lastUsedAt: row.lastUsedAt?.toISOString() ?? null,
     createdAt: row.createdAt.toISOString(),

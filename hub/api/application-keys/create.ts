@@ -1,16 +1,13 @@
 import { z } from '@hono/zod-openapi';
-import { newId } from '../../../contexts/ids.ts';
-import { newSecret, verifierOf } from '../../../contexts/secrets.ts';
 import { covers } from '../../access.ts';
 import { role } from '../../auth/actor.ts';
-import { writeAudit } from '../../data/audit.ts';
-import { checkedExpiry, toTimestamp } from '../../data/expiry.ts';
-import { applicationKeys } from '../../db/schema.ts';
+import { checkedExpiry } from '../../data/expiry.ts';
 import { expiresAt, idOf, name } from '../../http/fields.ts';
-import { fail } from '../../http/problems.ts';
+import { blame, fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
 import { requireTenant } from '../tenants/tenant.ts';
-import { ApplicationKeyCreated, toApplicationKey, withoutUse } from './application-key.ts';
+import { ApplicationKeyCreated, withoutUse } from './application-key.ts';
+import { makeApplicationKey } from './make.ts';
 
 const body = z
   .strictObject({
@@ -19,6 +16,10 @@ const body = z
     tenantId: idOf('tenant').nullable().optional().openapi({
       description:
         "Confines the key to that tenant. Default: the tenant of the key that creates it; null, the platform, for the platform's own keys.",
+    }),
+    personal: z.boolean().optional().openapi({
+      description:
+        'Makes it the key of the person who asks: it can do no more than they can, and ends with them. For people who are signed in, and keys that are somebody’s.',
     }),
     expiresAt: expiresAt.optional(),
   })
@@ -43,26 +44,15 @@ export const createApplicationKey = defineRoute({
     if (!covers(actor, { role, tenantId }))
       fail('FORBIDDEN', 'The new key would have rights that yours does not have.');
 
-    const id = newId('applicationKey', services.clock, services.random);
-    const secret = newSecret('applicationKey', id, services.random);
-    const [row] = await db
-      .insert(applicationKeys)
-      .values({
-        id,
-        role,
-        name,
-        tenantId,
-        verifier: verifierOf(secret),
-        expiresAt: toTimestamp(expiry),
-      })
-      .returning();
-    const key = toApplicationKey(row!);
-    await writeAudit(call, {
-      action: 'create',
-      resourceType: 'application-key',
-      resourceId: id,
+    const userId = call.body.personal ? actor.userId : null;
+    if (call.body.personal && userId === null)
+      blame('VALIDATION_FAILED', '/personal', 'is for people: your application key is nobody’s');
+    const { key, secret } = await makeApplicationKey(call, {
+      role,
+      name,
       tenantId,
-      after: withoutUse(key),
+      userId,
+      expiresAt: expiry,
     });
     call.afterCommit(() => services.keys.clear());
     return {

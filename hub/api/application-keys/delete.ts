@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm';
 import { writeAudit } from '../../data/audit.ts';
-import { applicationKeys } from '../../db/schema.ts';
+import { applicationKeys } from '../../db/application-key-table.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { defineRoute } from '../../http/route.ts';
 import { applicationKeyParams, findApplicationKey, toApplicationKey, withoutUse } from './application-key.ts';

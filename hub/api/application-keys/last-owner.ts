@@ -1,8 +1,8 @@
 import { and, eq, gt, isNotNull, isNull, ne, or, type SQL, sql } from 'drizzle-orm';
 import type { Role } from '../../auth/actor.ts';
+import { applicationKeys } from '../../db/application-key-table.ts';
 import type { Queryable } from '../../db/client.ts';
 import { memberships, users } from '../../db/people-tables.ts';
-import { applicationKeys } from '../../db/schema.ts';
 import { fail } from '../../http/problems.ts';
 import type { ApplicationKeyRow } from './application-key.ts';
 
@@ -14,7 +14,9 @@ export async function takeTurn(db: Queryable): Promise<void> {
   await db.execute(sql`select pg_advisory_xact_lock(${turnLock})`);
 }
 
-type Rights = Pick<ApplicationKeyRow, 'id' | 'role' | 'tenantId' | 'status'> & { expires: boolean };
+type Rights = Pick<ApplicationKeyRow, 'id' | 'role' | 'tenantId' | 'status' | 'userId'> & {
+  expires: boolean;
+};
 
 /**
  * Keeps the platform manageable: whoever takes its owner rights from a key, for good or from some day on, must
@@ -67,6 +69,7 @@ async function hasOwner(db: Queryable, keys: SQL | undefined): Promise<boolean> 
       and(
         eq(applicationKeys.role, 'owner'),
         isNull(applicationKeys.tenantId),
+        isNull(applicationKeys.userId),
         eq(applicationKeys.status, 'active'),
         keys,
       ),
@@ -90,5 +93,6 @@ async function hasOwner(db: Queryable, keys: SQL | undefined): Promise<boolean> 
 }
 
 function isOwner(key: Rights): boolean {
-  return key.role === 'owner' && key.tenantId === null && key.status === 'active';
+  // A person's key is as good as the person, who is counted.
+  return key.role === 'owner' && key.tenantId === null && key.status === 'active' && key.userId === null;
 }

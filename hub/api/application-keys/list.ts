@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { and, asc, gt } from 'drizzle-orm';
 import { role } from '../../auth/actor.ts';
 import { equals } from '../../data/where.ts';
-import { applicationKeys } from '../../db/schema.ts';
+import { applicationKeys } from '../../db/application-key-table.ts';
 import { idOf, keyStatus } from '../../http/fields.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
@@ -19,6 +19,7 @@ export const listApplicationKeys = defineRoute({
   query: z.strictObject({
     ...pageQuery,
     tenantId: idOf('tenant').optional(),
+    userId: idOf('user').optional().openapi({ description: 'Of this person.' }),
     role: role.optional(),
     status: keyStatus.optional(),
   }),
@@ -37,6 +38,7 @@ export const listApplicationKeys = defineRoute({
         and(
           equals(applicationKeys.tenantId, actor.tenantId ?? undefined),
           equals(applicationKeys.tenantId, query.tenantId),
+          equals(applicationKeys.userId, query.userId),
           equals(applicationKeys.role, query.role),
           equals(applicationKeys.status, query.status),
           page.after === undefined ? undefined : gt(applicationKeys.id, page.after),

@@ -5,7 +5,7 @@ import { role } from '../../auth/actor.ts';
 import { writeAudit } from '../../data/audit.ts';
 import { changesOf } from '../../data/changes.ts';
 import { checkedExpiry, toTimestamp } from '../../data/expiry.ts';
-import { applicationKeys } from '../../db/schema.ts';
+import { applicationKeys } from '../../db/application-key-table.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { expiresAt, keyStatus, name } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
@@ -24,6 +24,9 @@ const body = z
     name: name.optional(),
     role: role.optional(),
     status: keyStatus.optional(),
+    userId: z.null().optional().openapi({
+      description: 'null hands a person’s key over to the tenant or platform itself: it then outlives them.',
+    }),
     expiresAt: expiresAt.optional(),
   })
   .openapi('ApplicationKeyUpdate', { example: { status: 'disabled' } });

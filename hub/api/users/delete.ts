@@ -1,3 +1,4 @@
+import { z } from '@hono/zod-openapi';
 import { eq } from 'drizzle-orm';
 import { writeAudit } from '../../data/audit.ts';
 import { users } from '../../db/people-tables.ts';
@@ -17,6 +18,12 @@ export const deleteUser = defineRoute({
     'For the platform: the account, signed out everywhere at once. For a tenant: from that tenant; an account that nobody ever used and that belongs nowhere else goes with it.',
   operation: 'users.write',
   params: userParams,
+  query: z.strictObject({
+    applicationKeys: z.enum(['delete', 'keep'], 'must be delete or keep').optional().openapi({
+      description:
+        '`keep` hands their application keys over to the tenant or platform they work in. Default: they are revoked.',
+    }),
+  }),
   answer: { status: 204, description: 'They are removed.' },
   problems: ['NOT_FOUND', 'LAST_OWNER', 'PRECONDITION_FAILED'],
   async handle(call) {
@@ -27,7 +34,7 @@ export const deleteUser = defineRoute({
     checkIfMatch(call.ifMatch, etagOf(before));
     const { row, all } = person;
     const visible = membershipsFor(all, actor);
-    for (const one of visible) await removeMembership(call, row, one);
+    for (const one of visible) await removeMembership(call, row, one, call.query.applicationKeys);
     const unused = row.status === 'invited' && visible.length === all.length;
     if (actor.tenantId === null || unused) {
       await db.delete(users).where(eq(users.id, row.id));
@@ -40,6 +47,7 @@ export const deleteUser = defineRoute({
       });
     }
     await keepAnOwnerBeside(db, person);
+    call.afterCommit(() => call.services.keys.clear());
     return {};
   },
 });

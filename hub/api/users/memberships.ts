@@ -5,6 +5,7 @@ import { writeAudit } from '../../data/audit.ts';
 import { memberships } from '../../db/people-tables.ts';
 import { blame, fail } from '../../http/problems.ts';
 import type { Call } from '../../http/route.ts';
+import { type Fate, partKeys } from '../application-keys/holder.ts';
 import { requireTenant } from '../tenants/tenant.ts';
 import { type MembershipRow, membershipsFor, type Person, toMembership } from './user.ts';
 
@@ -47,11 +48,14 @@ export async function addMemberships(
   }
 }
 
+/** Ends a membership, and with it the person's application keys there, unless they are handed over. */
 export async function removeMembership(
   call: AnyCall,
   user: { id: string; email: string },
   row: MembershipRow,
+  keys: Fate = 'delete',
 ): Promise<void> {
+  await partKeys(call, row, keys);
   await call.db.delete(memberships).where(isMembership(row));
   await auditMembership(call, 'delete', user, row.tenantId, {
     before: { email: user.email, ...toMembership(row) },

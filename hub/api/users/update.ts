@@ -55,20 +55,22 @@ export const updateUser = defineRoute({
       blame('VALIDATION_FAILED', '/status', 'becomes active when the person accepts the invitation');
 
     if (changes) {
-      await db.update(users).set(settled(changes, person.row)).where(eq(users.id, person.row.id));
-      const { id, email } = person.row;
+      const { id, email, name, status } = person.row;
+      const set = settled(changes, person.row);
+      await db.update(users).set(set).where(eq(users.id, id));
       await writeAudit(call, {
         action: 'update',
         resourceType: 'user',
         resourceId: id,
         tenantId: actor.tenantId,
-        before: { id, email, name: person.row.name, status: person.row.status },
-        after: { id, email, name: person.row.name, status: person.row.status, ...changes },
+        before: { id, email, name, status },
+        after: { id, email, name, status, ...set },
       });
       if (changes.status === 'disabled') await endSessions(db, id);
     }
     if (given) await replaceMemberships(call, person, await checkedMemberships(call, given));
     await keepAnOwnerBeside(db, person);
+    call.afterCommit(() => call.services.keys.clear());
     const user = toUser(await findUser(db, { ...actor, tenantId: null }, person.row.id), actor);
     return { body: user, representation: withoutUse(user) };
   },

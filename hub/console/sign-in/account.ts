@@ -1,11 +1,11 @@
 import { html } from 'hono/html';
-import { timestamp } from '../../../contexts/base/clock.ts';
 import { waysIn } from '../../auth/identities.ts';
 import { type SignedIn, scopeKey, sessionsOf } from '../../auth/sessions.ts';
 import type { Services } from '../../services.ts';
 import { type Html, pageAnswer } from '../layout.ts';
 import type { Page } from '../page.ts';
-import { faults, hiddenEmail, newPasswordField, passwordField } from './fields.ts';
+import { faults, hiddenEmail, moment, newPasswordField, passwordField } from './fields.ts';
+import { keysSection } from './keys.ts';
 import { whoIsSignedIn } from './login.ts';
 
 export const accountPage: Page = {
@@ -29,6 +29,7 @@ export async function accountAnswer(
 <form method="post" action="/logout"><button type="submit">Sign out</button></form></p>
 ${scopesSection(person)}
 ${await waysInSection(person, services)}
+${await keysSection(person, services)}
 ${await sessionsSection(person, services)}`;
   return pageAnswer('Your account', content, rest);
 }
@@ -91,9 +92,4 @@ async function sessionsSection({ user, session }: SignedIn, services: Services):
   )}</tbody>
 </table>
 <form method="post" action="/account/sessions/end-all"><button type="submit">Sign out everywhere</button></form></section>`;
-}
-
-function moment(at: Date): Html {
-  const text = timestamp(at.getTime());
-  return html`<time datetime="${text}">${text.slice(0, 16).replace('T', ' ')} UTC</time>`;
 }

@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { timestamp } from '../../../contexts/base/clock.ts';
 import { passwordFault, passwordLength } from '../../auth/passwords.ts';
 import { name as nameSchema } from '../../http/fields.ts';
 import type { Form } from '../../http/form.ts';
@@ -60,4 +61,10 @@ export function readNewAccount(
     ...(fault === undefined ? [] : [`The password ${fault}.`]),
   ];
   return { name: name.success ? name.data : form.get('name'), password, wrong };
+}
+
+/** A time as people read it. */
+export function moment(at: Date): Html {
+  const text = timestamp(at.getTime());
+  return html`<time datetime="${text}">${text.slice(0, 16).replace('T', ' ')} UTC</time>`;
 }

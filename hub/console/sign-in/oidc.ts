@@ -2,9 +2,10 @@ import { html } from 'hono/html';
 import { reasonOf } from '../../auth/oidc.ts';
 import { type Admitted, admit, linkIdentity } from '../../auth/oidc-people.ts';
 import { findLink } from '../../auth/one-time-links.ts';
-import { attributes, cookieWith, readCookie } from '../../auth/session-cookie.ts';
+import { attributes, cookieWith, readCookie, tokenFromCookie } from '../../auth/session-cookie.ts';
 import { signedIn } from '../../auth/sessions.ts';
 import type { Site } from '../../auth/site.ts';
+import { hashOfToken } from '../../auth/tokens.ts';
 import { fail } from '../../http/problems.ts';
 import { pageAnswer } from '../layout.ts';
 import { ownPath, type Page, type PageCall, seeOther } from '../page.ts';
@@ -17,8 +18,8 @@ interface Flow {
   next: string;
   /** The token of an invitation that is to be accepted. */
   invitation: string;
-  /** The person who began it to have their account opened by this identity from now on. */
-  linksUser: string;
+  /** The hash of the session whose person began it to have the account opened by this identity from now on. */
+  linksSession: string;
 }
 
 const flowSeconds = 600;
@@ -30,7 +31,7 @@ export const oidcStart: Page = {
   async handle(call) {
     const next = ownPath(call.url.searchParams.get('next'), homePath);
     const invitation = call.url.searchParams.get('invitation') ?? '';
-    const { url, cookie } = await begin(call, { next, invitation, linksUser: '' });
+    const { url, cookie } = await begin(call, { next, invitation, linksSession: '' });
     return seeOther(url.href, cookie);
   },
 };
@@ -43,12 +44,12 @@ export const oidcLink: Page = {
   method: 'POST',
   path: '/account/oidc',
   async handle(call) {
-    const { person, instead } = await whoIsSignedIn(call);
+    const { instead } = await whoIsSignedIn(call);
     if (instead) return instead;
     const { url, cookie } = await begin(call, {
       next: '/account',
       invitation: '',
-      linksUser: person.user.id,
+      linksSession: sessionMark(call),
     });
     const { name } = providerOf(call).provider.settings;
     return pageAnswer(
@@ -86,9 +87,9 @@ export const oidcCallback: Page = {
     }
     const browser = browserOf(call);
     const parts = { ...services, rules };
-    if (flow.linksUser !== '') {
+    if (flow.linksSession !== '') {
       const person = await signedIn(request, services);
-      if (person?.user.id !== flow.linksUser) fail('SIGN_IN_LOST');
+      if (!person || sessionMark(call) !== flow.linksSession) fail('SIGN_IN_LOST');
       const linked = await linkIdentity(person.user, answer.identity, browser, parts);
       if (linked === 'linked') return seeOther('/account', flowGone(site));
       return fail('SIGN_IN_REFUSED', advice[linked]);
@@ -139,17 +140,22 @@ async function begin(call: PageCall, rest: Omit<Flow, 'token'>): Promise<{ url: 
 function readFlow(request: Request, site: Site): Flow | undefined {
   try {
     const text = Buffer.from(readCookie(request, flowCookie(site)) ?? '', 'base64url').toString();
-    const { token, next, invitation, linksUser } = JSON.parse(text) as Record<string, unknown>;
-    if (![token, next, invitation, linksUser].every((one) => typeof one === 'string')) return undefined;
+    const { token, next, invitation, linksSession } = JSON.parse(text) as Record<string, unknown>;
+    if (![token, next, invitation, linksSession].every((one) => typeof one === 'string')) return undefined;
     return {
       token: String(token),
       next: ownPath(String(next), homePath),
       invitation: String(invitation),
-      linksUser: String(linksUser),
+      linksSession: String(linksSession),
     };
   } catch {
     return undefined;
   }
+}
+
+/** Cookies can be put into a browser by others; one that fits its session cannot. */
+function sessionMark({ request, site }: PageCall): string {
+  return hashOfToken(tokenFromCookie(request, site) ?? '');
 }
 
 function flowCookie(site: Site): string {

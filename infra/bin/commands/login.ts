@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { ConfigurationError } from '../../../contexts/base/options.ts';
+import type { BrowserKey } from '../browser-login.ts';
 import type { Cli } from '../cli.ts';
 import { HubClient, HubRequestError } from '../hub-client.ts';
 import { hubClientOptions, readKey, withoutSlash } from '../hub-options.ts';
@@ -10,10 +11,12 @@ interface LoginFlags {
   hub?: string;
   profile: string;
   keyFile?: string;
+  browser?: boolean;
   use: boolean;
 }
 
-export function addLogin(command: Command, { environment, terminal }: Cli): void {
+export function addLogin(command: Command, cli: Cli): void {
+  const { environment, terminal } = cli;
   command
     .option(
       '--hub <url>',
@@ -24,28 +27,50 @@ export function addLogin(command: Command, { environment, terminal }: Cli): void
       '--key-file <path>',
       'a file that holds the application key; without it, it is asked for, or read from standard input',
     )
+    .option(
+      '--browser',
+      'sign in with a browser on this machine, and be given a key of your own that ends after 30 days',
+    )
     .option('--no-use', 'keep it, and leave the current profile as it is')
     .addHelpText(
       'after',
       '\nThe key never stands on the command line, where other users of the machine could read it. It is tried at the hub\nbefore it is kept, in a file of mode 600: $XDG_CONFIG_HOME/spokecast/profiles.json (~/.config/spokecast).',
     )
-    .action(async ({ hub, profile, keyFile, use }: LoginFlags) => {
+    .action(async ({ hub, profile, keyFile, browser, use }: LoginFlags) => {
       if (!profileName.test(profile))
         throw new ConfigurationError([
           '--profile: a name has 1 to 64 letters, digits, dots, dashes and underscores',
         ]);
       const url = checkedUrl(hub ?? (environment.SPOKECAST_HUB_URL || hubClientOptions.hubUrl.default!));
       const before = readProfiles(environment);
-      const applicationKey = keyFile === undefined ? await askedKey(url, terminal) : readKey(keyFile);
+      if (browser && keyFile !== undefined)
+        throw new ConfigurationError(['--browser and --key-file: give one of them']);
+      const given = browser ? await browserKey(url, cli) : undefined;
+      const applicationKey =
+        given?.secret ?? (keyFile === undefined ? await askedKey(url, terminal) : readKey(keyFile));
       await tryKey(new HubClient({ url, applicationKey }));
       const path = writeProfiles(environment, {
         current: use || before.current === null ? profile : before.current,
-        profiles: { ...before.profiles, [profile]: { url, applicationKey } },
+        profiles: {
+          ...before.profiles,
+          [profile]: { url, applicationKey, ...(given ? { expiresAt: given.expiresAt } : {}) },
+        },
       });
       terminal.say(`The key works at ${url}. Kept as profile ${profile} in ${path}.`);
       for (const name of shadowing(environment))
         terminal.say(`${name} is set and goes before it: unset ${name} to use the profile.`);
     });
+}
+
+async function browserKey(url: string, cli: Cli): Promise<BrowserKey> {
+  const { loginInBrowser } = await import('../browser-login.ts');
+  const given = await loginInBrowser(url, cli);
+  const { email, role, tenantId, expiresAt } = given;
+  const scope = tenantId ?? 'the platform';
+  cli.terminal.say(
+    `You are ${email}, ${role} of ${scope}. The key is yours, until ${expiresAt}; ${url}/account revokes it.`,
+  );
+  return given;
 }
 
 /** What of the environment goes before the current profile. */
@@ -105,17 +130,18 @@ export function addProfiles(group: Command, { environment, terminal }: Cli): voi
     .option('--json', 'print the result as JSON, for programs')
     .action(({ json }: { json?: boolean }) => {
       const { current, profiles } = readProfiles(environment);
-      const items = Object.entries(profiles).map(([name, { url }]) => ({
+      const items = Object.entries(profiles).map(([name, { url, expiresAt = null }]) => ({
         name,
         url,
+        expiresAt,
         current: name === current,
       }));
       if (json) return terminal.print(JSON.stringify({ items }));
       if (items.length === 0) return terminal.say('there are none: spokecast login');
       terminal.print(
         table(
-          ['', 'name', 'hub'],
-          items.map((one) => [one.current ? '*' : ' ', one.name, one.url]),
+          ['', 'name', 'hub', 'until'],
+          items.map((one) => [one.current ? '*' : ' ', one.name, one.url, one.expiresAt ?? '']),
         ),
       );
     });

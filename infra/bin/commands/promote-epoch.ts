@@ -90,7 +90,7 @@ export function describeReport(report: PromotionReport): string {
   );
   more('items that prove nothing, left out', unexplained);
   lines.push(
-    `${report.applicationKeysActive} application keys work as in the backup. They are in no region: revoke again what you revoked since.`,
+    `${report.applicationKeysActive} application keys work as in the backup. They are in no region, nor are people: revoke again what you revoked since, and whom you disabled. Everybody is signed out.`,
   );
   lines.push(
     outcome === 'planned'

@@ -260,6 +260,10 @@ export type ApplicationKeyCreated = {
   id: string;
   /** The tenant it is confined to; null for a key of the platform. */
   tenantId: string | null;
+  /** Whose it is: it can do no more than that person can there, and ends with them. Null for a key of the tenant or platform itself. */
+  userId: string | null;
+  /** Who made it: a person, an application key, or `cli`. */
+  createdBy: string | null;
   /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
   role: "owner" | "admin" | "viewer";
   /** Trimmed; no control characters. */
@@ -284,6 +288,8 @@ export type ApplicationKeyCreate = {
   name: string;
   /** Confines the key to that tenant. Default: the tenant of the key that creates it; null, the platform, for the platform's own keys. */
   tenantId?: string | null;
+  /** Makes it the key of the person who asks: it can do no more than they can, and ends with them. For people who are signed in, and keys that are somebody’s. */
+  personal?: boolean;
   /** RFC 3339, in the future; null for never. */
   expiresAt?: string | null;
 };
@@ -298,6 +304,10 @@ export type ApplicationKey = {
   id: string;
   /** The tenant it is confined to; null for a key of the platform. */
   tenantId: string | null;
+  /** Whose it is: it can do no more than that person can there, and ends with them. Null for a key of the tenant or platform itself. */
+  userId: string | null;
+  /** Who made it: a person, an application key, or `cli`. */
+  createdBy: string | null;
   /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
   role: "owner" | "admin" | "viewer";
   /** Trimmed; no control characters. */
@@ -317,6 +327,8 @@ export type ApplicationKeyUpdate = {
   /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
   role?: "owner" | "admin" | "viewer";
   status?: "active" | "disabled";
+  /** null hands a person’s key over to the tenant or platform itself: it then outlives them. */
+  userId?: null;
   /** RFC 3339, in the future; null for never. */
   expiresAt?: string | null;
 };
@@ -1047,6 +1059,8 @@ export interface Operations {
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
       tenantId?: string;
+      /** Of this person. */
+      userId?: string;
       /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
       role?: "owner" | "admin" | "viewer";
       status?: "active" | "disabled";
@@ -1168,6 +1182,8 @@ export interface Operations {
       id: string;
     };
     query: {
+      /** `keep` hands their application keys over to the tenant or platform they work in. Default: they are revoked. */
+      applicationKeys?: "delete" | "keep";
       /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
       wait?: "regions";
       /** Milliseconds to wait at the most, with `wait`. */

@@ -11,6 +11,8 @@ export interface Ran {
 export interface Given {
   /** What a person answers, and does before; without it nobody is there. */
   person?: (question: string) => string | Promise<string>;
+  /** Is told what the command says while it goes on. */
+  onSay?: (text: string) => void;
   /** Standard input. */
   input?: string;
 }
@@ -19,7 +21,7 @@ export interface Given {
 export async function runCli(
   environment: Record<string, string>,
   args: readonly string[],
-  { person, input = '' }: Given = {},
+  { person, onSay, input = '' }: Given = {},
 ): Promise<Ran> {
   const ran: Ran = { exitCode: 0, stdout: '', stderr: '' };
   const answer = async (question: string) => {
@@ -38,6 +40,7 @@ export async function runCli(
       },
       say: (text: string) => {
         ran.stderr += `${text}\n`;
+        onSay?.(text);
       },
       isPerson: person !== undefined,
       isScreen: false,

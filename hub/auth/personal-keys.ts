@@ -1,0 +1,72 @@
+import { and, desc, eq } from 'drizzle-orm';
+import { timestamp } from '../../contexts/base/clock.ts';
+import {
+  type ApplicationKeyRow,
+  toApplicationKey,
+  withoutUse,
+} from '../api/application-keys/application-key.ts';
+import { makeApplicationKey } from '../api/application-keys/make.ts';
+import { writeAudit } from '../data/audit.ts';
+import { inTransaction } from '../data/transaction.ts';
+import { applicationKeys } from '../db/application-key-table.ts';
+import type { Queryable } from '../db/client.ts';
+import type { Services } from '../services.ts';
+import { lesserRole, type Role } from './actor.ts';
+import type { Scope, SignedIn } from './sessions.ts';
+
+/** Days for which people may make a key of theirs. Without an end it would be one that nobody remembers. */
+export const keyDays = [7, 30, 90, 365] as const;
+/** Keys of one person at the most. */
+const keysMax = 100;
+
+export type PersonalKeys = { key: ReturnType<typeof toApplicationKey>; secret: string } | 'too-many';
+
+/** A key that lets programs do what the person may do in that scope, or less. Whatever the role: it is theirs. */
+export async function makePersonalKey(
+  db: Queryable,
+  user: SignedIn['user'],
+  wanted: { scope: Pick<Scope, 'tenantId' | 'role'>; role: Role; name: string; days: number },
+  requestId: string,
+  services: Services,
+): Promise<PersonalKeys> {
+  if ((await personalKeys(db, user.id)).length >= keysMax) return 'too-many';
+  const { scope, role, name, days } = wanted;
+  const expiresAt = timestamp(services.clock.now() + days * 86_400_000);
+  const call = { db, actor: user, requestId, services };
+  return makeApplicationKey(call, {
+    ...{ role: lesserRole(role, scope.role), tenantId: scope.tenantId },
+    ...{ name, userId: user.id, expiresAt },
+  });
+}
+
+/** The newest first. */
+export function personalKeys(db: Queryable, userId: string): Promise<ApplicationKeyRow[]> {
+  return db
+    .select()
+    .from(applicationKeys)
+    .where(eq(applicationKeys.userId, userId))
+    .orderBy(desc(applicationKeys.id))
+    .limit(keysMax);
+}
+
+/** Revokes a key of that person. Others' ids do nothing. */
+export async function revokePersonalKey(
+  user: SignedIn['user'],
+  keyId: string,
+  requestId: string,
+  services: Services,
+): Promise<void> {
+  await inTransaction(services, async (db) => {
+    const theirs = and(eq(applicationKeys.id, keyId), eq(applicationKeys.userId, user.id));
+    const [row] = await db.delete(applicationKeys).where(theirs).returning();
+    if (!row) return;
+    await writeAudit(
+      { db, actor: user, requestId, services },
+      {
+        ...{ action: 'delete', resourceType: 'application-key', resourceId: keyId, tenantId: row.tenantId },
+        before: withoutUse(toApplicationKey(row)),
+      },
+    );
+  });
+  services.keys.clear();
+}

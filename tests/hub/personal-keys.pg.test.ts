@@ -1,0 +1,164 @@
+import { hash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { VirtualClock } from '../support/virtual-clock.ts';
+import { startHub, type TestHub } from './support/hub.ts';
+import * as make from './support/things.ts';
+import { goodPassword, Visitor } from './support/visitor.ts';
+
+const clock = new VirtualClock();
+let hub: TestHub;
+beforeAll(async () => {
+  hub = await startHub({ clock });
+});
+afterAll(() => hub[Symbol.asyncDispose]());
+
+async function person(memberships: { tenantId?: string | null; role: string }[]) {
+  const { id, link } = await make.user(hub.owner, memberships);
+  const browser = new Visitor(hub.url);
+  await browser.follow(link, { name: 'Ann Example', password: goodPassword });
+  return { id, browser };
+}
+
+/** A key as the page `/account` makes one. */
+async function keyOf(browser: Visitor, role: string, days = '30') {
+  const answer = await browser.submit('/account/keys', { name: 'mine', role, days });
+  const secret = /spa_\w+/.exec(answer.text)?.[0];
+  expect([answer.status, secret]).toEqual([200, expect.any(String)]);
+  return hub.as(secret);
+}
+
+describe("a person's application key", () => {
+  test('can do no more than the person, now and later', async () => {
+    const { id, browser } = await person([{ role: 'admin' }]);
+    const key = await keyOf(browser, 'admin');
+    expect((await key.post('/v1/tenants', { name: 'by key' })).status).toBe(201);
+    await hub.owner.patch(`/v1/users/${id}`, { memberships: [{ role: 'viewer' }] });
+    expect((await key.post('/v1/tenants', { name: 'too much' })).status).toBe(403);
+    expect((await key.get('/v1/tenants')).status).toBe(200);
+    // Asking for more than one has gives what one has.
+    const raised = await keyOf(browser, 'owner');
+    expect((await raised.post('/v1/tenants', { name: 'too much' })).status).toBe(403);
+    const [listed] = (await hub.owner.get('/v1/application-keys?limit=200')).body.items.filter(
+      ({ userId, role }: { userId: string; role: string }) => userId === id && role === 'viewer',
+    );
+    expect(listed).toMatchObject({ userId: id, createdBy: id, expiresAt: expect.any(String) });
+  });
+
+  test('stops when the person is disabled, and goes on when they are enabled', async () => {
+    const { id, browser } = await person([{ role: 'viewer' }]);
+    const key = await keyOf(browser, 'viewer');
+    await hub.owner.patch(`/v1/users/${id}`, { status: 'disabled' });
+    expect((await key.get('/v1/tenants')).body.detail).toContain('may not act there');
+    await hub.owner.patch(`/v1/users/${id}`, { status: 'active' });
+    expect((await key.get('/v1/tenants')).status).toBe(200);
+  });
+
+  test('is gone with the membership, for good', async () => {
+    const tenant = await make.tenant(hub.owner);
+    const { id, browser } = await person([{ tenantId: tenant, role: 'owner' }]);
+    const key = await keyOf(browser, 'owner');
+    expect((await key.get('/v1/tenants')).body.items).toHaveLength(1);
+    await hub.owner.patch(`/v1/users/${id}`, { memberships: [] });
+    expect((await key.get('/v1/tenants')).status).toBe(401);
+    const log = (await hub.owner.get(`/v1/audit-log?tenantId=${tenant}&limit=200`)).body.items;
+    expect(log.map(({ action }: { action: string }) => action)).toContain('application-key.delete');
+  });
+
+  test('is gone with the person, or handed over to where it works', async () => {
+    const [gone, kept] = [await person([{ role: 'admin' }]), await person([{ role: 'admin' }])];
+    const [goneKey, keptKey] = [await keyOf(gone.browser, 'admin'), await keyOf(kept.browser, 'admin')];
+    await hub.owner.delete(`/v1/users/${gone.id}`);
+    await hub.owner.delete(`/v1/users/${kept.id}?applicationKeys=keep`);
+    expect((await goneKey.get('/v1/tenants')).status).toBe(401);
+    expect((await keptKey.get('/v1/tenants')).status).toBe(200);
+  });
+
+  test('can be handed over alone, and ends when its time is over', async () => {
+    const { id, browser } = await person([{ role: 'admin' }]);
+    const key = await keyOf(browser, 'admin', '7');
+    const mine = (await hub.owner.get('/v1/application-keys?limit=200')).body.items.find(
+      ({ userId }: { userId: string }) => userId === id,
+    );
+    await hub.owner.patch(`/v1/application-keys/${mine.id}`, { userId: null });
+    await hub.owner.delete(`/v1/users/${id}`);
+    expect((await key.get('/v1/tenants')).status).toBe(200);
+    await clock.advance(7 * 86_400_000);
+    expect((await key.get('/v1/tenants')).body.detail).toContain('expired');
+  });
+
+  test('is made by the API for people alone, and is no owner of the platform by itself', async () => {
+    const { browser } = await person([{ role: 'owner' }]);
+    const body = { role: 'owner', name: 'api', personal: true };
+    expect((await browser.api('POST', '/v1/application-keys', body)).body.userId).toMatch(/^usr_/);
+    expect((await hub.owner.post('/v1/application-keys', body)).body.errors).toMatchObject([
+      { pointer: '/personal' },
+    ]);
+  });
+
+  test("is the person's to see and revoke, and nobody else's", async () => {
+    const { browser } = await person([{ role: 'viewer' }]);
+    const key = await keyOf(browser, 'viewer');
+    const id = /name="key" value="(apk_\w+)"/.exec((await browser.open('/account')).text)![1]!;
+    const other = await person([{ role: 'admin' }]);
+    expect((await other.browser.open('/account')).text).not.toContain(id);
+    await other.browser.submit('/account/keys/revoke', { key: id });
+    expect((await key.get('/v1/tenants')).status).toBe(200);
+    await browser.submit('/account/keys/revoke', { key: id });
+    expect((await key.get('/v1/tenants')).status).toBe(401);
+  });
+});
+
+describe('a code for the command line', () => {
+  const verifier = 'v'.repeat(43);
+  const asked = {
+    port: '40123',
+    state: 's'.repeat(43),
+    challenge: hash('sha256', verifier, 'base64url'),
+    name: 'spokecast on laptop',
+  };
+  const exchange = (code: string, more = {}) =>
+    fetch(`${hub.url}/command-line/key`, {
+      method: 'POST',
+      body: new URLSearchParams({ code, verifier, name: asked.name, ...more }),
+    });
+  const codeFor = async (browser: Visitor) => {
+    const answer = await browser.submit('/command-line', asked);
+    const url = new URL(answer.headers.get('refresh')!.replace('0; url=', ''));
+    expect([url.origin, url.searchParams.get('state')]).toEqual(['http://127.0.0.1:40123', asked.state]);
+    return url.searchParams.get('code')!;
+  };
+
+  test('is worth a key of the person once, to who began it, for two minutes', async () => {
+    const { id, browser } = await person([{ role: 'viewer' }]);
+    const code = await codeFor(browser);
+    const given = (await (await exchange(code)).json()) as { secret: string; role: string };
+    expect(given).toMatchObject({ role: 'viewer', tenantId: null });
+    expect((await hub.as(given.secret).get('/v1/tenants')).status).toBe(200);
+    expect((await exchange(code)).status).toBe(410);
+
+    const stolen = await codeFor(browser);
+    expect((await exchange(stolen, { verifier: 'w'.repeat(43) })).status).toBe(410);
+    expect((await exchange(stolen)).status).toBe(410);
+
+    const late = await codeFor(browser);
+    await clock.advance(120_001);
+    expect((await exchange(late)).status).toBe(410);
+
+    const disabled = await codeFor(browser);
+    await hub.owner.patch(`/v1/users/${id}`, { status: 'disabled' });
+    expect((await exchange(disabled)).status).toBe(410);
+  });
+
+  test('is given after a question, to who is signed in, and only back to this machine', async () => {
+    const query = `/command-line?${new URLSearchParams(asked)}`;
+    const stranger = new Visitor(hub.url);
+    expect((await stranger.open(query)).location).toBe(`/login?next=${encodeURIComponent(query)}`);
+    const { browser } = await person([{ role: 'viewer' }]);
+    expect((await browser.open(query)).text).toContain('spokecast on laptop');
+    browser.headers = { 'sec-fetch-site': 'cross-site' };
+    expect((await browser.submit('/command-line', asked)).status).toBe(403);
+    browser.headers = { 'sec-fetch-site': 'same-origin' };
+    for (const port of ['80', '1@evil.example', '4000/..', '99999'])
+      expect((await browser.submit('/command-line', { ...asked, port })).status).toBe(400);
+  });
+});
