@@ -2,6 +2,7 @@ import type { z } from '@hono/zod-openapi';
 import type { Operation } from '../access.ts';
 import type { Actor } from '../auth/actor.ts';
 import type { Queryable } from '../db/client.ts';
+import type { Tag } from '../reference/tags.ts';
 import type { Services } from '../services.ts';
 import type { HubProblemCode } from './problems.ts';
 
@@ -21,7 +22,7 @@ export interface Route<
   path: string;
   /** Unique; what generated clients call it. */
   operationId: string;
-  tag: string;
+  tag: Tag;
   summary: string;
   description?: string;
   operation: Operation;

@@ -12,7 +12,7 @@ const fields = {
   tenantId: idOf('tenant')
     .nullable()
     .openapi({ description: 'The tenant it is confined to; null for a key of the platform.' }),
-  role,
+  role: role.openapi({ example: 'admin' }),
   name: name.openapi({ example: 'terraform' }),
   status: keyStatus,
   expiresAt,
@@ -38,7 +38,9 @@ export const ApplicationKeyCreated = z
   })
   .openapi('ApplicationKeyCreated');
 
-export const applicationKeyParams = z.object({ id: idOf('applicationKey') });
+export const applicationKeyParams = z.object({
+  id: idOf('applicationKey').openapi({ description: 'The id of an application key.' }),
+});
 
 export type ApplicationKeyRow = typeof applicationKeys.$inferSelect;
 

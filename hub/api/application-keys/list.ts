@@ -18,9 +18,9 @@ export const listApplicationKeys = defineRoute({
   operation: 'application-keys.read',
   query: z.strictObject({
     ...pageQuery,
-    tenantId: idOf('tenant').optional(),
-    role: role.optional(),
-    status: keyStatus.optional(),
+    tenantId: idOf('tenant').optional().openapi({ description: 'Of this tenant.' }),
+    role: role.optional().openapi({ description: 'With this role.' }),
+    status: keyStatus.optional().openapi({ description: 'In this status.' }),
   }),
   answer: {
     status: 200,

@@ -407,6 +407,7 @@ export type FreezeSet = {
 };
 
 export type Freezes = {
+  /** The freeze of all regions, if they are frozen. */
   everywhere: Freeze | null;
   /** Those that have a freeze of their own, by id. */
   regions: Freeze[];
@@ -666,6 +667,7 @@ export interface Operations {
   /** Read a tenant. */
   getTenant: {
     path: {
+      /** The id of a tenant. */
       id: string;
     };
     query: Record<never, never>;
@@ -676,6 +678,7 @@ export interface Operations {
   /** Rename, suspend or reactivate a tenant. */
   updateTenant: {
     path: {
+      /** The id of a tenant. */
       id: string;
     };
     query: {
@@ -694,6 +697,7 @@ export interface Operations {
   /** Delete a tenant. */
   deleteTenant: {
     path: {
+      /** The id of a tenant. */
       id: string;
     };
     query: {
@@ -735,6 +739,7 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Of this tenant. */
       tenantId?: string;
       /** `disabled`: gateways refuse its agent keys with 403. */
       status?: "active" | "disabled";
@@ -750,6 +755,7 @@ export interface Operations {
   /** Read a cluster. */
   getCluster: {
     path: {
+      /** The id of a cluster. */
       id: string;
     };
     query: Record<never, never>;
@@ -760,6 +766,7 @@ export interface Operations {
   /** Change, disable or move a cluster. */
   updateCluster: {
     path: {
+      /** The id of a cluster. */
       id: string;
     };
     query: {
@@ -778,6 +785,7 @@ export interface Operations {
   /** Delete a cluster with its agent keys. */
   deleteCluster: {
     path: {
+      /** The id of a cluster. */
       id: string;
     };
     query: {
@@ -817,8 +825,11 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Of this cluster. */
       clusterId?: string;
+      /** Of this tenant. */
       tenantId?: string;
+      /** In this status. */
       status?: "active" | "disabled";
     };
     headers: Record<never, never>;
@@ -828,6 +839,7 @@ export interface Operations {
   /** Read an agent key. */
   getAgentKey: {
     path: {
+      /** The id of an agent key. */
       id: string;
     };
     query: Record<never, never>;
@@ -838,6 +850,7 @@ export interface Operations {
   /** Change, disable or enable an agent key. */
   updateAgentKey: {
     path: {
+      /** The id of an agent key. */
       id: string;
     };
     query: {
@@ -856,6 +869,7 @@ export interface Operations {
   /** Revoke an agent key. */
   deleteAgentKey: {
     path: {
+      /** The id of an agent key. */
       id: string;
     };
     query: {
@@ -874,6 +888,7 @@ export interface Operations {
   /** Give an agent key a new secret. */
   rotateAgentKey: {
     path: {
+      /** The id of an agent key. */
       id: string;
     };
     query: {
@@ -913,9 +928,11 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Of this tenant. */
       tenantId?: string;
-      /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
+      /** With this role. */
       role?: "owner" | "admin" | "viewer";
+      /** In this status. */
       status?: "active" | "disabled";
     };
     headers: Record<never, never>;
@@ -925,6 +942,7 @@ export interface Operations {
   /** Read an application key. */
   getApplicationKey: {
     path: {
+      /** The id of an application key. */
       id: string;
     };
     query: Record<never, never>;
@@ -935,6 +953,7 @@ export interface Operations {
   /** Change, disable or enable an application key. */
   updateApplicationKey: {
     path: {
+      /** The id of an application key. */
       id: string;
     };
     query: {
@@ -953,6 +972,7 @@ export interface Operations {
   /** Revoke an application key. */
   deleteApplicationKey: {
     path: {
+      /** The id of an application key. */
       id: string;
     };
     query: {
@@ -1002,6 +1022,7 @@ export interface Operations {
   /** Read a region. */
   getRegion: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: Record<never, never>;
@@ -1012,6 +1033,7 @@ export interface Operations {
   /** Drain, disable or reactivate a region, or change where its store is. */
   updateRegion: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1030,6 +1052,7 @@ export interface Operations {
   /** Delete a region in which no cluster is placed. */
   deleteRegion: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1050,6 +1073,7 @@ export interface Operations {
   /** List a region's gateways. */
   listRegionGateways: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1065,6 +1089,7 @@ export interface Operations {
   /** List the contexts whose last good state stays in a region, and why. */
   listRegionHolds: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1072,7 +1097,9 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Contexts of this kind. */
       kind?: "tenant" | "cluster" | "agent-key" | "heartbeat";
+      /** Held for this reason. */
       reason?: "budget" | "kind-empty" | "invalid";
     };
     headers: Record<never, never>;
@@ -1082,6 +1109,7 @@ export interface Operations {
   /** Freeze publishing to one region. */
   freezeRegion: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1100,6 +1128,7 @@ export interface Operations {
   /** Lift a region's own freeze. */
   unfreezeRegion: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1158,6 +1187,7 @@ export interface Operations {
   /** Compare a context with what every region holds of it. */
   getContext: {
     path: {
+      /** The kind of the context. */
       kind: "tenant" | "cluster" | "agent-key" | "heartbeat";
       /** What the context is looked up by: the id of the tenant, cluster or agent key; of the region, for its heartbeat. */
       key: string;
@@ -1170,6 +1200,7 @@ export interface Operations {
   /** Publish a context again to every region that holds it. */
   refreshContext: {
     path: {
+      /** The kind of the context. */
       kind: "tenant" | "cluster" | "agent-key" | "heartbeat";
       /** What the context is looked up by: the id of the tenant, cluster or agent key; of the region, for its heartbeat. */
       key: string;
@@ -1211,7 +1242,9 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Of this region. */
       region?: string;
+      /** In this status. */
       status?: "requested" | "queued" | "running" | "completed" | "failed";
     };
     headers: Record<never, never>;
@@ -1221,6 +1254,7 @@ export interface Operations {
   /** Read a sweep: how far it is, and what it found. */
   getSweep: {
     path: {
+      /** The id of a sweep. */
       id: string;
     };
     query: Record<never, never>;
@@ -1231,6 +1265,7 @@ export interface Operations {
   /** Let exactly what was held when a sweep ended through. */
   approveSweep: {
     path: {
+      /** The id of a sweep. */
       id: string;
     };
     query: {
@@ -1270,6 +1305,7 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Of this region. */
       region?: string;
     };
     headers: Record<never, never>;
@@ -1279,6 +1315,7 @@ export interface Operations {
   /** Read a seeding: how far it is, and whether the region holds everything. */
   getSeeding: {
     path: {
+      /** The id of a seeding. */
       id: string;
     };
     query: Record<never, never>;
@@ -1289,6 +1326,7 @@ export interface Operations {
   /** See how far a change has come, or wait until it is everywhere. */
   getFence: {
     path: {
+      /** What the answer to the change carried as `spokecast-fence`. */
       id: string;
     };
     query: {
@@ -1307,10 +1345,15 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** About things of this type. */
       resourceType?: string;
+      /** About the thing with this id. */
       resourceId?: string;
+      /** This was done. */
       action?: string;
+      /** Done by this application key. */
       actorId?: string;
+      /** In the log of this tenant. */
       tenantId?: string;
       /** At this time or later. */
       since?: string;
