@@ -13,6 +13,7 @@ export interface Sent {
   /** Sent as it is, instead of `body`. */
   text?: string;
   headers?: Record<string, string>;
+  signal?: AbortSignal;
 }
 
 /** Speaks to a hub with one key. @throws Error where an answer breaks the contract. */
@@ -25,10 +26,11 @@ export class Client {
     this.secret = secret;
   }
 
-  async send(method: string, path: string, { body, text, headers = {} }: Sent = {}): Promise<Answer> {
+  async send(method: string, path: string, { body, text, headers = {}, signal }: Sent = {}): Promise<Answer> {
     const content = text ?? (body === undefined ? undefined : JSON.stringify(body));
     const response = await fetch(this.#url + path, {
       method,
+      ...(signal ? { signal } : {}),
       ...(content === undefined ? {} : { body: content }),
       headers: {
         ...(this.secret === undefined ? {} : { authorization: `Bearer ${this.secret}` }),
