@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type FuzzRequest, type Gathered, type Operation, operations, requestsFor } from './fuzz/requests.ts';
+import {
+  type FuzzRequest,
+  type Gathered,
+  type Operation,
+  operations,
+  plainRequests,
+  requestsFor,
+} from './fuzz/requests.ts';
 import { canary, createWorld, type World } from './fuzz/world.ts';
 import type { Client } from './support/client.ts';
 import { document } from './support/contract.ts';
@@ -52,9 +59,13 @@ async function fuzz(
   clients: Record<string, Client>,
   secrets: readonly string[],
 ): Promise<void> {
-  const schemas = document.components!.schemas as Record<string, object>;
-  const requests = requestsFor(operation, { schemas, ids: world.ids }, gathered);
+  const sources = { schemas: document.components!.schemas as Record<string, object>, ids: world.ids };
+  const requests = requestsFor(operation, sources, gathered);
   const who = fc.constantFrom(...Object.keys(clients));
+  const plain = operation.method === 'GET' ? plainRequests(operation, sources) : [];
+  const examples = Object.keys(clients).flatMap((name) =>
+    plain.map((request): [string, FuzzRequest] => [name, request]),
+  );
   await fc.assert(
     fc.asyncProperty(who, requests, async (name, request) => {
       const { status, body, headers } = await answerTo(clients[name]!, operation, request);
@@ -65,7 +76,7 @@ async function fuzz(
       if (leaked.length > 0) throw new Error(`${leaked.join(', ')} of another tenant is in ${answer}`);
       gather(body, headers);
     }),
-    { seed, numRuns: runs },
+    { seed, examples, numRuns: examples.length + runs },
   );
 }
 

@@ -56,6 +56,29 @@ export function requestsFor(
   });
 }
 
+/** The operation as it is meant to be used, on each thing that there is: what must work, and where most is to be seen. */
+export function plainRequests(operation: Operation, { ids }: Sources): FuzzRequest[] {
+  const named = operation.parameters.filter((parameter) => parameter.in === 'path');
+  const plain = { query: '', headers: {}, text: undefined };
+  if (named.length === 0) return [{ path: operation.path, ...plain }];
+  if (named.length === 2) {
+    const kinds: Record<string, readonly string[]> = {
+      tenant: ids.ten!,
+      cluster: ids.vci!,
+      'agent-key': ids.aki!,
+    };
+    return Object.entries(kinds).flatMap(([kind, keys]) =>
+      keys.map((key) => ({ path: filled(operation.path, [kind, key]), ...plain })),
+    );
+  }
+  const pattern = named[0]!.schema.pattern ?? '';
+  const [, known] = Object.entries(ids).find(([prefix]) => pattern.startsWith(`^${prefix}_`)) ?? [
+    '',
+    ids.region!,
+  ];
+  return known.map((id) => ({ path: filled(operation.path, [id]), ...plain }));
+}
+
 function filled(path: string, values: unknown[]): string {
   let at = 0;
   return path.replaceAll(/\{\w+\}/g, () => encodeURIComponent(String(values[at++]).toWellFormed()));
@@ -75,10 +98,10 @@ function queries(
     // Nobody publishes here: what waits, waits for as long as it is told.
     const wrong = name === 'timeoutMs' ? fc.constantFrom('', '-1', '1.5', '60001', '1e3', 'x') : troubleText;
     const values = name === 'timeoutMs' ? fc.integer({ min: 0, max: 20 }) : well;
-    return fc.option(fc.tuple(fc.constant(name), oftenWell(values, wrong)), { nil: undefined, freq: 2 });
+    return onceIn(name === 'cursor' ? 8 : 4, fc.tuple(fc.constant(name), oftenWell(values, wrong)));
   });
-  const more = fc.option(fc.tuple(troubleText, troubleText), { nil: undefined, freq: 8 });
-  const again = fc.option(fc.nat(), { nil: undefined, freq: 12 });
+  const more = onceIn(12, fc.tuple(troubleText, troubleText));
+  const again = onceIn(16, fc.nat());
   return fc.tuple(more, again, ...pairs).map(([extra, twice, ...given]) => {
     const all = [...given, extra].filter((pair) => pair !== undefined) as [string, unknown][];
     if (twice !== undefined && all.length > 0) all.push(all[twice % all.length]!);
@@ -89,6 +112,11 @@ function queries(
       .join('&');
     return text === '' ? '' : `?${text}`;
   });
+}
+
+/** The value in one case of `cases`, else undefined. */
+function onceIn<Value>(cases: number, value: fc.Arbitrary<Value>): fc.Arbitrary<Value | undefined> {
+  return fc.oneof({ weight: cases - 1, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value });
 }
 
 function cursors(gathered: Gathered): fc.Arbitrary<string> {
@@ -111,7 +139,7 @@ function headersFor(operation: Operation, gathered: Gathered): fc.Arbitrary<Reco
       .map((code) => String.fromCharCode(code)),
     maxLength: 300,
   });
-  const rarely = (value: fc.Arbitrary<string>) => fc.option(value, { nil: undefined, freq: 3 });
+  const rarely = (value: fc.Arbitrary<string>) => onceIn(4, value);
   return fc
     .record({
       'idempotency-key': rarely(fc.oneof(fc.constantFrom('a', 'b', 'c'), fc.uuid(), text)),
@@ -122,17 +150,17 @@ function headersFor(operation: Operation, gathered: Gathered): fc.Arbitrary<Reco
         operation.path === '/v1/events'
           ? rarely(fc.oneof(fc.constantFrom('0', '1-1', '-1'), text))
           : fc.constant(undefined),
-      'spokecast-request-id': fc.option(text, { nil: undefined, freq: 10 }),
-      'content-type': fc.option(
+      'spokecast-request-id': onceIn(10, text),
+      'content-type': onceIn(
+        20,
         fc.constantFrom(
           'text/plain',
           'application/json; charset=latin1',
           'application/merge-patch+json',
           'x',
         ),
-        { nil: undefined, freq: 20 },
       ),
-      'content-encoding': fc.option(fc.constantFrom('gzip', 'identity', ''), { nil: undefined, freq: 40 }),
+      'content-encoding': onceIn(40, fc.constantFrom('gzip', 'identity', '')),
     })
     .map(
       (all) =>
