@@ -17,6 +17,7 @@ import { listClusters } from './api/clusters/list.ts';
 import { updateCluster } from './api/clusters/update.ts';
 import { getContext } from './api/contexts/get.ts';
 import { refreshContext } from './api/contexts/refresh.ts';
+import { streamEvents } from './api/events/stream.ts';
 import { getFence } from './api/fences/get.ts';
 import { getFreeze } from './api/freeze/get.ts';
 import { liftFreeze } from './api/freeze/lift.ts';
@@ -42,6 +43,7 @@ import { deleteTenant } from './api/tenants/delete.ts';
 import { getTenant } from './api/tenants/get.ts';
 import { listTenants } from './api/tenants/list.ts';
 import { updateTenant } from './api/tenants/update.ts';
+import { whoAmI } from './api/whoami/get.ts';
 import type { AnyRoute } from './http/route.ts';
 
 /** The API, whole. What is not in this list does not exist; what is in it is documented and in the security suite. */
@@ -63,4 +65,6 @@ export const routes: readonly AnyRoute[] = [
   ...[createSeeding, listSeedings, getSeeding],
   getFence,
   listAuditLog,
+  streamEvents,
+  whoAmI,
 ];

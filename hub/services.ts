@@ -4,6 +4,7 @@ import type { Random } from '../contexts/base/random.ts';
 import type { KeyCache } from './auth/key-cache.ts';
 import type { LoginLimits } from './auth/login-limits.ts';
 import type { Database } from './db/client.ts';
+import type { EventStreams } from './events/event-streams.ts';
 import type { FenceWaits } from './fence-waits.ts';
 import type { HubMetrics } from './metrics.ts';
 import type { RegionStores } from './region-stores.ts';
@@ -20,6 +21,7 @@ export interface Services {
   logins: LoginLimits;
   stores: RegionStores;
   waits: FenceWaits;
+  events: EventStreams;
   /** Milliseconds for which publishers wait for a gateway that stopped reporting without a word. */
   gatewayForgetMs: number;
   /** Milliseconds a region's store is given to answer. */

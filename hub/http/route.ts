@@ -29,8 +29,16 @@ export interface Route<
   /** A path that does not fit these is a 404. */
   params?: Params;
   query?: Query;
+  /** Headers it takes beside those that all do, for the document; the handler reads them with `call.header`. */
+  headers?: z.ZodObject;
   body?: Body;
-  answer: { status: 200 | 201 | 202 | 204; description: string; schema?: Answered };
+  answer: {
+    status: 200 | 201 | 202 | 204;
+    description: string;
+    schema?: Answered;
+    /** A stream of events, each of which fits the schema; default JSON. */
+    contentType?: 'text/event-stream';
+  };
   /** Beyond those that every route may give. */
   problems: readonly HubProblemCode[];
   /**
@@ -50,6 +58,9 @@ export interface Call<Params, Query, Body> {
   query: Query;
   body: Body;
   ifMatch: string | undefined;
+  header(name: string): string | undefined;
+  /** Ends the connection of the request, whatever is under way on it. */
+  hangUp(): void;
   /** The transaction of a mutation; for GET, the pool. */
   db: Queryable;
   services: Services;
@@ -58,6 +69,8 @@ export interface Call<Params, Query, Body> {
 
 export interface Answer<Content> {
   body?: Content;
+  /** Sent as it comes, instead of a body. It is bounded by itself: no deadline of a request ends it. */
+  stream?: ReadableStream<Uint8Array>;
   /** What the `ETag` is computed from, where it is not the whole body (a secret, a time of last use). */
   representation?: object;
   /**

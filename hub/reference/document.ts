@@ -54,6 +54,10 @@ const headers = {
     description: '`true` where the answer is a replay.',
     schema: { type: 'string' as const, enum: ['true'] },
   },
+  unbuffered: {
+    description: 'Tells proxies to pass each event on at once.',
+    schema: { type: 'string' as const, enum: ['no'] },
+  },
   retryAfter: {
     description: 'Seconds to wait before the request is sent again.',
     required: true,
@@ -143,6 +147,7 @@ function toOpenApi(route: AnyRoute): RouteConfig {
   const { method, path, operationId, tag, summary, answer } = route;
   const answerHeaders = {
     'spokecast-request-id': headers.requestId,
+    ...(answer.contentType ? { 'x-accel-buffering': headers.unbuffered } : {}),
     ...(method === 'GET'
       ? {}
       : { 'spokecast-fence': headers.fence, 'spokecast-propagation': headers.propagation }),
@@ -176,7 +181,9 @@ function toOpenApi(route: AnyRoute): RouteConfig {
       [answer.status]: {
         description: answer.description,
         headers: answerHeaders,
-        ...(answer.schema ? { content: { 'application/json': { schema: answer.schema } } } : {}),
+        ...(answer.schema
+          ? { content: { [answer.contentType ?? 'application/json']: { schema: answer.schema } } }
+          : {}),
       },
       ...problemResponses(route),
     },
@@ -199,7 +206,7 @@ function headersOf(route: AnyRoute): z.ZodObject | undefined {
         .openapi({ description: 'Chosen by you, unique a request: a UUID, say.' }),
     });
   }
-  if (route.method === 'GET') return undefined;
+  if (route.method === 'GET') return route.headers;
   return z.object({
     'if-match': z.string().optional().openapi({ description: 'The `ETag` it must still have.' }),
   });

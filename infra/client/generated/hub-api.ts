@@ -629,6 +629,75 @@ export type AuditEntry = {
   requestId: string;
 };
 
+/** One event of the stream, by its fields; `data` is JSON. */
+export type HubEvent = AuditEvent | PropagationEvent | ReadyEvent | EndEvent;
+
+/** Something was changed: what the audit log has of it. */
+export type AuditEvent = {
+  /** Where it stands in the stream: for `last-event-id`, to go on after it. Opaque. */
+  id: string;
+  event: "audit";
+  data: {
+    entry: AuditEntry;
+    /** For `GET /v1/fences/{id}`; null where the change has none. */
+    fence: string | null;
+  };
+};
+
+/** How far a change has come. */
+export type PropagationEvent = {
+  /** Where it stands in the stream: for `last-event-id`, to go on after it. Opaque. */
+  id: string;
+  event: "propagation";
+  data: {
+    fence: string;
+    /** `relayed`: every region concerned has been given its work; again where the change reached more contexts since. `stored`: the region holds the change. `seen`: every gateway of the region goes by it. */
+    step: "relayed" | "stored" | "seen";
+    /** Null where it is about all of them: `relayed`. */
+    region: string | null;
+    at: string;
+  };
+};
+
+/** The first of every stream. */
+export type ReadyEvent = {
+  /** Where it stands in the stream: for `last-event-id`, to go on after it. Opaque. */
+  id: string;
+  event: "ready";
+  data: {
+    /** What happens after this is told. */
+    after: string;
+    /** The oldest that can be gone on from. */
+    oldest: string;
+  };
+};
+
+/** The last of a stream that the hub ends, and what to do. */
+export type EndEvent = {
+  /** Where it stands in the stream: for `last-event-id`, to go on after it. Opaque. */
+  id: string;
+  event: "end";
+  data: {
+    /** `slow`: what was sent was not read. `stopping`: another hub will answer. `refused`: the key is not valid any more. `restored`: the hub was restored from a backup, and positions before it mean nothing. `unavailable`: the database does not answer. */
+    reason: "slow" | "stopping" | "refused" | "restored" | "unavailable";
+    detail: string;
+  };
+};
+
+export type WhoAmI = {
+  id: string;
+  /** Trimmed; no control characters. */
+  name: string;
+  /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
+  role: "owner" | "admin" | "viewer";
+  /** `tenant`: it is confined to the things of `tenantId`. */
+  scope: "platform" | "tenant";
+  /** Null for a key of the platform. */
+  tenantId: string | null;
+  /** RFC 3339, in the future; null for never. */
+  expiresAt: string | null;
+};
+
 /** What each operation takes and gives, by its `operationId`. */
 export interface Operations {
   /** Create a tenant. */
@@ -1363,5 +1432,27 @@ export interface Operations {
     headers: Record<never, never>;
     body: undefined;
     answer: AuditPage;
+  };
+  /** Follow changes, and how far they come, as they happen. */
+  streamEvents: {
+    path: Record<never, never>;
+    query: {
+      /** The id of an event, to begin after it, or `oldest` for all that is kept; `last-event-id` goes before it. Default: from now on. */
+      since?: string;
+    };
+    headers: {
+      /** The id of the last event that you have. */
+      'last-event-id'?: string;
+    };
+    body: undefined;
+    answer: undefined;
+  };
+  /** See which key this is, and what it may do. */
+  whoAmI: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    headers: Record<never, never>;
+    body: undefined;
+    answer: WhoAmI;
   };
 }

@@ -38,7 +38,8 @@ export class Client {
         ...headers,
       },
     });
-    const read = await response.text();
+    const isStream = response.headers.get('content-type') === 'text/event-stream';
+    const read = await (isStream ? firstOf(response.body!) : response.text());
     if (response.headers.has(breachHeader)) throw new Error(read);
     const isJson = response.headers.get('content-type')?.includes('json') ?? false;
     return {
@@ -52,4 +53,12 @@ export class Client {
   post = (path: string, body?: unknown, sent?: Sent) => this.send('POST', path, { body, ...sent });
   patch = (path: string, body?: unknown, sent?: Sent) => this.send('PATCH', path, { body, ...sent });
   delete = (path: string, sent?: Sent) => this.send('DELETE', path, sent);
+}
+
+/** A stream does not end: what comes first is enough. */
+async function firstOf(body: ReadableStream<Uint8Array>): Promise<string> {
+  const reader = body.getReader();
+  const { value } = await reader.read();
+  await reader.cancel();
+  return new TextDecoder().decode(value);
 }

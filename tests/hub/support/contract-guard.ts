@@ -1,4 +1,5 @@
 import { breachOf } from './contract.ts';
+import { heldAgainstContract } from './contract-stream.ts';
 
 /** A hub's `fetch`, as the server calls it. */
 export type Fetch = (request: Request, env: never) => Response | Promise<Response>;
@@ -19,6 +20,10 @@ export class ContractGuard implements Disposable {
     this.fetch = async (request, env) => {
       const response = await fetch(request, env);
       const breach = await this.#breachOf(request, response);
+      if (breach === undefined && isStream(response)) {
+        const held = heldAgainstContract((one) => this.#breaches.push(one));
+        return new Response(response.body!.pipeThrough(held), response);
+      }
       if (breach === undefined) return response;
       this.#breaches.push(breach);
       return new Response(breach, { status: 500, headers: { [breachHeader]: encodeURIComponent(breach) } });
@@ -27,8 +32,7 @@ export class ContractGuard implements Disposable {
 
   async #breachOf(request: Request, response: Response): Promise<string | undefined> {
     const { status, headers } = response;
-    const isStream = headers.get('content-type')?.startsWith('text/event-stream') ?? false;
-    const text = isStream ? '' : await response.clone().text();
+    const text = isStream(response) ? '' : await response.clone().text();
     return breachOf(request.method, new URL(request.url).pathname, { status, headers, text });
   }
 
@@ -36,4 +40,8 @@ export class ContractGuard implements Disposable {
     if (this.#breaches.length > 0)
       throw new Error(`answers that the OpenAPI document does not know:\n${this.#breaches.join('\n')}`);
   }
+}
+
+function isStream({ headers }: Response): boolean {
+  return headers.get('content-type')?.startsWith('text/event-stream') ?? false;
 }
