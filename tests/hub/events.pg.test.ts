@@ -1,7 +1,7 @@
 import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { trimLedger } from '../../hub/db/housekeeping.ts';
-import { EventFollower } from './support/event-follower.ts';
+import { EventFollower, openStreams } from './support/event-follower.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -19,11 +19,7 @@ beforeAll(async () => {
   });
   other = await startHub({
     databaseUrl: hub.databaseUrl,
-    environment: {
-      SPOKECAST_EVENT_UNREAD_MS: '50',
-      SPOKECAST_KEY_CACHE_MS: '1',
-      SPOKECAST_EVENT_HEARTBEAT_MS: '50',
-    },
+    environment: { SPOKECAST_KEY_CACHE_MS: '1', SPOKECAST_EVENT_HEARTBEAT_MS: '50' },
   });
   sql = postgres(hub.databaseUrl, { max: 3 });
   ownTenant = await make.tenant(hub.owner, 'Own');
@@ -34,6 +30,9 @@ afterAll(async () => {
   await other[Symbol.asyncDispose]();
   await hub[Symbol.asyncDispose]();
 });
+
+// Whoever has gone is noticed a moment later, and has a place until then.
+beforeEach(() => vi.waitFor(async () => expect(await openStreams(hub)).toBe(0), patient));
 
 const follow = (from?: string) => EventFollower.open(hub, hub.owner.secret!, from);
 const rename = (name: string, by = hub) => by.owner.patch(`/v1/tenants/${ownTenant}`, { name });
@@ -134,9 +133,13 @@ describe('the stream of events', () => {
     actor.id = (
       await sql`select id from application_keys where role = 'owner' and tenant_id is null limit 1`
     )[0]!.id;
-    const { events, metrics } = other.hub.services;
-    const body = await events.open({ actor, from: undefined, hangUp: () => hungUp.resolve() });
+    await using impatient = await startHub({
+      databaseUrl: hub.databaseUrl,
+      environment: { SPOKECAST_EVENT_UNREAD_MS: '50' },
+    });
+    const { events, metrics } = impatient.hub.services;
     const hungUp = Promise.withResolvers<void>();
+    const body = await events.open({ actor, from: undefined, hangUp: () => hungUp.resolve() });
     await rename('unread');
     await vi.waitFor(async () => {
       const { values } = await metrics.eventStreamsEnded.get();

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { openStreams } from '../hub/support/event-follower.ts';
 import { startHub, type TestHub } from '../hub/support/hub.ts';
 import { agentKey, applicationKey, cluster, region, tenant } from '../hub/support/things.ts';
 import { type Given, runCli } from './support/cli.ts';
@@ -299,11 +300,11 @@ describe('events', () => {
     const [since] = (await json('events --since oldest --count 1')).id.split('-');
     const all = await spokecast('events --since oldest --count 1');
     expect(all.stdout).toMatch(/^\d{4}-\d\d-\d\dT\S+ {2}\w+/);
-    const following = json(`events --count 1`);
-    await vi.waitFor(async () => {
-      const { values } = await hub.hub.services.metrics.eventStreams.get();
-      expect(values[0]!.value).toBe(1);
-    }, 30_000);
+    const until = (streams: number) =>
+      vi.waitFor(async () => expect(await openStreams(hub)).toBe(streams), { timeout: 30_000 });
+    await until(0);
+    const following = json('events --count 1');
+    await until(1);
     await hub.owner.patch(`/v1/tenants/${id}`, { status: 'suspended' });
     expect(await following).toMatchObject({
       event: 'audit',

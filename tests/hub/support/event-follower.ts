@@ -54,3 +54,8 @@ export class EventFollower implements AsyncDisposable {
     await this.#reader.cancel().catch(() => {});
   }
 }
+
+/** How many follow the events of that hub now. */
+export async function openStreams({ hub }: TestHub): Promise<number> {
+  return (await hub.services.metrics.eventStreams.get()).values[0]!.value;
+}
