@@ -43,13 +43,13 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => hub.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(hub.address() as AddressInfo).port}`;
-});
+}, 120_000);
 afterAll(async () => {
   hub?.close();
   await rm(project, { recursive: true, force: true });
 });
 
-describe('the client, as it is published', () => {
+describe('the client, as it is published', { timeout: 120_000 }, () => {
   test('is JavaScript and types, of this version, and depends on nothing', async () => {
     expect(shipped.toSorted()).toEqual([
       'README.md',

@@ -2,7 +2,9 @@ import { expect, test } from 'vitest';
 import { hubApiDocument } from '../../../hub/reference/api.ts';
 import { lintDocument } from './lint.ts';
 
-test('the linter passes the OpenAPI document, and refuses one that lost an example, a description or a header', async () => {
+test('the linter passes the OpenAPI document, and refuses one that lost an example, a description or a header', {
+  timeout: 120_000,
+}, async () => {
   const broken = structuredClone(hubApiDocument()) as unknown as Broken;
   const { get } = broken.paths['/v1/tenants']!;
   delete get.description;
