@@ -1,4 +1,5 @@
 import { createAgentKey } from './api/agent-keys/create.ts';
+import { createAgentKeys } from './api/agent-keys/create-several.ts';
 import { deleteAgentKey } from './api/agent-keys/delete.ts';
 import { getAgentKey } from './api/agent-keys/get.ts';
 import { listAgentKeys } from './api/agent-keys/list.ts';
@@ -43,6 +44,12 @@ import { deleteTenant } from './api/tenants/delete.ts';
 import { getTenant } from './api/tenants/get.ts';
 import { listTenants } from './api/tenants/list.ts';
 import { updateTenant } from './api/tenants/update.ts';
+import { createUser } from './api/users/create.ts';
+import { deleteUser } from './api/users/delete.ts';
+import { getUser } from './api/users/get.ts';
+import { createUserLink } from './api/users/link.ts';
+import { listUsers } from './api/users/list.ts';
+import { updateUser } from './api/users/update.ts';
 import { whoAmI } from './api/whoami/get.ts';
 import type { AnyRoute } from './http/route.ts';
 
@@ -50,7 +57,15 @@ import type { AnyRoute } from './http/route.ts';
 export const routes: readonly AnyRoute[] = [
   ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant],
   ...[createCluster, listClusters, getCluster, updateCluster, deleteCluster],
-  ...[createAgentKey, listAgentKeys, getAgentKey, updateAgentKey, rotateAgentKey, deleteAgentKey],
+  ...[
+    createAgentKey,
+    createAgentKeys,
+    listAgentKeys,
+    getAgentKey,
+    updateAgentKey,
+    rotateAgentKey,
+    deleteAgentKey,
+  ],
   ...[
     createApplicationKey,
     listApplicationKeys,
@@ -58,6 +73,7 @@ export const routes: readonly AnyRoute[] = [
     updateApplicationKey,
     deleteApplicationKey,
   ],
+  ...[createUser, listUsers, getUser, updateUser, deleteUser, createUserLink],
   ...[createRegion, listRegions, getRegion, updateRegion, deleteRegion, listRegionGateways],
   ...[listRegionHolds, freezeRegion, unfreezeRegion, getFreeze, setFreeze, liftFreeze],
   ...[getContext, refreshContext],

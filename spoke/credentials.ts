@@ -19,10 +19,18 @@ const absent = { state: 'absent' } as const;
 const malformed = { state: 'malformed' } as const;
 
 export function readCredential(authorization: string | undefined, agentKey: string | undefined): Credential {
-  if (agentKey !== undefined) return parse(agentKey);
+  const secret = readShown(authorization, agentKey);
+  return typeof secret === 'string' ? parse(secret) : secret;
+}
+
+/** What is shown in an agent key's place, whatever it is. */
+export function readShown(
+  authorization: string | undefined,
+  agentKey: string | undefined,
+): string | Extract<Credential, { state: 'absent' | 'malformed' }> {
+  if (agentKey !== undefined) return agentKey.trim();
   if (authorization === undefined) return absent;
-  const secret = secretIn(authorization);
-  return secret === undefined ? malformed : parse(secret);
+  return secretIn(authorization)?.trim() ?? malformed;
 }
 
 /** Whether the header carries an agent key, which must not be handed on: whatever would be taken for one. */
@@ -43,8 +51,8 @@ function secretIn(authorization: string): string | undefined {
   return colon < 0 ? undefined : pair.slice(colon + 1);
 }
 
-function parse(text: string): Credential {
-  const secret = text.trim();
+/** What was shown, looked at: an agent key has a form and a checksum. */
+export function parse(secret: string): Credential {
   const keyId = parseSecret('agentKey', secret);
   return keyId === undefined ? malformed : { state: 'shown', keyId, secret };
 }

@@ -6,12 +6,29 @@ import type { Services } from '../services.ts';
 
 /** One thing that was done. `before` and `after` are representations, in which there are no secrets and no verifiers. */
 export interface AuditEntry {
-  action: 'create' | 'update' | 'delete' | 'rotate' | 'refresh' | 'request' | 'approve' | 'promote';
+  action:
+    | 'create'
+    | 'update'
+    | 'delete'
+    | 'rotate'
+    | 'refresh'
+    | 'request'
+    | 'approve'
+    | 'promote'
+    | 'accept'
+    | 'set-password'
+    | 'link-identity'
+    | 'sign-in'
+    | 'sign-out'
+    | 'sign-out-everywhere';
   resourceType:
     | 'tenant'
     | 'cluster'
     | 'agent-key'
     | 'application-key'
+    | 'user'
+    | 'membership'
+    | 'one-time-link'
     | 'region'
     | 'context'
     | 'sweep'
@@ -25,7 +42,7 @@ export interface AuditEntry {
   after?: object;
 }
 
-/** Writes the entry in the transaction of what it tells of: neither is there without the other. */
+/** Writes the entries in the transaction of what they tell of: neither is there without the other. */
 export async function writeAudit(
   call: {
     db: Queryable;
@@ -33,10 +50,10 @@ export async function writeAudit(
     requestId: string;
     services: Pick<Services, 'clock' | 'random'>;
   },
-  entry: AuditEntry,
+  ...entries: readonly [AuditEntry, ...AuditEntry[]]
 ): Promise<void> {
   const { clock, random } = call.services;
-  await call.db.insert(auditLog).values({
+  const rows = entries.map((entry) => ({
     id: newId('auditEntry', clock, random),
     actorId: call.actor.id,
     actorName: call.actor.name,
@@ -45,5 +62,6 @@ export async function writeAudit(
     action: `${entry.resourceType}.${entry.action}`,
     before: entry.before as Record<string, unknown> | undefined,
     after: entry.after as Record<string, unknown> | undefined,
-  });
+  }));
+  await call.db.insert(auditLog).values(rows);
 }

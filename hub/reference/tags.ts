@@ -6,6 +6,7 @@ export const tags = {
     'The credentials of agents, one cluster each. Their verifiers are replicated to the regions of the cluster; their secrets are shown once.',
   'application-keys':
     'The credentials of this API, for people and programs. They never leave the hub. `whoami` tells a key what it is.',
+  users: 'People: who may sign in, and with which roles.',
   regions: 'Where gateways serve agents: each has a store of its own, to which the hub publishes.',
   freeze: 'Stop publishing to one region or to all of them, while somebody looks.',
   contexts: 'What is replicated, one thing at a time: what the hub derives and what each region holds.',

@@ -39,12 +39,13 @@ beforeAll(async () => {
   const cluster = await make.cluster(hub.owner, tenant, [region]);
   const agentKey = (await make.agentKey(hub.owner, cluster)).id;
   const applicationKey = (await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).id;
+  const user = (await make.user(hub.owner, [{ tenantId: tenant, role: 'viewer' }])).id;
   const sweep = (await hub.owner.post('/v1/sweeps', { region })).body.id;
   const ownKey = await make.applicationKey(hub.owner, { role: 'admin', tenantId: tenant });
   const changed = await hub.as(ownKey.secret).patch(`/v1/clusters/${cluster}`, { settings: { a: 1 } });
   const fence = changed.headers.get('spokecast-fence')!;
   const seeding = (await hub.owner.post('/v1/seedings', { region })).body.id;
-  theirs = { region, tenant, cluster, agentKey, applicationKey, sweep, seeding, fence };
+  theirs = { region, tenant, cluster, agentKey, applicationKey, user, sweep, seeding, fence };
   ownTenant = await make.tenant(hub.owner, 'Own');
 });
 afterAll(async () => {
@@ -58,11 +59,15 @@ const paths = (): Record<string, string> => ({
   '/v1/tenants/{id}': `/v1/tenants/${theirs.tenant}`,
   '/v1/clusters': '/v1/clusters',
   '/v1/clusters/{id}': `/v1/clusters/${theirs.cluster}`,
+  '/v1/clusters/{id}/agent-keys': `/v1/clusters/${theirs.cluster}/agent-keys`,
   '/v1/agent-keys': '/v1/agent-keys',
   '/v1/agent-keys/{id}': `/v1/agent-keys/${theirs.agentKey}`,
   '/v1/agent-keys/{id}/rotate': `/v1/agent-keys/${theirs.agentKey}/rotate`,
   '/v1/application-keys': '/v1/application-keys',
   '/v1/application-keys/{id}': `/v1/application-keys/${theirs.applicationKey}`,
+  '/v1/users': '/v1/users',
+  '/v1/users/{id}': `/v1/users/${theirs.user}`,
+  '/v1/users/{id}/links': `/v1/users/${theirs.user}/links`,
   '/v1/regions': '/v1/regions',
   '/v1/regions/{id}': `/v1/regions/${theirs.region}`,
   '/v1/regions/{id}/gateways': `/v1/regions/${theirs.region}/gateways`,
@@ -93,11 +98,18 @@ const bodies = (): Record<string, object> => ({
     placements: [{ region: theirs.region }],
   },
   'PATCH /v1/clusters/{id}': { name: 'intruded' },
+  'POST /v1/clusters/{id}/agent-keys': { keys: [{ name: 'intruder' }] },
   'POST /v1/agent-keys': { clusterId: theirs.cluster, name: 'intruder' },
   'PATCH /v1/agent-keys/{id}': { name: 'intruded' },
   'POST /v1/agent-keys/{id}/rotate': { graceSeconds: 0 },
   'POST /v1/application-keys': { role: 'viewer', name: 'intruder', tenantId: theirs.tenant },
   'PATCH /v1/application-keys/{id}': { name: 'intruded' },
+  'POST /v1/users': {
+    email: 'intruder@example.com',
+    memberships: [{ tenantId: theirs.tenant, role: 'viewer' }],
+  },
+  'PATCH /v1/users/{id}': { name: 'intruded' },
+  'POST /v1/users/{id}/links': { purpose: 'invitation' },
   'POST /v1/regions': { id: 'intruder', store: { table: 'intruder' } },
   'PATCH /v1/regions/{id}': { status: 'disabled' },
   'POST /v1/sweeps': { region: theirs.region },
@@ -142,6 +154,10 @@ async function everything(): Promise<unknown> {
     'idempotency_keys',
     'fences',
     'fence_regions',
+    'users',
+    'memberships',
+    'sessions',
+    'one_time_links',
   ];
   return [
     await keys,

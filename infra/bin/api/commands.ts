@@ -16,6 +16,7 @@ export const commandOf = {
   updateCluster: 'clusters update',
   deleteCluster: 'clusters delete',
   createAgentKey: 'agent-keys create',
+  createAgentKeys: 'apply',
   listAgentKeys: 'agent-keys list',
   getAgentKey: 'agent-keys get',
   updateAgentKey: 'agent-keys update',
@@ -26,6 +27,12 @@ export const commandOf = {
   getApplicationKey: 'application-keys get',
   updateApplicationKey: 'application-keys update',
   deleteApplicationKey: 'application-keys delete',
+  createUser: 'users create',
+  listUsers: 'users list',
+  getUser: 'users get',
+  updateUser: 'users update',
+  deleteUser: 'users delete',
+  createUserLink: 'users create-link',
   createRegion: 'regions add',
   listRegions: 'regions list',
   getRegion: 'regions get',
@@ -57,7 +64,14 @@ export const commandOf = {
 export const handMade: ReadonlySet<OperationId> = new Set<OperationId>([
   ...(['createRegion', 'listRegions', 'deleteRegion', 'createSeeding'] as const),
   ...(['freezeRegion', 'setFreeze', 'unfreezeRegion', 'liftFreeze', 'getFreeze'] as const),
-  ...(['createSweep', 'approveSweep', 'listRegionHolds', 'streamEvents', 'whoAmI'] as const),
+  ...([
+    'createSweep',
+    'approveSweep',
+    'listRegionHolds',
+    'createAgentKeys',
+    'streamEvents',
+    'whoAmI',
+  ] as const),
 ]);
 
 /** What a command has beyond what the catalogue says. */
@@ -76,6 +90,15 @@ export const shapes: Partial<Record<OperationId, Shape>> = {
   createAgentKey: { secret: 'what the agent sends' },
   rotateAgentKey: { secret: 'what the agent sends from now on' },
   createApplicationKey: { secret: 'what people and programs ask the hub with' },
+  createUser: { secret: 'the link to hand to the person' },
+  createUserLink: { secret: 'the link to hand to the person' },
+  deleteUser: {
+    destroys: {
+      read: 'getUser',
+      loses: ({ id, email }) =>
+        `This removes ${email} (${id}) for good: signed out everywhere, and no longer a member of what you see.`,
+    },
+  },
   deleteTenant: {
     destroys: {
       read: 'getTenant',

@@ -55,7 +55,10 @@ function faultOfAnswer(
   const known = patterns.find(({ matches }) => matches.test(path))?.path;
   const verb = method.toLowerCase();
   const operation = known === undefined ? undefined : (document.paths![known] as Item)[verb];
-  if (!operation) return status >= 400 ? faultOf('/components/schemas/Problem', parsed(text)) : undefined;
+  if (!operation) {
+    const isPage = headers.get('content-type')?.startsWith('text/html') && !path.startsWith('/v1');
+    return status >= 400 && !isPage ? faultOf('/components/schemas/Problem', parsed(text)) : undefined;
+  }
 
   const at = ['paths', known!, verb, 'responses', String(status)];
   const declared = operation.responses[status];

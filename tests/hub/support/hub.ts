@@ -51,6 +51,7 @@ export async function startHub(options: TestHubOptions = {}): Promise<TestHub> {
   hub.start();
   const guard = stack.use(new ContractGuard(hub.app.fetch as Fetch));
   const server = await startServer({ fetch: guard.fetch, host: '127.0.0.1', port: 0, clock: systemClock });
+  hub.listensAt(server.url);
   stack.defer(() => server.stop(1_000));
   const { secret } = await createApplicationKey(database.url, { role: 'owner', name: 'test owner' });
   const as = (key: string | undefined) => new Client(server.url, key);
