@@ -224,7 +224,7 @@ export function problemsOf(route: AnyRoute): HubProblemCode[] {
     'STOPPING',
   ];
   if (route.query || route.body || route.method !== 'GET') codes.push('VALIDATION_FAILED');
-  if (route.method !== 'GET') codes.push('MALFORMED_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
+  if (route.method !== 'GET') codes.push('CROSS_ORIGIN', 'MALFORMED_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
   if (route.method === 'GET' && !route.query) codes.push('VALIDATION_FAILED');
   if (route.method === 'POST') codes.push('IDEMPOTENCY_KEY_REUSED');
   return [...new Set([...codes, ...route.problems])];
