@@ -10,6 +10,7 @@ export default defineConfig({
     './hub/db/audit-table.ts',
     './hub/db/people-tables.ts',
     './hub/db/application-key-table.ts',
+    './hub/db/event-tables.ts',
   ],
   out: './hub/db/migrations',
 });

@@ -40,6 +40,9 @@ export const matrix = {
   'freezes.read': { platform: 'viewer', tenant: null },
   'freezes.write': { platform: 'admin', tenant: null },
   'audit-log.read': { platform: 'viewer', tenant: 'viewer' },
+  'events.read': { platform: 'viewer', tenant: 'viewer' },
+  // Of the key itself.
+  'whoami.read': { platform: 'viewer', tenant: 'viewer' },
 } as const satisfies Record<string, { platform: Role | null; tenant: Role | null }>;
 
 export type Operation = keyof typeof matrix;

@@ -68,6 +68,24 @@ export const hubOptions = {
     default: '100',
     doc: 'Requests that wait for regions at the same time at the most; more are refused with 503 before they change anything.',
   }),
+  eventStreamsMax: option({
+    env: 'SPOKECAST_EVENT_STREAMS_MAX',
+    schema: value.integer(1, 10_000),
+    default: '100',
+    doc: 'Streams of events (GET /v1/events) open at the same time at the most; more are refused with 503.',
+  }),
+  eventHeartbeatMs: option({
+    env: 'SPOKECAST_EVENT_HEARTBEAT_MS',
+    schema: value.integer(10, 120_000),
+    default: '15000',
+    doc: 'Milliseconds of silence after which a stream of events is sent a comment; below the idle timeout of every proxy in between.',
+  }),
+  eventUnreadMs: option({
+    env: 'SPOKECAST_EVENT_UNREAD_MS',
+    schema: value.integer(10, 600_000),
+    default: '30000',
+    doc: 'Milliseconds for which a stream of events may leave unread what it was sent; then it is ended, and may be gone on with.',
+  }),
   gatewayForgetMs: option({
     env: 'SPOKECAST_GATEWAY_FORGET_MS',
     schema: value.integer(1000, 604_800_000),

@@ -7,6 +7,8 @@ export interface HubMetrics {
   requests: Histogram<'method' | 'route' | 'status'>;
   requestsInFlight: Gauge;
   waits: Gauge;
+  eventStreams: Gauge;
+  eventStreamsEnded: Counter<'reason'>;
   logins: Counter<'outcome'>;
   passwordChecks: Counter<'outcome'>;
   signIns: Counter<'how' | 'outcome'>;
@@ -47,6 +49,17 @@ export function createMetrics(options: { process: boolean } = { process: true })
     waits: new Gauge({
       name: 'spokecast_hub_waits',
       help: 'Requests that wait for regions.',
+      registers,
+    }),
+    eventStreams: new Gauge({
+      name: 'spokecast_hub_event_streams',
+      help: 'Streams of events that are open.',
+      registers,
+    }),
+    eventStreamsEnded: new Counter({
+      name: 'spokecast_hub_event_streams_ended_total',
+      help: 'Streams of events that ended, by reason: `left` by the reader, else as the last event says.',
+      labelNames: ['reason'],
       registers,
     }),
     logins: new Counter({

@@ -18,6 +18,7 @@ import { listClusters } from './api/clusters/list.ts';
 import { updateCluster } from './api/clusters/update.ts';
 import { getContext } from './api/contexts/get.ts';
 import { refreshContext } from './api/contexts/refresh.ts';
+import { streamEvents } from './api/events/stream.ts';
 import { getFence } from './api/fences/get.ts';
 import { getFreeze } from './api/freeze/get.ts';
 import { liftFreeze } from './api/freeze/lift.ts';
@@ -49,6 +50,7 @@ import { getUser } from './api/users/get.ts';
 import { createUserLink } from './api/users/link.ts';
 import { listUsers } from './api/users/list.ts';
 import { updateUser } from './api/users/update.ts';
+import { whoAmI } from './api/whoami/get.ts';
 import type { AnyRoute } from './http/route.ts';
 
 /** The API, whole. What is not in this list does not exist; what is in it is documented and in the security suite. */
@@ -79,4 +81,6 @@ export const routes: readonly AnyRoute[] = [
   ...[createSeeding, listSeedings, getSeeding],
   getFence,
   listAuditLog,
+  streamEvents,
+  whoAmI,
 ];

@@ -8,6 +8,7 @@ import type { OidcRules } from './auth/oidc-people.ts';
 import type { Passwords } from './auth/passwords.ts';
 import type { People } from './auth/people-services.ts';
 import type { Database } from './db/client.ts';
+import type { EventStreams } from './events/event-streams.ts';
 import type { FenceWaits } from './fence-waits.ts';
 import type { HubMetrics } from './metrics.ts';
 import type { RegionStores } from './region-stores.ts';
@@ -30,6 +31,7 @@ export interface Services {
   oidc: { provider: Oidc; rules: OidcRules } | undefined;
   stores: RegionStores;
   waits: FenceWaits;
+  events: EventStreams;
   /** Milliseconds for which publishers wait for a gateway that stopped reporting without a word. */
   gatewayForgetMs: number;
   /** Milliseconds a region's store is given to answer. */

@@ -4,6 +4,7 @@ import { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
 import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { createApp } from './app.ts';
+import { isStillValid } from './auth/authenticate.ts';
 import { findKeyIn, KeyCache } from './auth/key-cache.ts';
 import { LoginLimits } from './auth/login-limits.ts';
 import { Oidc } from './auth/oidc.ts';
@@ -14,6 +15,7 @@ import { loggable } from './data/errors.ts';
 import { connect, type Database } from './db/client.ts';
 import type { SchemaError } from './db/migrate.ts';
 import { watchSchema } from './db/schema-watch.ts';
+import { EventStreams } from './events/event-streams.ts';
 import { FenceWaits } from './fence-waits.ts';
 import { removeOldAnswers } from './http/idempotency.ts';
 import { createMetrics } from './metrics.ts';
@@ -71,6 +73,17 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
   const stores = new RegionStores({ open: openStore, log });
   const metrics = createMetrics({ process: parts.metricsOfProcess ?? true });
   let listeningUrl = `http://localhost:${config.port}`;
+  const keys = new KeyCache({ find: findKeyIn(database.db), clock, ttlMs: config.keyCacheMs });
+  const events = new EventStreams({
+    ...{ database, clock, stopping: stop.signal },
+    streamsMax: config.eventStreamsMax,
+    heartbeatMs: config.eventHeartbeatMs,
+    unreadMsMax: config.eventUnreadMs,
+    isAllowed: (actor) => isStillValid(actor, { keys, clock }),
+    onCount: (streams) => metrics.eventStreams.set(streams),
+    onEnd: (reason) => metrics.eventStreamsEnded.inc({ reason }),
+    onError: (error) => log.warn({ error: loggable(error) }, 'events could not be read'),
+  });
   const services: Services = {
     ...{ database, clock, random, log, stores, storeTimeoutMs, gatewayForgetMs },
     waits: new FenceWaits({
@@ -80,7 +93,8 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     }),
     environment: config.environment,
     metrics,
-    keys: new KeyCache({ find: findKeyIn(database.db), clock, ttlMs: config.keyCacheMs }),
+    keys,
+    events,
     logins: new LoginLimits({ clock, windowMs: 60_000, failuresMax: config.failedLoginsMax }),
     guesses: new LoginLimits({ clock, windowMs: 15 * 60_000, failuresMax: config.failedLoginsMax }),
     passwords: new Passwords({
@@ -119,7 +133,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     onError: (error) => log.warn({ error: loggable(error) }, 'could not remove sessions that are over'),
   });
   const schema = watchSchema(database, clock, { acceptNewer: config.acceptNewerSchema });
-  const loops = [cleanup, endings, schema.loop];
+  const loops = [cleanup, endings, events.loop, schema.loop];
   for (const loop of loops) services.metrics.watch(loop);
 
   return {

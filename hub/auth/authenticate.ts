@@ -65,6 +65,16 @@ export async function authenticate(
   }
 }
 
+/** Whether the key is still what it was when it was found valid; for what goes on long after that. */
+export async function isStillValid(
+  actor: Actor,
+  { keys, clock }: Pick<Services, 'keys' | 'clock'>,
+): Promise<boolean> {
+  const row = await keys.get(actor.id);
+  if (row?.status !== 'active' || row.role !== actor.role || row.tenantId !== actor.tenantId) return false;
+  return row.expiresAt === null || row.expiresAt.getTime() > clock.now();
+}
+
 const refusals = {
   malformed: 'This is not an application key: the form or the checksum is wrong.',
   unknown: 'This application key does not exist, or has been revoked.',

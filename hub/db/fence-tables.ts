@@ -44,6 +44,8 @@ export const fenceRegions = pgTable(
     fence: id('fence').notNull(),
     /** No foreign key: a revocation waits for nobody who holds the region's row. */
     region: id('region').notNull(),
+    /** When it was first known to be stored there. */
+    storedAt: moment('stored_at'),
     /** When every live gateway of the region was first known to have seen it. */
     seenAt: moment('seen_at'),
   },

@@ -127,9 +127,19 @@ export async function readFence(db: Queryable, id: string): Promise<FenceProgres
 /** Which of a region's open fences are looked at: those somebody waits for, or all. */
 export type OpenFences = 'awaited' | 'all';
 
+/** As `awaitFence`, for several. */
+export async function awaitFences(db: Queryable, ids: readonly string[], forMs: number): Promise<void> {
+  await db.execute(sql`
+    with awaited as (
+      update ${fences} set awaited_until =
+        greatest(awaited_until, clock_timestamp() + ${Math.ceil(forMs)} * interval '1 millisecond')
+      where id in (select id from ${fences} where id = any(${textArray(ids)}) order by id for no key update))
+    select pg_notify(${awaitsChannel}, '')`);
+}
+
 /**
- * Notes for good which fences every gateway of the region has seen by now, the newest first: what has been open for
- * hours will be so a little longer. Returns how many were not noted before.
+ * Notes for good which fences are stored in the region by now, and which every gateway there has seen, the newest
+ * first: what has been open for hours will be so a little longer. Returns how many were not noted as seen before.
  */
 export async function noteSeen(db: Queryable, region: string, which: OpenFences): Promise<number> {
   const concerned = which === 'awaited' ? sql`w.awaited_until > clock_timestamp()` : sql`true`;
@@ -137,12 +147,14 @@ export async function noteSeen(db: Queryable, region: string, which: OpenFences)
     select o.fence from ${fenceRegions} o join ${fences} w on w.id = o.fence
     where o.region = ${region} and o.seen_at is null and ${concerned}
     order by w.created_at desc limit 1000)`;
-  const rows = await db.execute(sql`
-    update ${fenceRegions} u set seen_at = clock_timestamp()
+  const rows = await db.execute<{ seen: boolean }>(sql`
+    update ${fenceRegions} u set stored_at = coalesce(u.stored_at, p.stored_at, clock_timestamp()),
+      seen_at = case when p.complete then clock_timestamp() end
     from (${progress(open)}) p
-    where u.fence = p.fence and u.region = p.region and u.seen_at is null and p.complete
-    returning 1`);
-  return rows.length;
+    where u.fence = p.fence and u.region = p.region and u.seen_at is null
+      and (p.complete or (u.stored_at is null and p.stored_at is not null))
+    returning u.seen_at is not null as seen`);
+  return rows.filter(({ seen }) => seen).length;
 }
 
 interface ProgressRow extends Record<string, unknown> {
@@ -166,7 +178,7 @@ interface ProgressRow extends Record<string, unknown> {
 /** A row a fence and region concerned. `f` is the fence and `r` its row in fence_regions, for the condition. */
 function progress(which: SQL): SQL {
   return sql`
-    select q.fence, q.region, q.region_status,
+    select q.fence, q.region, q.region_status, q.stored_at,
       ${ms('q.stored_at')} as stored_at_ms, ${ms('q.announced_at')} as announced_at_ms, ${ms('q.seen_at')} as seen_at_ms,
       q.jobs_open, q.held_back, q.report_state, q.report_reason, q.report_age_ms, g.gateways, g.seen_by, g.laggards,
       q.listed, q.seen_at is not null or (q.stored_at is not null and q.listed and g.seen_by = g.gateways) as complete

@@ -80,4 +80,10 @@ export const expiresAt = z.iso
 /** A moment as the API gives it. */
 export const moment = z.iso.datetime().openapi({ format: 'date-time', example: '2026-11-21T09:30:00.000Z' });
 
+/** Who did something, as it was called then. */
+export const actorShown = z.strictObject({
+  id: z.string().openapi({ example: 'apk_01k9c0v8w1e4qafk3s7m2t6xhz' }),
+  name: z.string().openapi({ example: 'terraform' }),
+});
+
 export const keyStatus = z.enum(['active', 'disabled'], 'must be active or disabled');

@@ -52,7 +52,12 @@ export async function runRoute(
   state.actorId = actor.id;
   checkAccess(actor, route.operation);
   const { waitMs, ...input } = await readInput(route, c);
-  const base = { ...input, actor, requestId: state.requestId, ifMatch: c.req.header('if-match'), services };
+  const base = {
+    ...{ ...input, actor, requestId: state.requestId, services },
+    ifMatch: c.req.header('if-match'),
+    header: (name: string) => c.req.header(name),
+    hangUp: () => void c.env?.incoming?.socket.destroy(),
+  };
 
   if (route.method === 'GET') {
     const answer = await route.handle({ ...base, db: services.database.db, afterCommit: () => {} });
@@ -182,6 +187,15 @@ function etagOfAnswer(answer: Answer<unknown>): string | null {
 }
 
 function respond(route: AnyRoute, answer: Answer<unknown>, fence?: string): Response {
+  if (answer.stream) {
+    // Proxies that gather answers before they pass them on would gather this one for ever.
+    const headers = {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    };
+    return new Response(answer.stream, { status: route.answer.status, headers });
+  }
   const etag = etagOfAnswer(answer);
   const headers: Record<string, string> = {
     'cache-control': 'no-store',

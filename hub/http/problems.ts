@@ -121,6 +121,11 @@ export const hubProblems = {
     'What is held has changed since the sweep',
     'Sweep the region again, look at what is held now, and approve that sweep.',
   ],
+  EVENTS_EXPIRED: [
+    410,
+    'The events after that id are not kept any more',
+    'The stream cannot be gone on with where it broke off; `detail` says why, and from where it can.',
+  ],
   PRECONDITION_FAILED: [
     412,
     'It has changed since you read it',

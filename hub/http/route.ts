@@ -2,6 +2,7 @@ import type { z } from '@hono/zod-openapi';
 import type { Operation } from '../access.ts';
 import type { Actor } from '../auth/actor.ts';
 import type { Queryable } from '../db/client.ts';
+import type { Tag } from '../reference/tags.ts';
 import type { Services } from '../services.ts';
 import type { HubProblemCode } from './problems.ts';
 
@@ -21,15 +22,23 @@ export interface Route<
   path: string;
   /** Unique; what generated clients call it. */
   operationId: string;
-  tag: string;
+  tag: Tag;
   summary: string;
   description?: string;
   operation: Operation;
   /** A path that does not fit these is a 404. */
   params?: Params;
   query?: Query;
+  /** Headers it takes beside those that all do, for the document; the handler reads them with `call.header`. */
+  headers?: z.ZodObject;
   body?: Body;
-  answer: { status: 200 | 201 | 202 | 204; description: string; schema?: Answered };
+  answer: {
+    status: 200 | 201 | 202 | 204;
+    description: string;
+    schema?: Answered;
+    /** A stream of events, each of which fits the schema; default JSON. */
+    contentType?: 'text/event-stream';
+  };
   /** Beyond those that every route may give. */
   problems: readonly HubProblemCode[];
   /**
@@ -49,6 +58,9 @@ export interface Call<Params, Query, Body> {
   query: Query;
   body: Body;
   ifMatch: string | undefined;
+  header(name: string): string | undefined;
+  /** Ends the connection of the request, whatever is under way on it. */
+  hangUp(): void;
   /** The transaction of a mutation; for GET, the pool. */
   db: Queryable;
   services: Services;
@@ -57,6 +69,8 @@ export interface Call<Params, Query, Body> {
 
 export interface Answer<Content> {
   body?: Content;
+  /** Sent as it comes, instead of a body. It is bounded by itself: no deadline of a request ends it. */
+  stream?: ReadableStream<Uint8Array>;
   /** What the `ETag` is computed from, where it is not the whole body (a secret, a time of last use). */
   representation?: object;
   /**

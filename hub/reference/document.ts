@@ -5,6 +5,8 @@ import { matrix } from '../access.ts';
 import { type HubProblemCode, hubProblems } from '../http/problems.ts';
 import type { AnyRoute } from '../http/route.ts';
 import { waitQuery } from '../http/waiting.ts';
+import { type ExampleSchema, exampleOf, problemExample } from './examples.ts';
+import { tags } from './tags.ts';
 
 /** An OpenAPI 3.1 document, as far as the pages about the API read it. */
 export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
@@ -31,22 +33,49 @@ const Problem = z
   })
   .openapi('Problem', { description: 'RFC 9457.' });
 
+const text = (example: string) => ({ type: 'string' as const, example });
 const headers = {
   requestId: {
     description: 'The id of this request in the logs; give one of your own in the request to have it used.',
-    schema: { type: 'string' as const },
+    required: true,
+    schema: text('req_5f0c1d2e3a4b5c6d7e8f9012'),
   },
-  etag: { description: 'For `if-match`.', schema: { type: 'string' as const } },
+  etag: { description: 'For `if-match`.', schema: text('"Yx0bq3v8w1e4qafk3s7m2t"') },
   fence: {
     description: 'The id of this change, for `GET /v1/fences/{id}`: how far it has come.',
-    schema: { type: 'string' as const },
+    schema: text('fen_01k9c0v8w1e4qafk3s7m2t6xhz'),
   },
   propagation: {
     description:
       'With `wait`: `complete` where every region has stored the change and every gateway has seen it, else `incomplete`.',
     schema: { type: 'string' as const, enum: ['complete', 'incomplete'] },
   },
-  replayed: { description: '`true` where the answer is a replay.', schema: { type: 'string' as const } },
+  replayed: {
+    description: '`true` where the answer is a replay.',
+    schema: { type: 'string' as const, enum: ['true'] },
+  },
+  unbuffered: {
+    description: 'Tells proxies to pass each event on at once.',
+    schema: { type: 'string' as const, enum: ['no'] },
+  },
+  retryAfter: {
+    description: 'Seconds to wait before the request is sent again.',
+    required: true,
+    schema: { type: 'string' as const, pattern: '^[0-9]+$', example: '1' },
+  },
+  challenge: {
+    description: 'How to authenticate.',
+    required: true,
+    schema: text('Bearer realm="spokecast"'),
+  },
+};
+
+/** What the answers of a status carry beside the request id. */
+const problemHeaders: Readonly<Record<number, object>> = {
+  401: { 'www-authenticate': headers.challenge },
+  412: { etag: { ...headers.etag, required: true } },
+  429: { 'retry-after': headers.retryAfter },
+  503: { 'retry-after': headers.retryAfter },
 };
 
 const description = `The admin API of Spokecast's hub.
@@ -69,7 +98,10 @@ export function openApiDocument(routes: readonly AnyRoute[]): ApiDocument {
     description: 'An application key: `spa_...`.',
   });
   for (const route of routes) builder.openAPIRegistry.registerPath(toOpenApi(route));
-  return builder.getOpenAPI31Document({
+  for (const code of new Set(routes.flatMap(problemsOf)))
+    builder.openAPIRegistry.registerComponent('examples', code, problemExample(code));
+  const used = new Set(routes.map(({ tag }) => tag));
+  const document = builder.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {
       title: 'Spokecast hub',
@@ -79,18 +111,47 @@ export function openApiDocument(routes: readonly AnyRoute[]): ApiDocument {
     },
     servers: [{ url: '/' }],
     security: [{ applicationKey: [] }],
-    tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
+    tags: Object.entries(tags)
+      .filter(([name]) => used.has(name as keyof typeof tags))
+      .map(([name, description]) => ({ name, description })),
   });
+  return withExamples(document);
+}
+
+interface JsonContent {
+  content?: Record<string, { schema: ExampleSchema; example?: unknown; examples?: unknown }>;
+}
+
+/** The document with an example at every body, asked or answered, that declares none itself. */
+function withExamples(document: ApiDocument): ApiDocument {
+  const schemas = (document.components?.schemas ?? {}) as Record<string, ExampleSchema>;
+  for (const item of Object.values(document.paths ?? {})) {
+    for (const operation of Object.values(item)) {
+      const { operationId, requestBody, responses } = operation as {
+        operationId: string;
+        requestBody?: JsonContent;
+        responses: Record<string, JsonContent>;
+      };
+      for (const { content = {} } of [requestBody ?? {}, ...Object.values(responses)]) {
+        for (const media of Object.values(content)) {
+          if (!('example' in media) && !media.examples)
+            media.example = exampleOf(media.schema, schemas, operationId);
+        }
+      }
+    }
+  }
+  return document;
 }
 
 function toOpenApi(route: AnyRoute): RouteConfig {
   const { method, path, operationId, tag, summary, answer } = route;
   const answerHeaders = {
     'spokecast-request-id': headers.requestId,
+    ...(answer.contentType ? { 'x-accel-buffering': headers.unbuffered } : {}),
     ...(method === 'GET'
       ? {}
       : { 'spokecast-fence': headers.fence, 'spokecast-propagation': headers.propagation }),
-    ...(answer.schema && path.includes('{id}') ? { etag: headers.etag } : {}),
+    ...(answer.schema && (path.includes('{id}') || method === 'PUT') ? { etag: headers.etag } : {}),
     ...(method === 'POST'
       ? { ...(answer.status === 201 ? { etag: headers.etag } : {}), 'idempotency-replayed': headers.replayed }
       : {}),
@@ -120,7 +181,9 @@ function toOpenApi(route: AnyRoute): RouteConfig {
       [answer.status]: {
         description: answer.description,
         headers: answerHeaders,
-        ...(answer.schema ? { content: { 'application/json': { schema: answer.schema } } } : {}),
+        ...(answer.schema
+          ? { content: { [answer.contentType ?? 'application/json']: { schema: answer.schema } } }
+          : {}),
       },
       ...problemResponses(route),
     },
@@ -143,7 +206,7 @@ function headersOf(route: AnyRoute): z.ZodObject | undefined {
         .openapi({ description: 'Chosen by you, unique a request: a UUID, say.' }),
     });
   }
-  if (route.method === 'GET') return undefined;
+  if (route.method === 'GET') return route.headers;
   return z.object({
     'if-match': z.string().optional().openapi({ description: 'The `ETag` it must still have.' }),
   });
@@ -161,7 +224,8 @@ export function problemsOf(route: AnyRoute): HubProblemCode[] {
     'STOPPING',
   ];
   if (route.query || route.body || route.method !== 'GET') codes.push('VALIDATION_FAILED');
-  if (route.method !== 'GET') codes.push('MALFORMED_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
+  if (route.method !== 'GET')
+    codes.push('CROSS_ORIGIN', 'MALFORMED_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
   if (route.method === 'GET' && !route.query) codes.push('VALIDATION_FAILED');
   if (route.method === 'POST') codes.push('IDEMPOTENCY_KEY_REUSED');
   return [...new Set([...codes, ...route.problems])];
@@ -181,8 +245,15 @@ function problemResponses(route: AnyRoute) {
         status,
         {
           description,
-          headers: { 'spokecast-request-id': headers.requestId },
-          content: { [problemContentType]: { schema: Problem } },
+          headers: { 'spokecast-request-id': headers.requestId, ...problemHeaders[status] },
+          content: {
+            [problemContentType]: {
+              schema: Problem,
+              examples: Object.fromEntries(
+                codes.map((code) => [code, { $ref: `#/components/examples/${code}` }]),
+              ),
+            },
+          },
         },
       ];
     });

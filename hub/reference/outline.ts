@@ -50,7 +50,6 @@ interface Schema {
   description?: string;
   properties?: Record<string, Schema>;
   required?: string[];
-  example?: unknown;
   minimum?: number;
   maximum?: number;
   minLength?: number;
@@ -62,7 +61,7 @@ interface ApiOperation {
   summary: string;
   description: string;
   parameters?: { name: string; in: string; required?: boolean; description?: string; schema: Schema }[];
-  requestBody?: { required?: boolean; content: Record<string, { schema: Schema }> };
+  requestBody?: { required?: boolean; content: Record<string, { schema: Schema; example?: unknown }> };
   responses: Record<string, { description: string; content?: Record<string, { schema: Schema }> }>;
 }
 
@@ -71,7 +70,7 @@ export function outline(document: ApiDocument): Outline {
   const operations = Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
     Object.entries(item as Record<string, ApiOperation>).map(([method, operation]) => ({
       tag: operation.tags[0]!,
-      operation: toOperation(method, path, operation, schemas),
+      operation: toOperation(method, path, operation),
     })),
   );
   return {
@@ -109,14 +108,10 @@ export function outline(document: ApiDocument): Outline {
   };
 }
 
-function toOperation(
-  method: string,
-  path: string,
-  operation: ApiOperation,
-  schemas: Record<string, Schema>,
-): Operation {
-  const body = Object.values(operation.requestBody?.content ?? {})[0]?.schema;
-  const example = body && (body.$ref ? schemas[nameOf(body.$ref)]?.example : body.example);
+function toOperation(method: string, path: string, operation: ApiOperation): Operation {
+  const content = Object.values(operation.requestBody?.content ?? {})[0];
+  const body = content?.schema;
+  const example = content?.example;
   return {
     method: method.toUpperCase(),
     path,

@@ -159,6 +159,12 @@ export const commandList: readonly ListedCommand[] = [
     load: async () => (await import('./commands/wait.ts')).addWait,
   },
   {
+    name: 'events',
+    summary: 'follow changes, and how far they come, as they happen',
+    heading: 'Regions and publishing',
+    load: async () => (await import('./commands/events.ts')).addEvents,
+  },
+  {
     name: 'explain',
     summary: 'say why a gateway lets an agent key in or not, by what it holds of it',
     heading: 'Regions and publishing',
@@ -181,6 +187,12 @@ export const commandList: readonly ListedCommand[] = [
     summary: 'the hubs you are logged in to',
     heading: 'Hubs',
     load: async () => (await import('./commands/login.ts')).addProfiles,
+  },
+  {
+    name: 'whoami',
+    summary: 'which application key this is, and what it may do',
+    heading: 'Hubs',
+    load: async () => (await import('./commands/whoami.ts')).addWhoAmI,
   },
   {
     name: 'doctor',

@@ -53,6 +53,8 @@ const advice: Readonly<Record<string, string>> = {
   UNAUTHENTICATED:
     'Is it the key of this hub, and still active? `spokecast login` keeps another; `spokecast profiles list` shows which is used.',
   FORBIDDEN: 'Ask with a key of a higher role (`--key-file`, `--profile`).',
+  EVENTS_EXPIRED:
+    '`spokecast events` begins anew; `spokecast audit-log list` has what was changed meanwhile.',
   PRECONDITION_FAILED:
     'Somebody else changed it: look at it again, then repeat without --if-match or with the new ETag.',
   REGION_UNKNOWN: '`spokecast regions list` lists the regions.',

@@ -1,6 +1,8 @@
 import type { Environment } from '../../contexts/base/options.ts';
 import {
   type Answer,
+  type EventsOptions,
+  type FollowedEvent,
   HubApi,
   HubProblem,
   HubUnreachable,
@@ -73,6 +75,14 @@ export class HubClient {
       if (next.done) return { items, more: false };
       if (items.length >= count) return { items, more: true };
       items.push(next.value);
+    }
+  }
+
+  async *events(options: EventsOptions): AsyncGenerator<FollowedEvent, void, undefined> {
+    try {
+      yield* this.#api.events(options);
+    } catch (error) {
+      throw explanation(error);
     }
   }
 

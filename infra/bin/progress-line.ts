@@ -31,9 +31,9 @@ export class ProgressLine {
 }
 
 /** Ctrl-C ends the command, not what it follows: it says so, and how to follow it again. */
-export function onInterrupt(words: string): Disposable {
+export function onInterrupt(words: string | (() => string)): Disposable {
   const end = () => {
-    console.error(`\n${words}`);
+    console.error(`\n${typeof words === 'string' ? words : words()}`);
     process.exit(130);
   };
   process.once('SIGINT', end);

@@ -1,6 +1,8 @@
+import { type FollowedEvent, followEvents } from './event-stream.ts';
 import type { Operations } from './generated/hub-api.ts';
 import { operations } from './generated/operations.ts';
 
+export { EventsEnded, type FollowedEvent } from './event-stream.ts';
 export type * from './generated/hub-api.ts';
 export { operations };
 
@@ -12,6 +14,7 @@ export { operations };
  * const hub = new HubApi({ url: 'https://hub.example', applicationKey });
  * const cluster = await hub.call('getCluster', { path: { id } });
  * for await (const key of hub.items('listAgentKeys', { query: { clusterId: cluster.id } })) revoke(key);
+ * for await (const event of hub.events()) console.log(event.event, event.data);
  * ```
  */
 export class HubApi {
@@ -60,6 +63,41 @@ export class HubApi {
     } while (cursor !== undefined);
   }
 
+  /**
+   * What happens from now on, or after the event `since`, for as long as the loop over it runs. A connection that
+   * breaks is opened again where it broke off, so that no event is missed or told twice.
+   * @throws HubProblem, HubUnreachable where the first connection fails, or the hub refuses to go on (`EVENTS_EXPIRED`);
+   * EventsEnded where it has ended the stream for good.
+   */
+  events(options: EventsOptions = {}): AsyncGenerator<FollowedEvent, void, undefined> {
+    const { since, signal, onPosition = () => {} } = options;
+    return followEvents({
+      ...{ lastEventId: undefined, signal, onPosition },
+      isPassing: (error) => !(error instanceof HubProblem) || error.status === 429 || error.status >= 500,
+      open: async (lastEventId, whole) => {
+        const request = 'GET /v1/events';
+        const query = queryText({ since: lastEventId === undefined ? since : undefined });
+        try {
+          const response = await this.#transport(`${this.url}/v1/events${query}`, {
+            method: 'GET',
+            redirect: 'error',
+            headers: {
+              authorization: `Bearer ${this.#applicationKey}`,
+              ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
+            },
+            signal: whole,
+          });
+          if (!response.ok) throw problemOf(response, await response.text(), request);
+          if (!response.body) throw new Error('the transport gives no body to read as it comes');
+          return { body: response.body };
+        } catch (error) {
+          if (error instanceof HubProblem) throw error;
+          throw new HubUnreachable(this.url, error);
+        }
+      },
+    });
+  }
+
   /** What `send` does, for a path that stands already: for programs that choose the operation as they run. */
   async request<Body>(method: string, path: string, parts: RequestParts = {}): Promise<Answer<Body>> {
     const { body, headers = {}, signal, timeoutMs = this.#timeoutMs } = parts;
@@ -98,6 +136,14 @@ export class HubApi {
   }
 }
 
+export interface EventsOptions {
+  /** The id of an event, or `oldest`; default: from now on. */
+  since?: string | undefined;
+  signal?: AbortSignal;
+  /** Told where to go on from, as events and heartbeats come: to be kept, and given as `since` another time. */
+  onPosition?: (id: string) => void;
+}
+
 export interface HubApiOptions {
   /** Where the hub answers. */
   url: string;
@@ -118,7 +164,7 @@ export type Transport = (
     signal: AbortSignal;
     redirect: 'error';
   },
-) => Promise<Pick<Response, 'ok' | 'status' | 'headers' | 'text'>>;
+) => Promise<Pick<Response, 'ok' | 'status' | 'headers' | 'text'> & Partial<Pick<Response, 'body'>>>;
 
 export interface RequestParts {
   body?: unknown;

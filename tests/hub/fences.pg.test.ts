@@ -8,6 +8,7 @@ import { claimChanges, completeChanges, type FencedJob } from '../../hub/db/outb
 import { type Receipt, writeReceipt } from '../../hub/db/receipts.ts';
 import { beginSweep, completeSweep, currentMark, noCounts } from '../../hub/db/sweeps.ts';
 import { gateway } from '../contexts/store-conformance.ts';
+import { EventFollower } from './support/event-follower.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -171,6 +172,34 @@ describe('a fence', () => {
       const times = [whole.committedAt, region.storedAt, region.announcedAt].map((text) => Date.parse(text));
       expect(times.toSorted((a, b) => a - b)).toEqual(times);
     }
+  });
+
+  test('is told step by step to who follows events, and hastened for them', async () => {
+    await empty();
+    await using events = await EventFollower.open(hub, hub.owner.secret!);
+    const { fence } = await newKey();
+    const [made] = await events.take(1);
+    expect(made).toMatchObject({ event: 'audit', data: { fence, entry: { action: 'agent-key.create' } } });
+    const receipts = twoJobs();
+    await relay(receipts);
+    await writeReceipt(db(), receipt(receipts[north]!));
+    expect(await events.take(1)).toMatchObject([
+      { event: 'propagation', data: { fence, step: 'relayed', region: null } },
+    ]);
+    await report([north], [{ id: 'gw_1', watermark: 6 }]);
+    expect(await noteSeen(db(), north, 'awaited'), 'stored, and not seen').toBe(0);
+    expect(await events.take(1)).toMatchObject([{ data: { fence, step: 'stored', region: north } }]);
+    await report([north], [{ id: 'gw_1', watermark: 7 }]);
+    expect(await noteSeen(db(), north, 'awaited')).toBe(1);
+    expect(await events.take(1)).toMatchObject([{ data: { fence, step: 'seen', region: north } }]);
+    await writeReceipt(db(), receipt(receipts[south]!));
+    await report([south], [{ id: 'gw_1', watermark: 7 }]);
+    await noteSeen(db(), south, 'all');
+    const steps = (await events.take(2)).map(({ data }) => [data.step, data.region]);
+    expect(steps).toEqual([
+      ['stored', south],
+      ['seen', south],
+    ]);
   });
 
   test('that was seen stays so, though gateways come and go', async () => {

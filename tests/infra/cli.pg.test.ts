@@ -3,7 +3,8 @@ import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { openStreams } from '../hub/support/event-follower.ts';
 import { startHub, type TestHub } from '../hub/support/hub.ts';
 import { agentKey, applicationKey, cluster, region, tenant, user } from '../hub/support/things.ts';
 import { goodPassword, Visitor } from '../hub/support/visitor.ts';
@@ -290,6 +291,35 @@ describe('status', () => {
     const { secret } = await applicationKey(hub.owner, { role: 'viewer', tenantId: await tenant(hub.owner) });
     const stranger = await runCli({ ...owner(), SPOKECAST_APPLICATION_KEY: secret }, ['status']);
     expect(stranger).toMatchObject({ exitCode: 77 });
+  });
+});
+
+describe('events', () => {
+  test('are followed from where one says, as lines or as JSON', async () => {
+    const name = 'watched by the command line';
+    const { id } = (await hub.owner.post('/v1/tenants', { name })).body;
+    const [since] = (await json('events --since oldest --count 1')).id.split('-');
+    const all = await spokecast('events --since oldest --count 1');
+    expect(all.stdout).toMatch(/^\d{4}-\d\d-\d\dT\S+ {2}\w+/);
+    const until = (streams: number) =>
+      vi.waitFor(async () => expect(await openStreams(hub)).toBe(streams), { timeout: 30_000 });
+    await until(0);
+    const following = json('events --count 1');
+    await until(1);
+    await hub.owner.patch(`/v1/tenants/${id}`, { status: 'suspended' });
+    expect(await following).toMatchObject({
+      event: 'audit',
+      data: { entry: { action: 'tenant.update', resourceId: id } },
+    });
+    expect(await runCli(owner(), ['events', '--since', `${Number(since) + 1}-0`])).toMatchObject({
+      exitCode: 2,
+    });
+  });
+
+  test('whoami tells which key asks', async () => {
+    expect((await spokecast('whoami')).stdout).toMatch(
+      /^test owner \(apk_\w+\), owner of the platform, at http/,
+    );
   });
 });
 

@@ -77,6 +77,7 @@ const fields = {
   allowedNetworks,
   rateLimit,
   retiring: z.array(z.strictObject({ endsAt: moment })).openapi({
+    example: [],
     description:
       'The secrets before the present one, the latest first: when each stops to work, or did. Kept until the next rotation.',
   }),
@@ -101,7 +102,9 @@ export const AgentKeyCreated = z
   })
   .openapi('AgentKeyCreated');
 
-export const agentKeyParams = z.object({ id: idOf('agentKey') });
+export const agentKeyParams = z.object({
+  id: idOf('agentKey').openapi({ description: 'The id of an agent key.' }),
+});
 
 export const agentKeyColumns = { ...getTableColumns(agentKeys), tenantId: clusters.tenantId };
 export type AgentKeyRow = typeof agentKeys.$inferSelect & { tenantId: string };

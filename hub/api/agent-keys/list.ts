@@ -17,9 +17,9 @@ export const listAgentKeys = defineRoute({
   operation: 'agent-keys.read',
   query: z.strictObject({
     ...pageQuery,
-    clusterId: idOf('cluster').optional(),
-    tenantId: idOf('tenant').optional(),
-    status: keyStatus.optional(),
+    clusterId: idOf('cluster').optional().openapi({ description: 'Of this cluster.' }),
+    tenantId: idOf('tenant').optional().openapi({ description: 'Of this tenant.' }),
+    status: keyStatus.optional().openapi({ description: 'In this status.' }),
   }),
   answer: { status: 200, description: 'A page of agent keys.', schema: pageOf('AgentKeyPage', AgentKey) },
   problems: [],

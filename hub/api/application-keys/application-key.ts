@@ -20,7 +20,7 @@ const fields = {
     description: 'Who made it: a person, an application key, or `cli`.',
     example: 'usr_01k9c0v8w1e4qafk3s7m2t6xhz',
   }),
-  role,
+  role: role.openapi({ example: 'admin' }),
   name: name.openapi({ example: 'terraform' }),
   status: keyStatus,
   expiresAt,
@@ -46,7 +46,9 @@ export const ApplicationKeyCreated = z
   })
   .openapi('ApplicationKeyCreated');
 
-export const applicationKeyParams = z.object({ id: idOf('applicationKey') });
+export const applicationKeyParams = z.object({
+  id: idOf('applicationKey').openapi({ description: 'The id of an application key.' }),
+});
 
 export type ApplicationKeyRow = typeof applicationKeys.$inferSelect;
 

@@ -18,10 +18,10 @@ export const listApplicationKeys = defineRoute({
   operation: 'application-keys.read',
   query: z.strictObject({
     ...pageQuery,
-    tenantId: idOf('tenant').optional(),
+    tenantId: idOf('tenant').optional().openapi({ description: 'Of this tenant.' }),
     userId: idOf('user').optional().openapi({ description: 'Of this person.' }),
-    role: role.optional(),
-    status: keyStatus.optional(),
+    role: role.optional().openapi({ description: 'With this role.' }),
+    status: keyStatus.optional().openapi({ description: 'In this status.' }),
   }),
   answer: {
     status: 200,

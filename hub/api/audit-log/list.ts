@@ -20,11 +20,19 @@ export const listAuditLog = defineRoute({
   operation: 'audit-log.read',
   query: z.strictObject({
     ...pageQuery,
-    resourceType: z.string().max(40).optional().openapi({ example: 'agent-key' }),
-    resourceId: z.string().max(200).optional(),
-    action: z.string().max(60).optional().openapi({ example: 'agent-key.delete' }),
-    actorId: z.string().max(64).optional(),
-    tenantId: idOf('tenant').optional(),
+    resourceType: z
+      .string()
+      .max(40)
+      .optional()
+      .openapi({ description: 'About things of this type.', example: 'agent-key' }),
+    resourceId: z.string().max(200).optional().openapi({ description: 'About the thing with this id.' }),
+    action: z
+      .string()
+      .max(60)
+      .optional()
+      .openapi({ description: 'This was done.', example: 'agent-key.delete' }),
+    actorId: z.string().max(64).optional().openapi({ description: 'Done by this application key.' }),
+    tenantId: idOf('tenant').optional().openapi({ description: 'In the log of this tenant.' }),
     since: time.optional().openapi({ description: 'At this time or later.' }),
     until: time.optional().openapi({ description: 'Before this time.' }),
   }),

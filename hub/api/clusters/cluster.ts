@@ -97,7 +97,7 @@ export const Cluster = z
     name: name.openapi({ example: 'orders' }),
     status: clusterStatus,
     upstreamUrl,
-    upstreams: upstreams.nullable(),
+    upstreams: upstreams.nullable().openapi({ example: null }),
     settings,
     placements: z.array(Placement).openapi({ description: 'In the order of their regions.' }),
     createdAt: moment,
@@ -105,7 +105,9 @@ export const Cluster = z
   })
   .openapi('Cluster');
 
-export const clusterParams = z.object({ id: idOf('cluster') });
+export const clusterParams = z.object({
+  id: idOf('cluster').openapi({ description: 'The id of a cluster.' }),
+});
 
 /** The columns of a cluster with its placements, in one statement, so that the two agree. */
 export const clusterColumns = {

@@ -17,7 +17,7 @@ export const listClusters = defineRoute({
   operation: 'clusters.read',
   query: z.strictObject({
     ...pageQuery,
-    tenantId: idOf('tenant').optional(),
+    tenantId: idOf('tenant').optional().openapi({ description: 'Of this tenant.' }),
     status: clusterStatus.optional(),
     region: regionId.optional().openapi({ description: 'Placed in this region.' }),
     name: z.string().max(120).optional().openapi({ description: 'Exactly this name.' }),

@@ -11,7 +11,7 @@ import { fail } from '../../http/problems.ts';
 export const contextParams = z.object({
   kind: z
     .enum(kindNames as [(typeof kindNames)[number], ...typeof kindNames])
-    .openapi({ example: 'agent-key' }),
+    .openapi({ description: 'The kind of the context.', example: 'agent-key' }),
   key: z.string().refine(isContextKey).openapi({
     description:
       'What the context is looked up by: the id of the tenant, cluster or agent key; of the region, for its heartbeat.',
@@ -36,7 +36,10 @@ const version = z.string().openapi({
   description: 'Epoch, revision and schema version; versions compare as text.',
   example: '000001.0000000000000042.0001',
 });
-const hash = z.string().openapi({ description: 'SHA-256 over kind, key, version and body.' });
+const hash = z.string().openapi({
+  description: 'SHA-256 over kind, key, version and body.',
+  example: 'b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c',
+});
 
 export const Derived = z
   .strictObject({
@@ -49,9 +52,15 @@ export const Derived = z
     body: z
       .record(z.string(), z.json())
       .nullable()
-      .openapi({ type: ['object', 'null'], additionalProperties: true, description: 'Without verifiers.' }),
+      .openapi({
+        type: ['object', 'null'],
+        additionalProperties: true,
+        description: 'Without verifiers.',
+        example: { clusterId: 'vci_01k9c0v8w1e4qafk3s7m2t6xhz', status: 'active' },
+      }),
     reason: z.string().nullable().openapi({
       description: 'Why its content must not be published. Where it denies, a stand-in that does is live.',
+      example: null,
     }),
   })
   .openapi('DerivedContext');
@@ -64,16 +73,16 @@ export const Stored = z
     builtAt: moment
       .nullable()
       .openapi({ description: "When the hub's snapshot was taken that it was built from." }),
-    reason: z.string().nullable().openapi({ description: 'Why it is corrupt.' }),
+    reason: z.string().nullable().openapi({ description: 'Why it is corrupt.', example: null }),
   })
   .openapi('StoredContext');
 
 export const ContextView = z
   .strictObject({
     kind: z.string().openapi({ example: 'agent-key' }),
-    key: z.string(),
+    key: z.string().openapi({ example: 'aki_01k9c0v8w1e4qafk3s7m2t6xhz' }),
     head: z
-      .strictObject({ revision: z.int(), deleted: z.boolean(), changedAt: moment })
+      .strictObject({ revision: z.int().openapi({ example: 42 }), deleted: z.boolean(), changedAt: moment })
       .nullable()
       .openapi({ description: "The hub's ledger row; null where the hub has never heard of the context." }),
     regions: z.array(
@@ -83,7 +92,7 @@ export const ContextView = z
         detail: z
           .string()
           .nullable()
-          .openapi({ description: 'Why it is held, quarantined, or unreachable.' }),
+          .openapi({ description: 'Why it is held, quarantined, or unreachable.', example: null }),
         derived: Derived,
         stored: z.union([Stored, z.null()]).openapi({ description: 'Null where the store is unreachable.' }),
       }),

@@ -7,7 +7,11 @@ import { defineRoute } from '../../http/route.ts';
 import { contextParams, tenantOfContext } from './context.ts';
 
 const Refreshing = z
-  .strictObject({ kind: z.string(), key: z.string(), status: z.literal('requested') })
+  .strictObject({
+    kind: z.string().openapi({ example: 'agent-key' }),
+    key: z.string().openapi({ example: 'aki_01k9c0v8w1e4qafk3s7m2t6xhz' }),
+    status: z.literal('requested'),
+  })
   .openapi('RefreshRequested');
 
 export const refreshContext = defineRoute({

@@ -5,7 +5,9 @@ import { isComplete } from '../../fence-waits.ts';
 import { idOf, moment, regionId } from '../../http/fields.ts';
 import { forgottenInMs, reasonOf } from './reason.ts';
 
-export const fenceParams = z.object({ id: idOf('fence') });
+export const fenceParams = z.object({
+  id: idOf('fence').openapi({ description: 'What the answer to the change carried as `spokecast-fence`.' }),
+});
 
 const Laggard = z.strictObject({
   id: z.string().openapi({ example: 'gw_6f1c0b2a9d3e4f5061728394' }),
@@ -18,6 +20,18 @@ const Laggard = z.strictObject({
       'Where it is unknown: for how long it is still waited for (`SPOKECAST_GATEWAY_FORGET_MS`), unless it reports again.',
   }),
 });
+
+const stillBehind = {
+  region: 'eu-west-1',
+  state: 'stored',
+  storedAt: '2026-11-21T09:30:00.120Z',
+  announcedAt: '2026-11-21T09:30:00.140Z',
+  seenAt: null,
+  seenBy: 1,
+  gateways: 2,
+  laggards: [{ id: 'gw_6f1c0b2a9d3e4f5061728394', state: 'behind', reportedAgoMs: 400, forgottenInMs: null }],
+  reason: '1 of 2 gateways has not seen it yet',
+};
 
 const RegionOfFence = z.strictObject({
   region: regionId,
@@ -34,10 +48,9 @@ const RegionOfFence = z.strictObject({
       'Gateways of the region. One that stopped reporting without a word counts until it is forgotten.',
   }),
   laggards: z.array(Laggard).openapi({ description: 'The gateways that have not.' }),
-  reason: z
-    .string()
-    .nullable()
-    .openapi({ description: 'Why it is not seen yet, in words; null when it is.' }),
+  reason: z.string().nullable().openapi({
+    description: 'Why it is not seen yet, in words; null when it is.',
+  }),
 });
 
 export const Fence = z
@@ -50,7 +63,9 @@ export const Fence = z
     relayedAt: moment
       .nullable()
       .openapi({ description: 'When jobs were made for all it touched; null while they are not.' }),
-    regions: z.array(RegionOfFence).openapi({ description: 'None where the change concerns no region.' }),
+    regions: z
+      .array(RegionOfFence)
+      .openapi({ example: [stillBehind], description: 'None where the change concerns no region.' }),
   })
   .openapi('Fence');
 

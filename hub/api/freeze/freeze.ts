@@ -3,7 +3,7 @@ import { writeAudit } from '../../data/audit.ts';
 import { clearFreeze, type Freeze as Row, readFreezes, setFreeze } from '../../db/freezes.ts';
 import { freezeModes } from '../../db/guard-schema.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
-import { moment, name } from '../../http/fields.ts';
+import { actorShown, moment, name } from '../../http/fields.ts';
 import type { Answer, Call } from '../../http/route.ts';
 
 export const freezeMode = z.enum(freezeModes, 'must be loosening or all').openapi({
@@ -16,9 +16,9 @@ export const Freeze = z
   .strictObject({
     region: z.string().nullable().openapi({ description: 'Null: every region.', example: 'eu-west-1' }),
     mode: freezeMode,
-    reason: z.string().nullable(),
+    reason: z.string().nullable().openapi({ example: 'incident 4711' }),
     since: moment,
-    actor: z.strictObject({ id: z.string(), name: z.string() }).openapi({ description: 'Who froze it.' }),
+    actor: actorShown.openapi({ description: 'Who froze it.' }),
   })
   .openapi('Freeze');
 

@@ -5,7 +5,9 @@ import { Freeze, toFreeze } from './freeze.ts';
 
 const Freezes = z
   .strictObject({
-    everywhere: z.union([Freeze, z.null()]),
+    everywhere: z
+      .union([Freeze, z.null()])
+      .openapi({ description: 'The freeze of all regions, if they are frozen.', example: null }),
     regions: z.array(Freeze).openapi({ description: 'Those that have a freeze of their own, by id.' }),
   })
   .openapi('Freezes');

@@ -12,16 +12,16 @@ const Gateway = z
     state: z
       .enum(['live', 'unknown'])
       .openapi({ description: '`unknown`: it has stopped reporting without a word.' }),
-    build: z.string(),
+    build: z.string().openapi({ example: '0.1.0' }),
     startedAt: moment,
     reportedAt: moment.openapi({ description: "By the gateway's own clock." }),
     reportedAgoMs: z.int().min(0).openapi({ description: 'Since the report was found in the store.' }),
-    watermark: z
-      .int()
-      .min(0)
-      .openapi({ description: "The number up to which the region's feed is in force there." }),
-    feedIncarnation: z.string().nullable(),
-    cachedContexts: z.int().min(0),
+    watermark: z.int().min(0).openapi({
+      description: "The number up to which the region's feed is in force there.",
+      example: 4711,
+    }),
+    feedIncarnation: z.string().nullable().openapi({ example: '3f1c0b2a9d3e4f50' }),
+    cachedContexts: z.int().min(0).openapi({ example: 1200 }),
     degraded: z.boolean(),
   })
   .openapi('Gateway');

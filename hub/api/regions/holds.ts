@@ -15,13 +15,13 @@ const reason = z.enum(holdReasons, 'must be budget, kind-empty or invalid');
 
 const Hold = z
   .strictObject({
-    kind,
-    key: z.string(),
+    kind: kind.openapi({ example: 'agent-key' }),
+    key: z.string().openapi({ example: 'aki_01k9c0v8w1e4qafk3s7m2t6xhz' }),
     reason: reason.openapi({
       description:
         '`budget`: too many contexts would be lost at once; `kind-empty`: the hub has none of the kind any more; `invalid`: its content must not be published (quarantine).',
     }),
-    detail: z.string(),
+    detail: z.string().openapi({ example: '120 contexts would be lost within an hour; 100 may be' }),
     since: moment,
   })
   .openapi('Hold');
@@ -36,7 +36,11 @@ export const listRegionHolds = defineRoute({
     'What is over the budget of losses waits for `POST /v1/sweeps/{id}/approve`, or for its row to change back; what is invalid, for its content to be mended.',
   operation: 'holds.read',
   params: regionParams,
-  query: z.strictObject({ ...pageQuery, kind: kind.optional(), reason: reason.optional() }),
+  query: z.strictObject({
+    ...pageQuery,
+    kind: kind.optional().openapi({ description: 'Contexts of this kind.' }),
+    reason: reason.optional().openapi({ description: 'Held for this reason.' }),
+  }),
   answer: { status: 200, description: 'A page of holds.', schema: pageOf('HoldPage', Hold) },
   problems: ['NOT_FOUND'],
   async handle({ db, params, query }) {

@@ -40,7 +40,7 @@ const Publishing = z
     reason: z
       .string()
       .nullable()
-      .openapi({ description: 'Why it is not open, and what to do; null while it is.' }),
+      .openapi({ description: 'Why it is not open, and what to do; null while it is.', example: null }),
     held: z.int().openapi({ description: 'Contexts over the budget of losses; see `/holds`.' }),
     quarantined: z
       .int()
@@ -49,7 +49,9 @@ const Publishing = z
       description:
         'Contexts that the last complete sweep left to a person: the region denies by a version that the hub never gave them, and the hub would let through (CONTEXT_AHEAD). The log of the publisher names them.',
     }),
-    freeze: z.union([Freeze, z.null()]).openapi({ description: 'Its own, or that of all regions.' }),
+    freeze: z
+      .union([Freeze, z.null()])
+      .openapi({ description: 'Its own, or that of all regions.', example: null }),
   })
   .openapi('RegionPublishing');
 
@@ -57,7 +59,7 @@ const Publishing = z
 export const Region = z
   .strictObject({
     id: regionId,
-    status: regionStatus,
+    status: regionStatus.openapi({ example: 'active' }),
     store: StoreAddress.optional().openapi({ description: 'Shown to keys of the platform only.' }),
     createdAt: moment,
     updatedAt: moment,
@@ -67,7 +69,7 @@ export const Region = z
   })
   .openapi('Region');
 
-export const regionParams = z.object({ id: regionId });
+export const regionParams = z.object({ id: regionId.openapi({ description: 'The id of a region.' }) });
 
 export type RegionRow = typeof regions.$inferSelect;
 

@@ -14,7 +14,10 @@ export const listSeedings = defineRoute({
   tag: 'seedings',
   summary: 'List seedings, latest first',
   operation: 'sweeps.read',
-  query: z.strictObject({ ...pageQuery, region: regionId.optional() }),
+  query: z.strictObject({
+    ...pageQuery,
+    region: regionId.optional().openapi({ description: 'Of this region.' }),
+  }),
   answer: { status: 200, description: 'A page of seedings.', schema: pageOf('SeedingPage', Seeding) },
   problems: [],
   async handle({ db, query }) {

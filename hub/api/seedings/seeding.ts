@@ -12,6 +12,7 @@ export const Seeding = z
         '`added`: the region is new; `lost`: its table was gone or not whole; `requested`: somebody asked.',
     }),
     phase: z.enum(seedingPhases).openapi({
+      example: 'checking',
       description:
         '`filling`: a table that was just made is filled; `checking`: sweeps, until one finds no difference.',
     }),
@@ -25,21 +26,25 @@ export const Seeding = z
         filled: z.int().min(0),
         checked: z.int().min(0).openapi({ description: 'By the sweep at work now.' }),
       })
-      .openapi('SeedingContexts'),
+      .openapi('SeedingContexts', { example: { total: 12000, filled: 12000, checked: 4000 } }),
     sweeps: z.int().min(0).openapi({ description: 'Begun so far.' }),
-    error: z.string().nullable().openapi({ description: 'Why it does not go on now; it is tried again.' }),
+    error: z
+      .string()
+      .nullable()
+      .openapi({ description: 'Why it does not go on now; it is tried again.', example: null }),
     requestedAt: moment,
     startedAt: moment.nullable(),
-    finishedAt: moment.nullable(),
-    readyAfterMs: z
-      .int()
-      .min(0)
-      .nullable()
-      .openapi({ description: 'From the request until the region was verified to hold everything.' }),
+    finishedAt: moment.nullable().openapi({ example: null }),
+    readyAfterMs: z.int().min(0).nullable().openapi({
+      description: 'From the request until the region was verified to hold everything.',
+      example: null,
+    }),
   })
   .openapi('Seeding');
 
-export const seedingParams = z.object({ id: idOf('seeding') });
+export const seedingParams = z.object({
+  id: idOf('seeding').openapi({ description: 'The id of a seeding.' }),
+});
 
 export function toSeeding(row: typeof seedings.$inferSelect): z.infer<typeof Seeding> {
   const { id, region, cause, phase, total, filled, checked, sweeps, error } = row;

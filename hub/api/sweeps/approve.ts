@@ -15,7 +15,7 @@ const SweepApproved = z
     id: idOf('sweep').openapi({ description: 'Of the sweep whose plan was approved.' }),
     region: regionId,
     plan: planHash,
-    contexts: z.int().openapi({ description: 'How many contexts it lets through.' }),
+    contexts: z.int().openapi({ description: 'How many contexts it lets through.', example: 120 }),
     sweep: idOf('sweep').openapi({ description: 'Of the sweep that will publish them.' }),
   })
   .openapi('SweepApproved');

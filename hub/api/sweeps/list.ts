@@ -14,7 +14,11 @@ export const listSweeps = defineRoute({
   tag: 'sweeps',
   summary: 'List sweeps, latest first',
   operation: 'sweeps.read',
-  query: z.strictObject({ ...pageQuery, region: regionId.optional(), status: sweepStatus.optional() }),
+  query: z.strictObject({
+    ...pageQuery,
+    region: regionId.optional().openapi({ description: 'Of this region.' }),
+    status: sweepStatus.optional().openapi({ description: 'In this status.' }),
+  }),
   answer: { status: 200, description: 'A page of sweeps.', schema: pageOf('SweepPage', Sweep) },
   problems: [],
   async handle({ db, query }) {

@@ -31,11 +31,29 @@ const Counts = z
       z.ZodInt
     >,
   )
-  .openapi('SweepCounts', { description: 'What the sweep found and did, in contexts.' });
+  .openapi('SweepCounts', {
+    description: 'What the sweep found and did, in contexts.',
+    example: {
+      scanned: 12000,
+      written: 2,
+      reannounced: 0,
+      missing: 1,
+      stale: 1,
+      corrupt: 0,
+      orphan: 0,
+      ahead: 0,
+      heldAhead: 0,
+      quarantined: 0,
+      expired: 0,
+      held: 0,
+      frozen: 0,
+    },
+  });
 
 export const planHash = z.string().openapi({
   description:
     'Stands for every loss that was held in the region when the sweep ended: what an approval approves.',
+  example: 'Yx0bq3v8w1e4qafk3s7m2t6xhzb0c9d8e7f6a5b4c3d2',
 });
 
 /** A sweep as the API shows it. */
@@ -44,17 +62,17 @@ export const Sweep = z
     id: idOf('sweep'),
     region: regionId,
     cause: z.enum(['scheduled', 'requested', 'recovery', 'seeding']),
-    status: sweepStatus,
+    status: sweepStatus.openapi({ example: 'completed' }),
     counts: z.union([Counts, z.null()]).openapi({ description: 'Null before the sweep has begun.' }),
-    plan: planHash.nullable().openapi({ description: 'Null where nothing was held.' }),
-    error: z.string().nullable().openapi({ description: 'Why it failed.' }),
+    plan: planHash.nullable().openapi({ description: 'Null where nothing was held.', example: null }),
+    error: z.string().nullable().openapi({ description: 'Why it failed.', example: null }),
     requestedAt: moment,
     startedAt: moment.nullable(),
     finishedAt: moment.nullable(),
   })
   .openapi('Sweep');
 
-export const sweepParams = z.object({ id: idOf('sweep') });
+export const sweepParams = z.object({ id: idOf('sweep').openapi({ description: 'The id of a sweep.' }) });
 
 /** Without the publisher's own notes, which can be large. */
 const { mark: _mark, tail: _tail, ...columns } = getTableColumns(sweeps);

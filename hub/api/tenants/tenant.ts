@@ -24,7 +24,7 @@ export const Tenant = z
   })
   .openapi('Tenant');
 
-export const tenantParams = z.object({ id: idOf('tenant') });
+export const tenantParams = z.object({ id: idOf('tenant').openapi({ description: 'The id of a tenant.' }) });
 
 type Row = typeof tenants.$inferSelect;
 

@@ -86,7 +86,7 @@ export const UserLinkCreated = z
   })
   .openapi('UserLinkCreated');
 
-export const userParams = z.object({ id: idOf('user') });
+export const userParams = z.object({ id: idOf('user').openapi({ description: 'The id of a user.' }) });
 
 export type UserRow = typeof users.$inferSelect;
 export type MembershipRow = typeof memberships.$inferSelect;

@@ -56,13 +56,22 @@ export const commandOf = {
   getSeeding: 'seedings get',
   getFence: 'fences get',
   listAuditLog: 'audit-log list',
+  streamEvents: 'events',
+  whoAmI: 'whoami',
 } as const satisfies Record<OperationId, string>;
 
 /** These do more than one operation, and are written by hand. */
 export const handMade: ReadonlySet<OperationId> = new Set<OperationId>([
   ...(['createRegion', 'listRegions', 'deleteRegion', 'createSeeding'] as const),
   ...(['freezeRegion', 'setFreeze', 'unfreezeRegion', 'liftFreeze', 'getFreeze'] as const),
-  ...(['createSweep', 'approveSweep', 'listRegionHolds', 'createAgentKeys'] as const),
+  ...([
+    'createSweep',
+    'approveSweep',
+    'listRegionHolds',
+    'createAgentKeys',
+    'streamEvents',
+    'whoAmI',
+  ] as const),
 ]);
 
 /** What a command has beyond what the catalogue says. */

@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
 import { ConfigurationError } from '../../../contexts/base/options.ts';
+import type { WhoAmI } from '../../client/hub-api.ts';
 import type { BrowserKey } from '../browser-login.ts';
 import type { Cli } from '../cli.ts';
 import { HubClient, HubRequestError } from '../hub-client.ts';
 import { hubClientOptions, readKey, withoutSlash } from '../hub-options.ts';
 import { type Profiles, profileName, readProfiles, writeProfiles } from '../profiles.ts';
 import { table } from '../tables.ts';
+import { askWhoAmI, keyInWords } from '../whoami.ts';
 
 interface LoginFlags {
   hub?: string;
@@ -48,7 +50,7 @@ export function addLogin(command: Command, cli: Cli): void {
       const given = browser ? await browserKey(url, cli) : undefined;
       const applicationKey =
         given?.secret ?? (keyFile === undefined ? await askedKey(url, terminal) : readKey(keyFile));
-      await tryKey(new HubClient({ url, applicationKey }));
+      const key = await tryKey(new HubClient({ url, applicationKey }));
       const path = writeProfiles(environment, {
         current: use || before.current === null ? profile : before.current,
         profiles: {
@@ -56,7 +58,9 @@ export function addLogin(command: Command, cli: Cli): void {
           [profile]: { url, applicationKey, ...(given ? { expiresAt: given.expiresAt } : {}) },
         },
       });
-      terminal.say(`The key works at ${url}. Kept as profile ${profile} in ${path}.`);
+      terminal.say(
+        `The key works at ${url}${key ? `: ${keyInWords(key)}` : ''}. Kept as profile ${profile} in ${path}.`,
+      );
       for (const name of shadowing(environment))
         terminal.say(`${name} is set and goes before it: unset ${name} to use the profile.`);
     });
@@ -100,13 +104,16 @@ async function askedKey(url: string, terminal: Cli['terminal']): Promise<string>
   ]);
 }
 
-/** Any answer but 401 knows the key: it may be one that may not list regions. */
-async function tryKey(hub: HubClient): Promise<void> {
+/** What the key is, where the hub tells. Any answer but 401 knows it: it may be one that may not list regions. */
+async function tryKey(hub: HubClient): Promise<WhoAmI | undefined> {
+  const key = await askWhoAmI(hub);
+  if (key) return key;
   try {
     await hub.call('listRegions', { query: { limit: 1 } });
   } catch (error) {
     if (!(error instanceof HubRequestError && error.status === 403)) throw error;
   }
+  return undefined;
 }
 
 export function addLogout(command: Command, { environment, terminal }: Cli): void {

@@ -4,6 +4,7 @@ import { HubClient, HubRequestError, hubExitCodes } from '../hub-client.ts';
 import { collectFacts } from '../status/collect.ts';
 import { type Judgement, judge } from '../status/judge.ts';
 import { statusScreen } from '../status/screen.ts';
+import { askWhoAmI, keyInWords } from '../whoami.ts';
 
 type Flags = HubCommandFlags & { watch?: boolean; every: number };
 
@@ -27,10 +28,14 @@ The exit code says whether the hub could be asked, not how the regions are: for 
     )
     .action(async (flags: Flags) => {
       const hub = HubClient.from(environment, flags);
+      const key = await askWhoAmI(hub);
+      const asked = key ? `\n\nasked as ${keyInWords(key)}` : '';
       const show = (judgement: Judgement, clear = '', trouble = '') => {
         if (flags.json) return terminal.print(JSON.stringify(judgement));
         const width = terminal.isScreen ? terminal.columns : undefined;
-        terminal.print(`${clear}${statusScreen(judgement, hub.url, width)}${trouble && `\n\n${trouble}`}`);
+        terminal.print(
+          `${clear}${statusScreen(judgement, hub.url, width)}${asked}${trouble && `\n\n${trouble}`}`,
+        );
       };
       let last = judge(await collectFacts(hub));
       show(last, flags.watch && terminal.isScreen ? overwrite : '');

@@ -1,12 +1,14 @@
 import { request } from 'undici';
 import type { Clock } from '../../../contexts/base/clock.ts';
 import manifest from '../../../package.json' with { type: 'json' };
-import type { Gateway, Region } from '../../client/hub-api.ts';
+import type { Gateway, Region, WhoAmI } from '../../client/hub-api.ts';
 import { HubClient, HubRequestError } from '../hub-client.ts';
 import type { HubAddress } from '../hub-options.ts';
+import { askWhoAmI, keyInWords } from '../whoami.ts';
 import { clockFinding, doubt, type Finding, fault, fine, wordsOf } from './finding.ts';
 
 const timeoutMs = 5_000;
+const expiresSoonMs = 7 * 86_400_000;
 
 /** Whether the hub answers, can work, is of this version, knows the key and has the same time. */
 export async function checkHub(
@@ -34,7 +36,8 @@ export async function checkHub(
     const askedAtMs = clock.now();
     const { atMs } = await hub.send('listRegions', { query: { limit: 1 } });
     const answeredAtMs = clock.now();
-    findings.push(fine('application key', 'the hub knows it'));
+    const key = await askWhoAmI(hub);
+    findings.push(keyFinding(key, clock));
     const halfMs = (answeredAtMs - askedAtMs) / 2;
     // The header tells whole seconds, cut off.
     if (!Number.isNaN(atMs))
@@ -48,6 +51,18 @@ export async function checkHub(
       : 'Ask with a key of the platform, of the role viewer at least';
     return { findings: [...findings, fault('application key', wordsOf(error), fix)], ...nothing };
   }
+}
+
+/** A key that ends soon is nothing yet, and will be an outage of whatever uses it. */
+function keyFinding(key: WhoAmI | undefined, clock: Clock): Finding {
+  if (!key) return fine('application key', 'the hub knows it');
+  const leftMs = key.expiresAt === null ? Number.POSITIVE_INFINITY : Date.parse(key.expiresAt) - clock.now();
+  if (leftMs > expiresSoonMs) return fine('application key', keyInWords(key));
+  return doubt(
+    'application key',
+    `${keyInWords(key)}: it ends soon`,
+    'Make another in time: spokecast application-keys create',
+  );
 }
 
 /** Gateways report by their own clocks; what lies between a report and its being read is at most some seconds. */

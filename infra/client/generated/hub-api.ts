@@ -534,6 +534,7 @@ export type FreezeSet = {
 };
 
 export type Freezes = {
+  /** The freeze of all regions, if they are frozen. */
   everywhere: Freeze | null;
   /** Those that have a freeze of their own, by id. */
   regions: Freeze[];
@@ -755,6 +756,75 @@ export type AuditEntry = {
   requestId: string;
 };
 
+/** One event of the stream, by its fields; `data` is JSON. */
+export type HubEvent = AuditEvent | PropagationEvent | ReadyEvent | EndEvent;
+
+/** Something was changed: what the audit log has of it. */
+export type AuditEvent = {
+  /** Where it stands in the stream: for `last-event-id`, to go on after it. Opaque. */
+  id: string;
+  event: "audit";
+  data: {
+    entry: AuditEntry;
+    /** For `GET /v1/fences/{id}`; null where the change has none. */
+    fence: string | null;
+  };
+};
+
+/** How far a change has come. */
+export type PropagationEvent = {
+  /** Where it stands in the stream: for `last-event-id`, to go on after it. Opaque. */
+  id: string;
+  event: "propagation";
+  data: {
+    fence: string;
+    /** `relayed`: every region concerned has been given its work; again where the change reached more contexts since. `stored`: the region holds the change. `seen`: every gateway of the region goes by it. */
+    step: "relayed" | "stored" | "seen";
+    /** Null where it is about all of them: `relayed`. */
+    region: string | null;
+    at: string;
+  };
+};
+
+/** The first of every stream. */
+export type ReadyEvent = {
+  /** Where it stands in the stream: for `last-event-id`, to go on after it. Opaque. */
+  id: string;
+  event: "ready";
+  data: {
+    /** What happens after this is told. */
+    after: string;
+    /** The oldest that can be gone on from. */
+    oldest: string;
+  };
+};
+
+/** The last of a stream that the hub ends, and what to do. */
+export type EndEvent = {
+  /** Where it stands in the stream: for `last-event-id`, to go on after it. Opaque. */
+  id: string;
+  event: "end";
+  data: {
+    /** `slow`: what was sent was not read. `stopping`: another hub will answer. `refused`: the key is not valid any more. `restored`: the hub was restored from a backup, and positions before it mean nothing. `unavailable`: the database does not answer. */
+    reason: "slow" | "stopping" | "refused" | "restored" | "unavailable";
+    detail: string;
+  };
+};
+
+export type WhoAmI = {
+  id: string;
+  /** Trimmed; no control characters. */
+  name: string;
+  /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
+  role: "owner" | "admin" | "viewer";
+  /** `tenant`: it is confined to the things of `tenantId`. */
+  scope: "platform" | "tenant";
+  /** Null for a key of the platform. */
+  tenantId: string | null;
+  /** RFC 3339, in the future; null for never. */
+  expiresAt: string | null;
+};
+
 /** What each operation takes and gives, by its `operationId`. */
 export interface Operations {
   /** Create a tenant. */
@@ -793,6 +863,7 @@ export interface Operations {
   /** Read a tenant. */
   getTenant: {
     path: {
+      /** The id of a tenant. */
       id: string;
     };
     query: Record<never, never>;
@@ -803,6 +874,7 @@ export interface Operations {
   /** Rename, suspend or reactivate a tenant. */
   updateTenant: {
     path: {
+      /** The id of a tenant. */
       id: string;
     };
     query: {
@@ -821,6 +893,7 @@ export interface Operations {
   /** Delete a tenant. */
   deleteTenant: {
     path: {
+      /** The id of a tenant. */
       id: string;
     };
     query: {
@@ -862,6 +935,7 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Of this tenant. */
       tenantId?: string;
       /** `disabled`: gateways refuse its agent keys with 403. */
       status?: "active" | "disabled";
@@ -877,6 +951,7 @@ export interface Operations {
   /** Read a cluster. */
   getCluster: {
     path: {
+      /** The id of a cluster. */
       id: string;
     };
     query: Record<never, never>;
@@ -887,6 +962,7 @@ export interface Operations {
   /** Change, disable or move a cluster. */
   updateCluster: {
     path: {
+      /** The id of a cluster. */
       id: string;
     };
     query: {
@@ -905,6 +981,7 @@ export interface Operations {
   /** Delete a cluster with its agent keys. */
   deleteCluster: {
     path: {
+      /** The id of a cluster. */
       id: string;
     };
     query: {
@@ -944,8 +1021,11 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Of this cluster. */
       clusterId?: string;
+      /** Of this tenant. */
       tenantId?: string;
+      /** In this status. */
       status?: "active" | "disabled";
     };
     headers: Record<never, never>;
@@ -955,6 +1035,7 @@ export interface Operations {
   /** Create several agent keys of a cluster, all or none. */
   createAgentKeys: {
     path: {
+      /** The id of a cluster. */
       id: string;
     };
     query: {
@@ -973,6 +1054,7 @@ export interface Operations {
   /** Read an agent key. */
   getAgentKey: {
     path: {
+      /** The id of an agent key. */
       id: string;
     };
     query: Record<never, never>;
@@ -983,6 +1065,7 @@ export interface Operations {
   /** Change, disable or enable an agent key. */
   updateAgentKey: {
     path: {
+      /** The id of an agent key. */
       id: string;
     };
     query: {
@@ -1001,6 +1084,7 @@ export interface Operations {
   /** Revoke an agent key. */
   deleteAgentKey: {
     path: {
+      /** The id of an agent key. */
       id: string;
     };
     query: {
@@ -1019,6 +1103,7 @@ export interface Operations {
   /** Give an agent key a new secret. */
   rotateAgentKey: {
     path: {
+      /** The id of an agent key. */
       id: string;
     };
     query: {
@@ -1058,11 +1143,13 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Of this tenant. */
       tenantId?: string;
       /** Of this person. */
       userId?: string;
-      /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
+      /** With this role. */
       role?: "owner" | "admin" | "viewer";
+      /** In this status. */
       status?: "active" | "disabled";
     };
     headers: Record<never, never>;
@@ -1072,6 +1159,7 @@ export interface Operations {
   /** Read an application key. */
   getApplicationKey: {
     path: {
+      /** The id of an application key. */
       id: string;
     };
     query: Record<never, never>;
@@ -1082,6 +1170,7 @@ export interface Operations {
   /** Change, disable or enable an application key. */
   updateApplicationKey: {
     path: {
+      /** The id of an application key. */
       id: string;
     };
     query: {
@@ -1100,6 +1189,7 @@ export interface Operations {
   /** Revoke an application key. */
   deleteApplicationKey: {
     path: {
+      /** The id of an application key. */
       id: string;
     };
     query: {
@@ -1151,6 +1241,7 @@ export interface Operations {
   /** Read a person. */
   getUser: {
     path: {
+      /** The id of a user. */
       id: string;
     };
     query: Record<never, never>;
@@ -1161,6 +1252,7 @@ export interface Operations {
   /** Change a person, what they belong to, or whether they may sign in. */
   updateUser: {
     path: {
+      /** The id of a user. */
       id: string;
     };
     query: {
@@ -1179,6 +1271,7 @@ export interface Operations {
   /** Remove a person. */
   deleteUser: {
     path: {
+      /** The id of a user. */
       id: string;
     };
     query: {
@@ -1199,6 +1292,7 @@ export interface Operations {
   /** Make a one-time link for a person. */
   createUserLink: {
     path: {
+      /** The id of a user. */
       id: string;
     };
     query: {
@@ -1248,6 +1342,7 @@ export interface Operations {
   /** Read a region. */
   getRegion: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: Record<never, never>;
@@ -1258,6 +1353,7 @@ export interface Operations {
   /** Drain, disable or reactivate a region, or change where its store is. */
   updateRegion: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1276,6 +1372,7 @@ export interface Operations {
   /** Delete a region in which no cluster is placed. */
   deleteRegion: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1296,6 +1393,7 @@ export interface Operations {
   /** List a region's gateways. */
   listRegionGateways: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1311,6 +1409,7 @@ export interface Operations {
   /** List the contexts whose last good state stays in a region, and why. */
   listRegionHolds: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1318,7 +1417,9 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Contexts of this kind. */
       kind?: "tenant" | "cluster" | "agent-key" | "heartbeat";
+      /** Held for this reason. */
       reason?: "budget" | "kind-empty" | "invalid";
     };
     headers: Record<never, never>;
@@ -1328,6 +1429,7 @@ export interface Operations {
   /** Freeze publishing to one region. */
   freezeRegion: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1346,6 +1448,7 @@ export interface Operations {
   /** Lift a region's own freeze. */
   unfreezeRegion: {
     path: {
+      /** The id of a region. */
       id: string;
     };
     query: {
@@ -1404,6 +1507,7 @@ export interface Operations {
   /** Compare a context with what every region holds of it. */
   getContext: {
     path: {
+      /** The kind of the context. */
       kind: "tenant" | "cluster" | "agent-key" | "heartbeat";
       /** What the context is looked up by: the id of the tenant, cluster or agent key; of the region, for its heartbeat. */
       key: string;
@@ -1416,6 +1520,7 @@ export interface Operations {
   /** Publish a context again to every region that holds it. */
   refreshContext: {
     path: {
+      /** The kind of the context. */
       kind: "tenant" | "cluster" | "agent-key" | "heartbeat";
       /** What the context is looked up by: the id of the tenant, cluster or agent key; of the region, for its heartbeat. */
       key: string;
@@ -1457,7 +1562,9 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Of this region. */
       region?: string;
+      /** In this status. */
       status?: "requested" | "queued" | "running" | "completed" | "failed";
     };
     headers: Record<never, never>;
@@ -1467,6 +1574,7 @@ export interface Operations {
   /** Read a sweep: how far it is, and what it found. */
   getSweep: {
     path: {
+      /** The id of a sweep. */
       id: string;
     };
     query: Record<never, never>;
@@ -1477,6 +1585,7 @@ export interface Operations {
   /** Let exactly what was held when a sweep ended through. */
   approveSweep: {
     path: {
+      /** The id of a sweep. */
       id: string;
     };
     query: {
@@ -1516,6 +1625,7 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** Of this region. */
       region?: string;
     };
     headers: Record<never, never>;
@@ -1525,6 +1635,7 @@ export interface Operations {
   /** Read a seeding: how far it is, and whether the region holds everything. */
   getSeeding: {
     path: {
+      /** The id of a seeding. */
       id: string;
     };
     query: Record<never, never>;
@@ -1535,6 +1646,7 @@ export interface Operations {
   /** See how far a change has come, or wait until it is everywhere. */
   getFence: {
     path: {
+      /** What the answer to the change carried as `spokecast-fence`. */
       id: string;
     };
     query: {
@@ -1553,10 +1665,15 @@ export interface Operations {
       limit?: number;
       /** `nextCursor` of the page before. Opaque, and good for this list only. */
       cursor?: string;
+      /** About things of this type. */
       resourceType?: string;
+      /** About the thing with this id. */
       resourceId?: string;
+      /** This was done. */
       action?: string;
+      /** Done by this application key. */
       actorId?: string;
+      /** In the log of this tenant. */
       tenantId?: string;
       /** At this time or later. */
       since?: string;
@@ -1566,5 +1683,27 @@ export interface Operations {
     headers: Record<never, never>;
     body: undefined;
     answer: AuditPage;
+  };
+  /** Follow changes, and how far they come, as they happen. */
+  streamEvents: {
+    path: Record<never, never>;
+    query: {
+      /** The id of an event, to begin after it, or `oldest` for all that is kept; `last-event-id` goes before it. Default: from now on. */
+      since?: string;
+    };
+    headers: {
+      /** The id of the last event that you have. */
+      'last-event-id'?: string;
+    };
+    body: undefined;
+    answer: undefined;
+  };
+  /** See which key this is, and what it may do. */
+  whoAmI: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    headers: Record<never, never>;
+    body: undefined;
+    answer: WhoAmI;
   };
 }

@@ -52,4 +52,6 @@ export const operations = {
   getSeeding: { method: 'GET', path: '/v1/seedings/{id}' },
   getFence: { method: 'GET', path: '/v1/fences/{id}' },
   listAuditLog: { method: 'GET', path: '/v1/audit-log' },
+  streamEvents: { method: 'GET', path: '/v1/events' },
+  whoAmI: { method: 'GET', path: '/v1/whoami' },
 } as const;

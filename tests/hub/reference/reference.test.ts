@@ -6,7 +6,7 @@ import { matrix } from '../../../hub/access.ts';
 import { hubProblems } from '../../../hub/http/problems.ts';
 import { apiPage } from '../../../hub/reference/markdown.ts';
 import { routes } from '../../../hub/routes.ts';
-import { document } from '../support/contract.ts';
+import { document, faultOf, pointerOf } from '../support/contract.ts';
 
 interface Operation {
   operationId: string;
@@ -14,6 +14,28 @@ interface Operation {
   description: string;
   security: unknown[];
 }
+interface Media {
+  example?: unknown;
+  examples?: Record<string, unknown>;
+}
+
+/** Every body, asked and answered, with the pointer to it. */
+function* mediaTypes(): Generator<[string, Media]> {
+  type Bodies = { content?: Record<string, Media> };
+  const bodiesOf = function* (pointer: string[], { content = {} }: Bodies): Generator<[string, Media]> {
+    for (const [type, media] of Object.entries(content))
+      yield [pointerOf([...pointer, 'content', type]), media];
+  };
+  for (const [path, item] of Object.entries(document.paths ?? {})) {
+    for (const [method, operation] of Object.entries(item as object)) {
+      const at = ['paths', path, method];
+      yield* bodiesOf([...at, 'requestBody'], operation.requestBody ?? {});
+      for (const [status, response] of Object.entries(operation.responses as Record<string, Bodies>))
+        yield* bodiesOf([...at, 'responses', status], response);
+    }
+  }
+}
+
 const operations = Object.values(document.paths ?? {}).flatMap((item) =>
   Object.values(item as Record<string, Operation>),
 );
@@ -38,6 +60,33 @@ describe('the OpenAPI document', () => {
         [{ applicationKey: [] }],
       ]);
     }
+  });
+
+  test('has at every body an example that fits its schema', () => {
+    const wrong: string[] = [];
+    let examples = 0;
+    for (const [pointer, media] of mediaTypes()) {
+      const values =
+        media.example === undefined
+          ? Object.keys(media.examples ?? {}).map(
+              (code) => (document.components!.examples![code] as { value: unknown }).value,
+            )
+          : [media.example];
+      if (values.length === 0) wrong.push(`${pointer}: none`);
+      for (const value of values) {
+        examples += 1;
+        const fault = faultOf(`${pointer}/schema`, value);
+        if (fault) wrong.push(`${pointer}: ${fault}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+    expect(examples).toBeGreaterThan(operations.length * 5);
+  });
+
+  test('says what every chapter and every parameter is', () => {
+    for (const { name, description } of document.tags!)
+      expect([name, description]).toEqual([name, expect.any(String)]);
+    expect(new Set(document.tags!.map(({ name }) => name))).toEqual(new Set(routes.map(({ tag }) => tag)));
   });
 
   test('does not describe verifiers, nor secrets where they are read', () => {

@@ -1,5 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
+import { problemContentType } from '../../../contexts/base/problem.ts';
+import { pointerStep } from '../../../hub/http/json.ts';
 import { openApiDocument } from '../../../hub/reference/document.ts';
 import { routes } from '../../../hub/routes.ts';
 
@@ -10,65 +12,119 @@ const ajv = new Ajv2020({ strict: false, allErrors: true });
 addFormats.default(ajv);
 ajv.addSchema({ $id: 'https://hub.test/api', ...document });
 
+interface Declared {
+  headers?: Record<string, { required?: boolean }>;
+  content?: Record<string, unknown>;
+}
+type Item = Record<string, { responses: Record<string, Declared> }>;
+
 const patterns = Object.keys(document.paths ?? {}).map((path) => ({
   path,
   matches: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
 }));
 
+/** What every answer over HTTP may carry without a word. */
+const plumbing = new Set([
+  ...['cache-control', 'connection', 'content-length', 'content-type', 'date', 'keep-alive'],
+  ...['transfer-encoding', 'x-content-type-options'],
+]);
+
+export interface Answered {
+  status: number;
+  headers: Headers;
+  /** As it was sent. */
+  text: string;
+}
+
 /**
- * Throws unless an answer is one the document knows: the status is declared for the operation, and the body fits
- * its schema. Paths that are no operation must answer with a problem document, unless they are pages.
+ * What is wrong with an answer by the document: a status, a header, a content type or a body that is not declared
+ * for the operation, or a header that is declared as always there and is not. Undefined where nothing is. What is no
+ * operation must refuse with a problem document.
  */
-export function checkAgainstContract(
+export function breachOf(method: string, path: string, answer: Answered): string | undefined {
+  const fault = faultOfAnswer(method, path, answer);
+  return fault && `${method} ${path} -> ${answer.status}: ${fault}`;
+}
+
+function faultOfAnswer(
   method: string,
-  pathAndQuery: string,
-  answer: { status: number; headers: Headers; body: unknown },
-): void {
-  const where = `${method} ${pathAndQuery} -> ${answer.status}`;
-  if (!answer.headers.get('spokecast-request-id')) throw new Error(`${where}: no request id`);
-  const path = pathAndQuery.split('?')[0]!;
+  path: string,
+  { status, headers, text }: Answered,
+): string | undefined {
+  if (!headers.get('spokecast-request-id')) return 'no request id';
   const known = patterns.find(({ matches }) => matches.test(path))?.path;
-  const item =
-    known === undefined
-      ? undefined
-      : (document.paths![known] as Record<
-          string,
-          { responses: Record<string, { content?: Record<string, unknown> }> }
-        >);
-  const operation = item?.[method.toLowerCase()];
+  const verb = method.toLowerCase();
+  const operation = known === undefined ? undefined : (document.paths![known] as Item)[verb];
   if (!operation) {
-    if (answer.status >= 400) check('https://hub.test/api#/components/schemas/Problem', answer.body, where);
-    return;
+    const isPage = headers.get('content-type')?.startsWith('text/html') && !path.startsWith('/v1');
+    return status >= 400 && !isPage ? faultOf('/components/schemas/Problem', parsed(text)) : undefined;
   }
-  const response = operation.responses[answer.status];
-  if (!response)
-    throw new Error(`${where}: the document does not know this status; ${JSON.stringify(answer.body)}`);
-  const type = answer.headers.get('content-type')?.split(';')[0];
-  if (!response.content) {
-    if (answer.body !== '') throw new Error(`${where}: a body where there should be none`);
-    return;
+
+  const at = ['paths', known!, verb, 'responses', String(status)];
+  const declared = operation.responses[status];
+  if (!declared) return `the document does not know this status; ${text}`;
+  const badHeader = faultOfHeaders(at, declared, headers);
+  if (badHeader) return badHeader;
+  if (!declared.content) return text === '' ? undefined : 'a body where there should be none';
+  const type = headers.get('content-type')?.split(';')[0] ?? 'none';
+  if (!(type in declared.content)) return `the content type ${type} is not declared`;
+  if (type === problemContentType && !isDeclaredCode(declared, parsed(text)))
+    return `this problem is not declared; ${text}`;
+  if (type === 'text/event-stream') return undefined;
+  return faultOf(pointerOf([...at, 'content', type, 'schema']), parsed(text));
+}
+
+function faultOfHeaders(
+  at: string[],
+  { headers: known = {} }: Declared,
+  headers: Headers,
+): string | undefined {
+  for (const [name, { required }] of Object.entries(known)) {
+    const value = headers.get(name);
+    if (value === null) {
+      if (required) return `the header ${name} is missing`;
+      continue;
+    }
+    const fault = faultOf(pointerOf([...at, 'headers', name, 'schema']), value);
+    if (fault) return `the header ${name}: ${fault}`;
   }
-  if (!type || !(type in response.content)) throw new Error(`${where}: content type ${type}`);
-  const pointer = [
-    'paths',
-    known!,
-    method.toLowerCase(),
-    'responses',
-    String(answer.status),
-    'content',
-    type,
-    'schema',
-  ];
-  check(
-    `https://hub.test/api#/${pointer.map((step) => encodeURIComponent(step.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/')}`,
-    answer.body,
-    where,
+  const unknown = [...headers.keys()].find((name) => !(name in known) && !plumbing.has(name));
+  return unknown === undefined ? undefined : `the header ${unknown} is not declared`;
+}
+
+/** The examples of a refusal are the codes it may have. */
+function isDeclaredCode({ content }: Declared, body: unknown): boolean {
+  const { examples } = content![problemContentType] as { examples: object };
+  return String((body as { code?: unknown })?.code) in examples;
+}
+
+/** What is wrong with `value` by the schema at that pointer into the document; undefined where nothing is. */
+export function faultOf(pointer: string, value: unknown): string | undefined {
+  const shared = (schemaAt(pointer) as { $ref?: string } | undefined)?.$ref; // compiled once, not once a place
+  if (shared !== undefined) return faultOf(shared.slice(1), value);
+  const validate = ajv.getSchema(
+    `https://hub.test/api#${pointer.split('/').map(encodeURIComponent).join('/')}`,
+  );
+  if (!validate) return `no schema at ${pointer}`;
+  return validate(value) ? undefined : `${ajv.errorsText(validate.errors)} in ${JSON.stringify(value)}`;
+}
+
+function schemaAt(pointer: string): unknown {
+  const steps = pointer.split('/').slice(1);
+  return steps.reduce<unknown>(
+    (node, step) => (node as Record<string, unknown>)?.[step.replaceAll('~1', '/').replaceAll('~0', '~')],
+    document,
   );
 }
 
-function check(reference: string, value: unknown, where: string): void {
-  const validate = ajv.getSchema(reference);
-  if (!validate) throw new Error(`${where}: no schema at ${reference}`);
-  if (!validate(value))
-    throw new Error(`${where}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(value)}`);
+export function pointerOf(steps: readonly string[]): string {
+  return steps.map(pointerStep).join('');
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -7,8 +7,12 @@ import { startServer } from '../../../hub/http/server.ts';
 import { type Hub, type Parts, wireHub } from '../../../hub/wire.ts';
 import { createDatabase } from '../../support/database.ts';
 import { Client } from './client.ts';
+import { ContractGuard, type Fetch } from './contract-guard.ts';
 
-/** A hub on a port and a database of its own, and the clients of everyone who may want to use it. */
+/**
+ * A hub on a port and a database of its own, and the clients of everyone who may want to use it. Whatever it answers,
+ * to anyone, is held against the OpenAPI document.
+ */
 export interface TestHub extends AsyncDisposable {
   url: string;
   databaseUrl: string;
@@ -45,7 +49,8 @@ export async function startHub(options: TestHubOptions = {}): Promise<TestHub> {
     }),
   );
   hub.start();
-  const server = await startServer({ fetch: hub.app.fetch, host: '127.0.0.1', port: 0, clock: systemClock });
+  const guard = stack.use(new ContractGuard(hub.app.fetch as Fetch));
+  const server = await startServer({ fetch: guard.fetch, host: '127.0.0.1', port: 0, clock: systemClock });
   hub.listensAt(server.url);
   stack.defer(() => server.stop(1_000));
   const { secret } = await createApplicationKey(database.url, { role: 'owner', name: 'test owner' });
