@@ -71,7 +71,8 @@ export async function isStillValid(
   { keys, clock }: Pick<Services, 'keys' | 'clock'>,
 ): Promise<boolean> {
   const row = await keys.get(actor.id);
-  if (row?.status !== 'active' || row.role !== actor.role || row.tenantId !== actor.tenantId) return false;
+  if (row?.status !== 'active' || row.holderRole === null || row.tenantId !== actor.tenantId) return false;
+  if (lesserRole(row.role, row.holderRole ?? row.role) !== actor.role) return false;
   return row.expiresAt === null || row.expiresAt.getTime() > clock.now();
 }
 

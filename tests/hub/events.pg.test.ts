@@ -129,7 +129,7 @@ describe('the stream of events', () => {
   });
 
   test('cuts off who does not read, and tells where to go on', async () => {
-    const actor = { id: '', name: 'x', role: 'owner' as const, tenantId: null };
+    const actor = { id: '', name: 'x', role: 'owner' as const, tenantId: null, userId: null };
     actor.id = (
       await sql`select id from application_keys where role = 'owner' and tenant_id is null limit 1`
     )[0]!.id;

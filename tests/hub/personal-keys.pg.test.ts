@@ -35,6 +35,10 @@ describe("a person's application key", () => {
     await hub.owner.patch(`/v1/users/${id}`, { memberships: [{ role: 'viewer' }] });
     expect((await key.post('/v1/tenants', { name: 'too much' })).status).toBe(403);
     expect((await key.get('/v1/tenants')).status).toBe(200);
+    expect((await key.get('/v1/whoami')).body).toMatchObject({ role: 'viewer', scope: 'platform' });
+    const me = { id, role: 'viewer', scope: 'platform', expiresAt: null };
+    expect((await browser.api('GET', '/v1/whoami')).body).toMatchObject(me);
+    expect((await browser.api('GET', '/v1/events')).status, 'no streams for browsers').toBe(403);
     // Asking for more than one has gives what one has.
     const raised = await keyOf(browser, 'owner');
     expect((await raised.post('/v1/tenants', { name: 'too much' })).status).toBe(403);

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { eventsKeptHours } from '../../db/events.ts';
+import { fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
 import { eventId, HubEvent } from './event.ts';
 
@@ -26,6 +27,8 @@ export const streamEvents = defineRoute({
   answer: { status: 200, description: 'The stream.', schema: HubEvent, contentType: 'text/event-stream' },
   problems: ['EVENTS_EXPIRED'],
   async handle({ actor, query, header, hangUp, services }) {
+    // A session may end in many ways that a stream would not hear of.
+    if (actor.id === actor.userId) fail('FORBIDDEN', 'Streams are for application keys, not for browsers.');
     const given = header('last-event-id') || query.since;
     const stream = await services.events.open({ actor, from: given, hangUp });
     return { stream };

@@ -6,7 +6,11 @@ import { defineRoute } from '../../http/route.ts';
 
 const WhoAmI = z
   .strictObject({
-    id: idOf('applicationKey'),
+    id: z.union([idOf('applicationKey'), idOf('user')]).openapi({
+      description:
+        "The application key's id; a person's, where the request is of a browser that is signed in.",
+      example: 'apk_01k9c0v8w1e4qafk3s7m2t6xhz',
+    }),
     name: name.openapi({ example: 'terraform' }),
     role: role.openapi({ example: 'admin' }),
     scope: z.enum(['platform', 'tenant']).openapi({
@@ -29,10 +33,11 @@ export const whoAmI = defineRoute({
   answer: { status: 200, description: 'The application key of this request.', schema: WhoAmI },
   problems: [],
   async handle({ actor, services }) {
-    const row = await services.keys.get(actor.id);
+    const scope = actor.tenantId === null ? ('platform' as const) : ('tenant' as const);
+    const { id, name, role, tenantId } = actor;
+    if (id === actor.userId) return { body: { id, name, role, scope, tenantId, expiresAt: null } };
+    const row = await services.keys.get(id);
     if (!row) return fail('UNAUTHENTICATED', { headers: { 'www-authenticate': 'Bearer realm="spokecast"' } });
-    const { id, name, role, tenantId } = row;
-    const scope = tenantId === null ? ('platform' as const) : ('tenant' as const);
     return { body: { id, name, role, scope, tenantId, expiresAt: row.expiresAt?.toISOString() ?? null } };
   },
 });

@@ -812,7 +812,8 @@ export type EndEvent = {
 };
 
 export type WhoAmI = {
-  id: string;
+  /** The application key's id; a person's, where the request is of a browser that is signed in. */
+  id: string | string;
   /** Trimmed; no control characters. */
   name: string;
   /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
