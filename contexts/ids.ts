@@ -26,6 +26,17 @@ export function newId(of: IdOf, clock: Clock, random: Random): string {
   return `${idPrefixes[of]}_${base32(bytes)}`;
 }
 
+/**
+ * An id made of a hash, so that whoever knows what was hashed finds it: a UUIDv8 (RFC 9562), which no id made by
+ * {@link newId} can be. Takes the first 16 bytes.
+ */
+export function hashedId(of: IdOf, hash: Uint8Array): string {
+  const bytes = hash.slice(0, 16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  return `${idPrefixes[of]}_${base32(bytes)}`;
+}
+
 /** Whether `text` has the form of an id of that resource. Says nothing about whether it exists. */
 export function isId(of: IdOf, text: string): boolean {
   return text.startsWith(`${idPrefixes[of]}_`) && /^[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}$/.test(text);

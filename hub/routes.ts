@@ -1,6 +1,7 @@
 import { createAgentKey } from './api/agent-keys/create.ts';
 import { deleteAgentKey } from './api/agent-keys/delete.ts';
 import { getAgentKey } from './api/agent-keys/get.ts';
+import { importAgentKey } from './api/agent-keys/import.ts';
 import { listAgentKeys } from './api/agent-keys/list.ts';
 import { rotateAgentKey } from './api/agent-keys/rotate.ts';
 import { updateAgentKey } from './api/agent-keys/update.ts';
@@ -49,6 +50,7 @@ export const routes: readonly AnyRoute[] = [
   ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant],
   ...[createCluster, listClusters, getCluster, updateCluster, deleteCluster],
   ...[createAgentKey, listAgentKeys, getAgentKey, updateAgentKey, rotateAgentKey, deleteAgentKey],
+  importAgentKey,
   ...[
     createApplicationKey,
     listApplicationKeys,

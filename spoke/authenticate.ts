@@ -2,7 +2,7 @@ import type { Clock } from '../contexts/base/clock.ts';
 import type { LoadingCache } from './cache/cache.ts';
 import type { Lookup } from './cache/outcomes.ts';
 import type { ClientAddresses } from './client-address.ts';
-import { readCredential } from './credentials.ts';
+import { type ImportedKeys, readCredential } from './credentials.ts';
 import {
   type Decision,
   decideCredential,
@@ -53,6 +53,7 @@ export class Authenticator {
   readonly #clock: Clock;
   readonly #addresses: ClientAddresses | undefined;
   readonly #limiter: RateLimiter | undefined;
+  readonly #importedKeys: ImportedKeys;
   readonly #requirements = new Requirements();
 
   /** Without `addresses` nobody can tell where a request comes from; without `limiter` nothing is counted. */
@@ -61,15 +62,17 @@ export class Authenticator {
     clock: Clock;
     addresses?: ClientAddresses | undefined;
     limiter?: RateLimiter | undefined;
+    importedKeys?: ImportedKeys;
   }) {
     this.#cache = options.cache;
     this.#clock = options.clock;
     this.#addresses = options.addresses;
     this.#limiter = options.limiter;
+    this.#importedKeys = options.importedKeys ?? 'refused';
   }
 
   authenticate(shown: Shown): Decision | Promise<Decision> {
-    const credential = readCredential(shown.authorization, shown.agentKey);
+    const credential = readCredential(shown.authorization, shown.agentKey, this.#importedKeys);
     if (credential.state !== 'shown') return decideCredential(credential)!;
     const key = this.#cache.get('agent-key', credential.keyId);
     if (key instanceof Promise) return key.then((found) => this.#withKey(credential.secret, found, shown));

@@ -1,4 +1,4 @@
-import { parseSecret } from '../contexts/secrets.ts';
+import { importedKeyId, isForeignSecret, parseSecret, verifierOf } from '../contexts/secrets.ts';
 
 /** The header for clients that need `authorization` for something else. */
 export const agentKeyHeader = 'spokecast-agent-key';
@@ -18,16 +18,29 @@ export type Credential =
 const absent = { state: 'absent' } as const;
 const malformed = { state: 'malformed' } as const;
 
-export function readCredential(authorization: string | undefined, agentKey: string | undefined): Credential {
-  if (agentKey !== undefined) return parse(agentKey);
+/** What is made of a secret that is not of our form: nothing, or it is looked up by its hash (docs/adr/0036). */
+export const importedKeysChoices = ['refused', 'looked-up'] as const;
+export type ImportedKeys = (typeof importedKeysChoices)[number];
+
+export function readCredential(
+  authorization: string | undefined,
+  agentKey: string | undefined,
+  importedKeys: ImportedKeys = 'refused',
+): Credential {
+  if (agentKey !== undefined) return parse(agentKey, importedKeys);
   if (authorization === undefined) return absent;
   const secret = secretIn(authorization);
-  return secret === undefined ? malformed : parse(secret);
+  return secret === undefined ? malformed : parse(secret, importedKeys);
 }
 
-/** Whether the header carries an agent key, which must not be handed on: whatever would be taken for one. */
-export function carriesAgentKey(authorization: string): boolean {
-  return readCredential(authorization, undefined).state === 'shown';
+/**
+ * Whether the header carries an agent key, which must not be handed on: whatever would be taken for one of ours, and
+ * what `agentKey` shows as well.
+ */
+export function carriesAgentKey(authorization: string, agentKey?: string): boolean {
+  const secret = secretIn(authorization)?.trim();
+  if (secret === undefined) return false;
+  return secret === agentKey?.trim() || parse(secret, 'refused').state === 'shown';
 }
 
 /** The bearer token or Basic password; undefined for any other scheme. */
@@ -43,8 +56,10 @@ function secretIn(authorization: string): string | undefined {
   return colon < 0 ? undefined : pair.slice(colon + 1);
 }
 
-function parse(text: string): Credential {
+function parse(text: string, importedKeys: ImportedKeys): Credential {
   const secret = text.trim();
   const keyId = parseSecret('agentKey', secret);
-  return keyId === undefined ? malformed : { state: 'shown', keyId, secret };
+  if (keyId !== undefined) return { state: 'shown', keyId, secret };
+  if (importedKeys === 'refused' || !isForeignSecret(secret)) return malformed;
+  return { state: 'shown', keyId: importedKeyId(verifierOf(secret)), secret };
 }

@@ -6,7 +6,16 @@ import type { Services } from '../services.ts';
 
 /** One thing that was done. `before` and `after` are representations, in which there are no secrets and no verifiers. */
 export interface AuditEntry {
-  action: 'create' | 'update' | 'delete' | 'rotate' | 'refresh' | 'request' | 'approve' | 'promote';
+  action:
+    | 'create'
+    | 'import'
+    | 'update'
+    | 'delete'
+    | 'rotate'
+    | 'refresh'
+    | 'request'
+    | 'approve'
+    | 'promote';
   resourceType:
     | 'tenant'
     | 'cluster'

@@ -64,6 +64,11 @@ export const hubProblems = {
     'This is the last owner key of the platform',
     'Without it nobody could manage application keys; create another first.',
   ],
+  SECRET_TAKEN: [
+    409,
+    'A key was imported with this secret',
+    'A secret belongs to one key. Revoke that key first, or change it instead.',
+  ],
   TOO_MANY_SECRETS: [
     409,
     'Too many secrets of the key are ending',

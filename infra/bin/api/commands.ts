@@ -16,6 +16,7 @@ export const commandOf = {
   updateCluster: 'clusters update',
   deleteCluster: 'clusters delete',
   createAgentKey: 'agent-keys create',
+  importAgentKey: 'agent-keys import',
   listAgentKeys: 'agent-keys list',
   getAgentKey: 'agent-keys get',
   updateAgentKey: 'agent-keys update',

@@ -17,6 +17,7 @@ export const operations = {
   updateAgentKey: { method: 'PATCH', path: '/v1/agent-keys/{id}' },
   deleteAgentKey: { method: 'DELETE', path: '/v1/agent-keys/{id}' },
   rotateAgentKey: { method: 'POST', path: '/v1/agent-keys/{id}/rotate' },
+  importAgentKey: { method: 'POST', path: '/v1/agent-keys/import' },
   createApplicationKey: { method: 'POST', path: '/v1/application-keys' },
   listApplicationKeys: { method: 'GET', path: '/v1/application-keys' },
   getApplicationKey: { method: 'GET', path: '/v1/application-keys/{id}' },
