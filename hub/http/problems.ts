@@ -64,6 +64,16 @@ export const hubProblems = {
     'This is the last owner key of the platform',
     'Without it nobody could manage application keys; create another first.',
   ],
+  QUOTA_EXCEEDED: [
+    409,
+    'The tenant has as many as it may',
+    'A quota of the tenant is used up: of clusters, agent keys or regions. `detail` says which.',
+  ],
+  RESIDENCY_IN_USE: [
+    409,
+    'Clusters are placed outside of that residency',
+    'Move them into the allowed regions first.',
+  ],
   SECRET_TAKEN: [
     409,
     'A key was imported with this secret',
@@ -99,6 +109,11 @@ export const hubProblems = {
     422,
     'There is no such region',
     'A placement or a sweep names a region that does not exist; `errors` says which.',
+  ],
+  REGION_NOT_ALLOWED: [
+    422,
+    'The tenant may not be in this region',
+    "The tenant's residency names the regions that its clusters may be placed in.",
   ],
   IDEMPOTENCY_KEY_REUSED: [
     422,

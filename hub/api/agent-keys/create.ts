@@ -41,7 +41,7 @@ export const createAgentKey = defineRoute({
   operation: 'agent-keys.write',
   body,
   answer: { status: 201, description: 'The key with its secret.', schema: AgentKeyCreated },
-  problems: ['NOT_FOUND'],
+  problems: ['NOT_FOUND', 'QUOTA_EXCEEDED'],
   async handle(call) {
     const { db, actor, services } = call;
     const { clusterId, name, permissions = [], allowedNetworks = null, rateLimit = null } = call.body;

@@ -61,7 +61,7 @@ export const importAgentKey = defineRoute({
   operation: 'agent-keys.import',
   body,
   answer: { status: 201, description: 'The key.', schema: AgentKey },
-  problems: ['NOT_FOUND', 'SECRET_TAKEN'],
+  problems: ['NOT_FOUND', 'SECRET_TAKEN', 'QUOTA_EXCEEDED'],
   async handle(call) {
     const { db, actor, services } = call;
     const { clusterId, name, permissions = [], allowedNetworks = null, rateLimit = null } = call.body;

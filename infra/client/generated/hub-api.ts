@@ -6,8 +6,20 @@ export type Tenant = {
   name: string;
   /** `suspended`: every gateway refuses all its agent keys with 403. */
   status: "active" | "suspended";
+  quotas: Quotas;
+  /** The residency of the tenant: the only regions that its clusters may be placed in, and its contexts published to. null for anywhere. */
+  allowedRegions: string[] | null;
   createdAt: string;
   updatedAt: string;
+};
+
+export type Quotas = {
+  /** Clusters at the most; null for any number. */
+  clusters: number | null;
+  /** Agent keys of all its clusters at the most. */
+  agentKeys: number | null;
+  /** Regions that its clusters are placed in at the most. */
+  regions: number | null;
 };
 
 /** RFC 9457. */
@@ -29,6 +41,17 @@ export type Problem = {
 export type TenantCreate = {
   /** Trimmed; no control characters. */
   name: string;
+  /** How many of each the tenant may have. Those that are not given stay as they are. What is there already stays, also beyond a quota. */
+  quotas?: {
+    /** Clusters at the most; null for any number. */
+    clusters?: number | null;
+    /** Agent keys of all its clusters at the most. */
+    agentKeys?: number | null;
+    /** Regions that its clusters are placed in at the most. */
+    regions?: number | null;
+  };
+  /** The residency of the tenant: the only regions that its clusters may be placed in, and its contexts published to. null for anywhere. */
+  allowedRegions?: string[] | null;
 };
 
 export type TenantPage = {
@@ -42,6 +65,17 @@ export type TenantUpdate = {
   name?: string;
   /** `suspended`: every gateway refuses all its agent keys with 403. */
   status?: "active" | "suspended";
+  /** How many of each the tenant may have. Those that are not given stay as they are. What is there already stays, also beyond a quota. */
+  quotas?: {
+    /** Clusters at the most; null for any number. */
+    clusters?: number | null;
+    /** Agent keys of all its clusters at the most. */
+    agentKeys?: number | null;
+    /** Regions that its clusters are placed in at the most. */
+    regions?: number | null;
+  };
+  /** The residency of the tenant: the only regions that its clusters may be placed in, and its contexts published to. null for anywhere. */
+  allowedRegions?: string[] | null;
 };
 
 export type Cluster = {
@@ -694,7 +728,7 @@ export interface Operations {
     body: undefined;
     answer: Tenant;
   };
-  /** Rename, suspend or reactivate a tenant. */
+  /** Rename, suspend or reactivate a tenant, bound it to quotas or regions. */
   updateTenant: {
     path: {
       id: string;
