@@ -70,6 +70,17 @@ async function look(kind: string, id: string, where = 'north') {
 }
 
 describe('GET /v1/contexts/{kind}/{key}', () => {
+  test('[law 10] tells no verifier, neither of the present secret nor of those before it', async () => {
+    const { id } = await make.agentKey(hub.owner, cluster, { allowedNetworks: ['192.0.2.0/24'] });
+    await hub.owner.post(`/v1/agent-keys/${id}/rotate`, { graceSeconds: 3600 });
+    const { derived } = await look('agent-key', id);
+    expect(derived.body).toMatchObject({ clusterId: cluster, allowedNetworks: ['192.0.2.0/24'] });
+    const [row] =
+      await database.sql`select restricted_verifier as present, retiring from agent_keys where id = ${id}`;
+    for (const verifier of [row!.present, row!.retiring[0].verifier])
+      expect(JSON.stringify(derived)).not.toContain(verifier);
+  });
+
   test('tells missing, in-sync, stale and gone', async () => {
     const { id } = await make.agentKey(hub.owner, cluster);
     const ref = { kind: 'agent-key', key: id } as const;
