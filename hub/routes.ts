@@ -42,12 +42,13 @@ import { createTenant } from './api/tenants/create.ts';
 import { deleteTenant } from './api/tenants/delete.ts';
 import { getTenant } from './api/tenants/get.ts';
 import { listTenants } from './api/tenants/list.ts';
+import { getTenantResidency } from './api/tenants/residency.ts';
 import { updateTenant } from './api/tenants/update.ts';
 import type { AnyRoute } from './http/route.ts';
 
 /** The API, whole. What is not in this list does not exist; what is in it is documented and in the security suite. */
 export const routes: readonly AnyRoute[] = [
-  ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant],
+  ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant, getTenantResidency],
   ...[createCluster, listClusters, getCluster, updateCluster, deleteCluster],
   ...[createAgentKey, listAgentKeys, getAgentKey, updateAgentKey, rotateAgentKey, deleteAgentKey],
   importAgentKey,

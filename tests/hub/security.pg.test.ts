@@ -56,6 +56,7 @@ afterAll(async () => {
 const paths = (): Record<string, string> => ({
   '/v1/tenants': '/v1/tenants',
   '/v1/tenants/{id}': `/v1/tenants/${theirs.tenant}`,
+  '/v1/tenants/{id}/residency': `/v1/tenants/${theirs.tenant}/residency`,
   '/v1/clusters': '/v1/clusters',
   '/v1/clusters/{id}': `/v1/clusters/${theirs.cluster}`,
   '/v1/agent-keys': '/v1/agent-keys',

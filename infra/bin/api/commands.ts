@@ -10,6 +10,7 @@ export const commandOf = {
   getTenant: 'tenants get',
   updateTenant: 'tenants update',
   deleteTenant: 'tenants delete',
+  getTenantResidency: 'tenants residency',
   createCluster: 'clusters create',
   listClusters: 'clusters list',
   getCluster: 'clusters get',

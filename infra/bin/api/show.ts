@@ -32,6 +32,7 @@ const columns: Readonly<Record<string, readonly Column[]>> = {
     ['held', ({ counts }) => (counts as Record<string, number> | null)?.held],
     ...plain('finishedAt', 'error'),
   ],
+  ResidencePage: plain('kind', 'key', 'regions', 'outside', 'unproven'),
   SeedingPage: plain('id', 'region', 'cause', 'phase', 'sweeps', 'requestedAt', 'readyAfterMs', 'error'),
   HoldPage: plain('region', 'kind', 'key', 'reason', 'since', 'detail'),
   AuditPage: [

@@ -78,6 +78,23 @@ export type TenantUpdate = {
   allowedRegions?: string[] | null;
 };
 
+export type ResidencePage = {
+  items: Residence[];
+  /** For the next page; null on the last. */
+  nextCursor: string | null;
+};
+
+export type Residence = {
+  kind: string;
+  key: string;
+  /** Whose stores have it. A tombstone is not it: nothing is left in one. */
+  regions: string[];
+  /** Those of them that the residency does not allow. Empty, and nothing `unproven`, is the proof. */
+  outside: string[];
+  /** Whose stores did not answer, or are disabled. */
+  unproven: string[];
+};
+
 export type Cluster = {
   id: string;
   tenantId: string;
@@ -765,6 +782,21 @@ export interface Operations {
     };
     body: undefined;
     answer: undefined;
+  };
+  /** Prove from the stores where a tenant's contexts are. */
+  getTenantResidency: {
+    path: {
+      id: string;
+    };
+    query: {
+      /** Items a page. */
+      limit?: number;
+      /** `nextCursor` of the page before. Opaque, and good for this list only. */
+      cursor?: string;
+    };
+    headers: Record<never, never>;
+    body: undefined;
+    answer: ResidencePage;
   };
   /** Create a cluster. */
   createCluster: {

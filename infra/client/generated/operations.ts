@@ -6,6 +6,7 @@ export const operations = {
   getTenant: { method: 'GET', path: '/v1/tenants/{id}' },
   updateTenant: { method: 'PATCH', path: '/v1/tenants/{id}' },
   deleteTenant: { method: 'DELETE', path: '/v1/tenants/{id}' },
+  getTenantResidency: { method: 'GET', path: '/v1/tenants/{id}/residency' },
   createCluster: { method: 'POST', path: '/v1/clusters' },
   listClusters: { method: 'GET', path: '/v1/clusters' },
   getCluster: { method: 'GET', path: '/v1/clusters/{id}' },
