@@ -15,6 +15,7 @@ export const idPrefixes = {
   seeding: 'sdg',
   auditEntry: 'aud',
   fence: 'fen',
+  deletion: 'del',
 } as const;
 
 export type IdOf = keyof typeof idPrefixes;

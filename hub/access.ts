@@ -37,6 +37,7 @@ export const matrix = {
   'holds.read': { platform: 'viewer', tenant: null },
   'freezes.read': { platform: 'viewer', tenant: null },
   'freezes.write': { platform: 'admin', tenant: null },
+  'deletions.read': { platform: 'viewer', tenant: 'viewer' },
   'audit-log.read': { platform: 'viewer', tenant: 'viewer' },
 } as const satisfies Record<string, { platform: Role | null; tenant: Role | null }>;
 

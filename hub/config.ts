@@ -100,6 +100,12 @@ export const hubOptions = {
     default: '1000',
     doc: "Milliseconds a region's store is given to answer GET /v1/contexts.",
   }),
+  undeleteDays: option({
+    env: 'SPOKECAST_UNDELETE_DAYS',
+    schema: value.integer(0, 3650),
+    default: '30',
+    doc: 'Days for which deleted tenants and clusters can be brought back; 0 keeps nothing of them.',
+  }),
   proxyHops: option({
     env: 'SPOKECAST_PROXY_HOPS',
     schema: value.integer(0, 8),

@@ -15,9 +15,11 @@ import { createCluster } from './api/clusters/create.ts';
 import { deleteCluster } from './api/clusters/delete.ts';
 import { getCluster } from './api/clusters/get.ts';
 import { listClusters } from './api/clusters/list.ts';
+import { undeleteCluster } from './api/clusters/undelete.ts';
 import { updateCluster } from './api/clusters/update.ts';
 import { getContext } from './api/contexts/get.ts';
 import { refreshContext } from './api/contexts/refresh.ts';
+import { listDeletions } from './api/deletions/list.ts';
 import { getFence } from './api/fences/get.ts';
 import { getFreeze } from './api/freeze/get.ts';
 import { liftFreeze } from './api/freeze/lift.ts';
@@ -43,13 +45,15 @@ import { deleteTenant } from './api/tenants/delete.ts';
 import { getTenant } from './api/tenants/get.ts';
 import { listTenants } from './api/tenants/list.ts';
 import { getTenantResidency } from './api/tenants/residency.ts';
+import { undeleteTenant } from './api/tenants/undelete.ts';
 import { updateTenant } from './api/tenants/update.ts';
 import type { AnyRoute } from './http/route.ts';
 
 /** The API, whole. What is not in this list does not exist; what is in it is documented and in the security suite. */
 export const routes: readonly AnyRoute[] = [
-  ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant, getTenantResidency],
-  ...[createCluster, listClusters, getCluster, updateCluster, deleteCluster],
+  ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant, undeleteTenant, getTenantResidency],
+  ...[createCluster, listClusters, getCluster, updateCluster, deleteCluster, undeleteCluster],
+  listDeletions,
   ...[createAgentKey, listAgentKeys, getAgentKey, updateAgentKey, rotateAgentKey, deleteAgentKey],
   importAgentKey,
   ...[

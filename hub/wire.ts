@@ -49,7 +49,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     max: config.databaseConnectionsMax,
     statementTimeoutMs: config.requestTimeoutMs,
   });
-  const { storeTimeoutMs, gatewayForgetMs } = config;
+  const { storeTimeoutMs, gatewayForgetMs, undeleteDays } = config;
   const openStore =
     parts.openStore ??
     (({ endpoint, awsRegion, table }: StoreAddress) =>
@@ -66,7 +66,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
   const stores = new RegionStores({ open: openStore, log });
   const metrics = createMetrics({ process: parts.metricsOfProcess ?? true });
   const services: Services = {
-    ...{ database, clock, random, log, stores, storeTimeoutMs, gatewayForgetMs },
+    ...{ database, clock, random, log, stores, storeTimeoutMs, gatewayForgetMs, undeleteDays },
     waits: new FenceWaits({
       ...{ database, clock, stopping: stop.signal },
       waitsMax: config.waitsMax,

@@ -11,6 +11,7 @@ export interface AuditEntry {
     | 'import'
     | 'update'
     | 'delete'
+    | 'undelete'
     | 'rotate'
     | 'refresh'
     | 'request'

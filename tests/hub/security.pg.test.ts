@@ -44,7 +44,22 @@ beforeAll(async () => {
   const changed = await hub.as(ownKey.secret).patch(`/v1/clusters/${cluster}`, { settings: { a: 1 } });
   const fence = changed.headers.get('spokecast-fence')!;
   const seeding = (await hub.owner.post('/v1/seedings', { region })).body.id;
-  theirs = { region, tenant, cluster, agentKey, applicationKey, sweep, seeding, fence };
+  const deletedTenant = await make.tenant(hub.owner, 'Theirs once');
+  await hub.owner.delete(`/v1/tenants/${deletedTenant}`);
+  const deletedCluster = await make.cluster(hub.owner, tenant, [region]);
+  await hub.owner.delete(`/v1/clusters/${deletedCluster}`);
+  theirs = {
+    deletedTenant,
+    deletedCluster,
+    region,
+    tenant,
+    cluster,
+    agentKey,
+    applicationKey,
+    sweep,
+    seeding,
+    fence,
+  };
   ownTenant = await make.tenant(hub.owner, 'Own');
 });
 afterAll(async () => {
@@ -57,8 +72,11 @@ const paths = (): Record<string, string> => ({
   '/v1/tenants': '/v1/tenants',
   '/v1/tenants/{id}': `/v1/tenants/${theirs.tenant}`,
   '/v1/tenants/{id}/residency': `/v1/tenants/${theirs.tenant}/residency`,
+  '/v1/tenants/{id}/undelete': `/v1/tenants/${theirs.deletedTenant}/undelete`,
   '/v1/clusters': '/v1/clusters',
   '/v1/clusters/{id}': `/v1/clusters/${theirs.cluster}`,
+  '/v1/clusters/{id}/undelete': `/v1/clusters/${theirs.deletedCluster}/undelete`,
+  '/v1/deletions': '/v1/deletions',
   '/v1/agent-keys': '/v1/agent-keys',
   '/v1/agent-keys/import': '/v1/agent-keys/import',
   '/v1/agent-keys/{id}': `/v1/agent-keys/${theirs.agentKey}`,
@@ -123,7 +141,7 @@ function attempt(
   const concrete = paths()[path];
   if (!concrete) throw new Error(`add an example of ${path} to this suite`);
   const body = bodies()[name];
-  const needsBody = method === 'PATCH' || (method === 'POST' && !/\/(refresh|approve)$/.test(path));
+  const needsBody = method === 'PATCH' || (method === 'POST' && !/\/(refresh|approve|undelete)$/.test(path));
   if (needsBody && !body) throw new Error(`add a body for ${name} to this suite`);
   return hub.as(secret).send(method, concrete, { ...(body ? { body } : {}), headers });
 }
@@ -147,6 +165,8 @@ async function everything(): Promise<unknown> {
     'idempotency_keys',
     'fences',
     'fence_regions',
+    'deletions',
+    'deleted_rows',
   ];
   return [
     await keys,

@@ -171,6 +171,28 @@ export type ClusterUpdate = {
   placements?: Placement[];
 };
 
+export type DeletionPage = {
+  items: Deletion[];
+  /** For the next page; null on the last. */
+  nextCursor: string | null;
+};
+
+export type Deletion = {
+  id: string;
+  resourceType: "tenant" | "cluster";
+  resourceId: string;
+  /** As it was called. The name is free meanwhile. */
+  name: string;
+  tenantId: string;
+  /** That come back with it, itself among them. */
+  clusters: number;
+  /** That come back with it. */
+  agentKeys: number;
+  deletedAt: string;
+  /** Until then it can be brought back. */
+  purgeAt: string;
+};
+
 export type AgentKeyCreated = {
   id: string;
   clusterId: string;
@@ -783,6 +805,24 @@ export interface Operations {
     body: undefined;
     answer: undefined;
   };
+  /** Bring back a deleted tenant. */
+  undeleteTenant: {
+    path: {
+      id: string;
+    };
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** Chosen by you, unique a request: a UUID, say. */
+      'idempotency-key'?: string;
+    };
+    body: undefined;
+    answer: Tenant;
+  };
   /** Prove from the stores where a tenant's contexts are. */
   getTenantResidency: {
     path: {
@@ -879,6 +919,38 @@ export interface Operations {
     };
     body: undefined;
     answer: undefined;
+  };
+  /** Bring back a deleted cluster with its agent keys. */
+  undeleteCluster: {
+    path: {
+      id: string;
+    };
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** Chosen by you, unique a request: a UUID, say. */
+      'idempotency-key'?: string;
+    };
+    body: undefined;
+    answer: Cluster;
+  };
+  /** List what can be undeleted, oldest deletion first. */
+  listDeletions: {
+    path: Record<never, never>;
+    query: {
+      /** Items a page. */
+      limit?: number;
+      /** `nextCursor` of the page before. Opaque, and good for this list only. */
+      cursor?: string;
+      tenantId?: string;
+    };
+    headers: Record<never, never>;
+    body: undefined;
+    answer: DeletionPage;
   };
   /** Create an agent key. */
   createAgentKey: {
