@@ -18,6 +18,7 @@ import { listClusters } from './api/clusters/list.ts';
 import { undeleteCluster } from './api/clusters/undelete.ts';
 import { updateCluster } from './api/clusters/update.ts';
 import { getContext } from './api/contexts/get.ts';
+import { getContextHistory } from './api/contexts/history.ts';
 import { refreshContext } from './api/contexts/refresh.ts';
 import { listDeletions } from './api/deletions/list.ts';
 import { getFence } from './api/fences/get.ts';
@@ -65,7 +66,7 @@ export const routes: readonly AnyRoute[] = [
   ],
   ...[createRegion, listRegions, getRegion, updateRegion, deleteRegion, listRegionGateways],
   ...[listRegionHolds, freezeRegion, unfreezeRegion, getFreeze, setFreeze, liftFreeze],
-  ...[getContext, refreshContext],
+  ...[getContext, refreshContext, getContextHistory],
   ...[createSweep, listSweeps, getSweep, approveSweep],
   ...[createSeeding, listSeedings, getSeeding],
   getFence,

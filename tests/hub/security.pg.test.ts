@@ -88,6 +88,7 @@ const paths = (): Record<string, string> => ({
   '/v1/regions/{id}/gateways': `/v1/regions/${theirs.region}/gateways`,
   '/v1/fences/{id}': `/v1/fences/${theirs.fence}`,
   '/v1/contexts/{kind}/{key}': `/v1/contexts/cluster/${theirs.cluster}`,
+  '/v1/contexts/{kind}/{key}/history': `/v1/contexts/cluster/${theirs.cluster}/history`,
   '/v1/contexts/{kind}/{key}/refresh': `/v1/contexts/cluster/${theirs.cluster}/refresh`,
   '/v1/sweeps': '/v1/sweeps',
   '/v1/sweeps/{id}': `/v1/sweeps/${theirs.sweep}`,

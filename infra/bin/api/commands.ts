@@ -45,6 +45,7 @@ export const commandOf = {
   liftFreeze: 'unfreeze',
   getContext: 'contexts get',
   refreshContext: 'contexts refresh',
+  getContextHistory: 'contexts history',
   createSweep: 'sweep',
   listSweeps: 'sweeps list',
   getSweep: 'sweeps get',

@@ -557,6 +557,32 @@ export type RefreshRequested = {
   status: "requested";
 };
 
+export type HistoryPage = {
+  items: AuditEntry[];
+  /** For the next page; null on the last. */
+  nextCursor: string | null;
+};
+
+export type AuditEntry = {
+  id: string;
+  at: string;
+  /** The application key that did it, as it was called then; `cli` for the command line. */
+  actor: {
+    id: string;
+    name: string;
+  };
+  action: string;
+  resourceType: string;
+  resourceId: string;
+  /** Whose entry it is; null for the platform's own. */
+  tenantId: string | null;
+  /** As it was before; null where it was not there. */
+  before: Record<string, unknown> | null;
+  /** As it was afterwards; null where it was gone. */
+  after: Record<string, unknown> | null;
+  requestId: string;
+};
+
 export type SweepRequested = {
   /** Of the one sweep, or of the first of `items`. */
   id: string;
@@ -700,26 +726,6 @@ export type AuditPage = {
   items: AuditEntry[];
   /** For the next page; null on the last. */
   nextCursor: string | null;
-};
-
-export type AuditEntry = {
-  id: string;
-  at: string;
-  /** The application key that did it, as it was called then; `cli` for the command line. */
-  actor: {
-    id: string;
-    name: string;
-  };
-  action: string;
-  resourceType: string;
-  resourceId: string;
-  /** Whose entry it is; null for the platform's own. */
-  tenantId: string | null;
-  /** As it was before; null where it was not there. */
-  before: Record<string, unknown> | null;
-  /** As it was afterwards; null where it was gone. */
-  after: Record<string, unknown> | null;
-  requestId: string;
 };
 
 /** What each operation takes and gives, by its `operationId`. */
@@ -1361,6 +1367,23 @@ export interface Operations {
     };
     body: undefined;
     answer: RefreshRequested;
+  };
+  /** List what was done to a context, latest first. */
+  getContextHistory: {
+    path: {
+      kind: "tenant" | "cluster" | "agent-key" | "heartbeat";
+      /** What the context is looked up by: the id of the tenant, cluster or agent key; of the region, for its heartbeat. */
+      key: string;
+    };
+    query: {
+      /** Items a page. */
+      limit?: number;
+      /** `nextCursor` of the page before. Opaque, and good for this list only. */
+      cursor?: string;
+    };
+    headers: Record<never, never>;
+    body: undefined;
+    answer: HistoryPage;
   };
   /** Ask for a sweep of one region, or of all. */
   createSweep: {

@@ -41,6 +41,7 @@ export const operations = {
   liftFreeze: { method: 'DELETE', path: '/v1/freeze' },
   getContext: { method: 'GET', path: '/v1/contexts/{kind}/{key}' },
   refreshContext: { method: 'POST', path: '/v1/contexts/{kind}/{key}/refresh' },
+  getContextHistory: { method: 'GET', path: '/v1/contexts/{kind}/{key}/history' },
   createSweep: { method: 'POST', path: '/v1/sweeps' },
   listSweeps: { method: 'GET', path: '/v1/sweeps' },
   getSweep: { method: 'GET', path: '/v1/sweeps/{id}' },
