@@ -84,7 +84,9 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     clock,
     everyMs: 10 * 60_000,
     turn: async () =>
-      (await removeOldAnswers(database.db, cleanupBatch)) === cleanupBatch ? 'again' : undefined,
+      (await removeOldAnswers(database.db, cleanupBatch, config.idempotencyHours)) === cleanupBatch
+        ? 'again'
+        : undefined,
     onError: (error) =>
       log.warn({ error: loggable(error) }, 'could not remove old answers of idempotency keys'),
   });

@@ -117,12 +117,12 @@ describe('undeleting', () => {
     const { tenant } = await furnished();
     await hub.owner.delete(`/v1/tenants/${tenant}?cascade=true`);
     await using database = connect(hub.databaseUrl, { applicationName: 'test', max: 1 });
-    await trimLedger(database.db);
+    await trimLedger(database.db, { auditDays: 0, sweepDays: 30, fenceHours: 24 });
     const kept = () =>
       sql`select from deleted_rows r join deletions d on d.id = r.deletion where d.tenant_id = ${tenant}`;
     expect(await kept()).toHaveLength(6);
     await sql`update deletions set purge_at = now() - interval '1 second' where tenant_id = ${tenant}`;
-    await trimLedger(database.db);
+    await trimLedger(database.db, { auditDays: 0, sweepDays: 30, fenceHours: 24 });
     expect(await kept()).toHaveLength(0);
     expect(await sql`select from deleted_rows where row ->> 'id' = ${tenant}`).toHaveLength(0);
     expect((await hub.owner.post(`/v1/tenants/${tenant}/undelete`)).status).toBe(404);
