@@ -8,6 +8,7 @@ export default defineConfig({
     './hub/db/fence-tables.ts',
     './hub/db/idempotency-table.ts',
     './hub/db/audit-table.ts',
+    './hub/db/people-tables.ts',
     './hub/db/deletion-tables.ts',
   ],
   out: './hub/db/migrations',

@@ -5,8 +5,8 @@ import { fail } from './http/problems.ts';
 /**
  * Who may do what: the only place that says so. Every route names its row; docs/reference/api.md prints the table.
  *
- * A row gives the least role that suffices, for keys of the platform and for keys of one tenant. `null`: nobody.
- * A tenant's key is also confined to its tenant's things wherever it may act at all: to it, others' do not exist
+ * A row gives the least role that suffices, on the platform and in one tenant, for keys and people alike. `null`:
+ * nobody. A tenant's key is also confined to its tenant's things wherever it may act at all: to it, others' do not exist
  * (404). What a row forbids is 403 for every id alike, so it tells nothing either.
  */
 export const matrix = {
@@ -22,6 +22,10 @@ export const matrix = {
   'application-keys.read': { platform: 'viewer', tenant: 'viewer' },
   // And never a key with more rights than one's own: see `covers`.
   'application-keys.write': { platform: 'owner', tenant: 'owner' },
+  // A tenant's people see each other, as far as they belong to that tenant, and nobody else.
+  'users.read': { platform: 'viewer', tenant: 'viewer' },
+  // A tenant's owner changes memberships of that tenant only, and the account of who belongs nowhere else.
+  'users.write': { platform: 'owner', tenant: 'owner' },
   // Tenants see where they can place clusters, not where the stores are.
   'regions.read': { platform: 'viewer', tenant: 'viewer' },
   'regions.write': { platform: 'owner', tenant: null },
@@ -55,7 +59,7 @@ export function allows(actor: Pick<Actor, 'role' | 'tenantId'>, operation: Opera
 export function checkAccess(actor: Actor, operation: Operation): void {
   if (allows(actor, operation)) return;
   const scope = actor.tenantId === null ? 'the platform' : 'a tenant';
-  fail('FORBIDDEN', `${operation} is not for keys with the role ${actor.role} of ${scope}.`);
+  fail('FORBIDDEN', `${operation} is not for the role ${actor.role} of ${scope}.`);
 }
 
 /** Whether things of that tenant (null: of the platform) exist for the actor. */

@@ -1,9 +1,12 @@
 import { type Context, Hono } from 'hono';
 import { problemContentType } from '../contexts/base/problem.ts';
+import { problemPage } from './console/layout.ts';
+import { runPage } from './console/page.ts';
+import { pages as consolePages } from './console/pages.ts';
 import { databaseFault, loggable, toProblem } from './data/errors.ts';
 import { health } from './health.ts';
 import { withDeadline } from './http/deadline.ts';
-import { runRoute } from './http/pipeline.ts';
+import { type Answered, runRoute } from './http/pipeline.ts';
 import { ProblemError } from './http/problems.ts';
 import { type RequestState, requestIdOf, sourceOf } from './http/request.ts';
 import type { AnyRoute } from './http/route.ts';
@@ -20,6 +23,9 @@ export interface AppLimits {
 /** What @hono/node-server hands in beside the request; absent in tests that call `app.fetch` alone. */
 type Bindings = { incoming?: import('node:http').IncomingMessage };
 type Env = { Bindings: Bindings };
+type Run = (c: Context<Env>, state: RequestState) => Promise<Response> | Response;
+/** How a problem is told: to programs as a document, to people as a page. */
+type SayProblem = (problem: ProblemError) => Promise<Response> | Response;
 
 /**
  * The hub as one function from request to response: the routes of routes.ts, the pages about it, and around them
@@ -32,23 +38,22 @@ export function createApp(
 ): Hono<Env> {
   const app = new Hono<Env>();
   const pages = healthAndReference(services);
-  const answer = (
-    pattern: string,
-    run: (c: Context<Env>, state: RequestState) => Promise<Response> | Response,
-  ) => {
-    return (c: Context<Env>) => observed(c, pattern, run, services);
+  const answer = (pattern: string, run: Run, say: SayProblem = problemAnswer) => {
+    return (c: Context<Env>) => observed(c, pattern, run, services, say);
   };
 
   let inFlight = 0;
-  for (const route of routes) {
-    const run = async (c: Context<Env>, state: RequestState) => {
+  /** Runs it within the bounds of what the hub does at once, and within its time. */
+  const bounded =
+    (work: (c: Context<Env>, state: RequestState) => Promise<Answered>): Run =>
+    async (c, state) => {
       if (services.stopping.aborted)
         throw new ProblemError('STOPPING', { headers: { connection: 'close', 'retry-after': '1' } });
       if (inFlight >= limits.requestsInFlightMax)
         throw new ProblemError('OVERLOADED', { headers: { 'retry-after': '1' } });
       services.metrics.requestsInFlight.set(++inFlight);
       try {
-        const running = runRoute(route, c, state, services);
+        const running = work(c, state);
         const { response, afterwards } = await withDeadline(
           services.clock,
           limits.requestTimeoutMs,
@@ -62,13 +67,21 @@ export function createApp(
         services.metrics.requestsInFlight.set(--inFlight);
       }
     };
+  for (const route of routes) {
+    const run = bounded((c, state) => runRoute(route, c, state, services));
     app.on(route.method, honoPath(route.path), answer(route.path, run));
+  }
+  for (const page of consolePages) {
+    const run = bounded(async (c, state) => ({ response: await runPage(page, c, state, services) }));
+    app.on(page.method, honoPath(page.path), answer(page.path, run, problemPage));
   }
   for (const [path, page] of Object.entries(pages)) app.get(path, answer(path, page));
 
-  const known = [...routes, ...Object.keys(pages).map((path) => ({ method: 'GET', path }))].map(
-    ({ method, path }) => ({ method, matches: pathPattern(path) }),
-  );
+  const known = [
+    ...routes,
+    ...consolePages,
+    ...Object.keys(pages).map((path) => ({ method: 'GET', path })),
+  ].map(({ method, path }) => ({ method, matches: pathPattern(path) }));
   app.notFound(
     answer('none', (c) => {
       const methods = new Set(
@@ -114,8 +127,9 @@ function healthAndReference(
 async function observed(
   c: Context<Env>,
   route: string,
-  run: (c: Context<Env>, state: RequestState) => Promise<Response> | Response,
+  run: Run,
   services: Services,
+  say: SayProblem,
 ): Promise<Response> {
   const { clock, random, log, metrics } = services;
   const state: RequestState = {
@@ -132,7 +146,7 @@ async function observed(
   } catch (error) {
     const problem = toProblem(error);
     code = problem.code;
-    response = problemAnswer(problem);
+    response = await say(problem);
     if (problem.document.status >= 500) {
       const level = code === 'INTERNAL' ? 'error' : 'warn';
       log[level]({ requestId: state.requestId, route, code, error: loggable(error) }, 'request failed');

@@ -5,6 +5,8 @@ import { isId, newId } from '../contexts/ids.ts';
 import { newSecret, verifierOf } from '../contexts/secrets.ts';
 import { toApplicationKey, withoutUse } from './api/application-keys/application-key.ts';
 import type { Role } from './auth/actor.ts';
+import type { MadeLink } from './auth/one-time-links.ts';
+import { makeSetUpLink } from './auth/set-up-link.ts';
 import { writeAudit } from './data/audit.ts';
 import { inTransaction } from './data/transaction.ts';
 import { connect } from './db/client.ts';
@@ -60,4 +62,19 @@ export async function createApplicationKey(
     });
   });
   return { id, secret };
+}
+
+/**
+ * A new link that makes the platform's first person, its owner; undefined where somebody has signed in already.
+ * @throws SchemaError where the database is not migrated.
+ */
+export async function createSetUpLink(
+  databaseUrl: string,
+  wanted: { origin: string; linkMs: number },
+  parts: { clock: Clock; random: Random } = { clock: systemClock, random: systemRandom },
+): Promise<MadeLink | undefined> {
+  await using database = connect(databaseUrl, { applicationName: 'spokecast hub set-up-link', max: 1 });
+  await checkMigrated(database);
+  const linkMs = { 'set-up': wanted.linkMs, invitation: 0, 'password-reset': 0 };
+  return await makeSetUpLink(database.db, { ...parts, people: { origin: () => wanted.origin, linkMs } });
 }

@@ -1,4 +1,6 @@
+import { z } from 'zod';
 import {
+  ConfigurationError,
   type Environment,
   type OptionValues,
   option,
@@ -7,6 +9,8 @@ import {
   value,
 } from '../contexts/base/options.ts';
 import { limits } from '../contexts/limits.ts';
+import type { Role } from './auth/actor.ts';
+import { isLoopback } from './auth/site.ts';
 
 /** Every option of the hub. */
 export const hubOptions = {
@@ -112,6 +116,109 @@ export const hubOptions = {
     default: '30',
     doc: 'Days for which deleted tenants and clusters can be brought back; 0 keeps nothing of them.',
   }),
+  publicUrl: option({
+    env: 'SPOKECAST_PUBLIC_URL',
+    schema: z
+      .string()
+      .refine(isOrigin, 'must be https://host or https://host:port, or http:// with a loopback host')
+      .transform((text) => new URL(text).origin),
+    optional: true,
+    doc: 'Where browsers reach the hub, as https://host: for cookies, links and the check that a request comes from its own pages. Without it people can sign in at http://localhost only.',
+  }),
+  sessionIdleMs: option({
+    env: 'SPOKECAST_SESSION_IDLE_MS',
+    schema: value.integer(10_000, 2_592_000_000),
+    default: '3600000',
+    doc: 'Milliseconds without a request after which a browser is signed out.',
+  }),
+  sessionMs: option({
+    env: 'SPOKECAST_SESSION_MS',
+    schema: value.integer(10_000, 2_592_000_000),
+    default: '86400000',
+    doc: 'Milliseconds after signing in after which a browser is signed out, however much it is used.',
+  }),
+  setUpLinkMs: option({
+    env: 'SPOKECAST_SET_UP_LINK_MS',
+    schema: value.integer(60_000, 604_800_000),
+    default: '3600000',
+    doc: 'Milliseconds for which the link works that a hub without people prints when it starts.',
+  }),
+  invitationMs: option({
+    env: 'SPOKECAST_INVITATION_MS',
+    schema: value.integer(60_000, 2_592_000_000),
+    default: '604800000',
+    doc: 'Milliseconds for which an invitation can be accepted.',
+  }),
+  passwordResetMs: option({
+    env: 'SPOKECAST_PASSWORD_RESET_MS',
+    schema: value.integer(60_000, 604_800_000),
+    default: '3600000',
+    doc: 'Milliseconds for which a link to a new password works.',
+  }),
+  passwordChecksMax: option({
+    env: 'SPOKECAST_PASSWORD_CHECKS_MAX',
+    schema: value.integer(1, 64),
+    default: '2',
+    doc: 'Passwords hashed at the same time at the most. Each takes 19 MiB of memory and some tens of milliseconds of a core; as many again times eight may wait, more are refused with 503.',
+  }),
+  oidcIssuer: option({
+    env: 'SPOKECAST_OIDC_ISSUER',
+    schema: z.string().refine(isIssuer, 'must be an https:// URL, or http:// with a loopback host'),
+    optional: true,
+    doc: 'The OpenID provider that people may sign in at, as its discovery document names itself. The redirect URI to register there is SPOKECAST_PUBLIC_URL with /login/oidc/callback.',
+  }),
+  oidcClientId: option({
+    env: 'SPOKECAST_OIDC_CLIENT_ID',
+    schema: value.text('the id that the provider gave this hub'),
+    optional: true,
+    doc: 'What the OpenID provider knows this hub as.',
+  }),
+  oidcClientSecret: option({
+    env: 'SPOKECAST_OIDC_CLIENT_SECRET',
+    schema: value.text('the secret that the provider gave this hub'),
+    optional: true,
+    doc: 'The secret that goes with the client id. Without it, and without a file, the hub is a public client (PKCE is used in any case).',
+    secret: true,
+  }),
+  oidcClientSecretFile: option({
+    env: 'SPOKECAST_OIDC_CLIENT_SECRET_FILE',
+    schema: value.text('a path'),
+    optional: true,
+    doc: 'A file that holds the secret instead; it is read again within an hour of a change.',
+  }),
+  oidcName: option({
+    env: 'SPOKECAST_OIDC_NAME',
+    schema: value.text('a name'),
+    default: 'single sign-on',
+    doc: 'What the sign-in page calls the OpenID provider.',
+  }),
+  oidcDomains: option({
+    env: 'SPOKECAST_OIDC_DOMAINS',
+    schema: z
+      .string()
+      .transform((text) => text.split(',').map((domain) => domain.trim().toLowerCase()))
+      .refine(
+        (domains) => domains.every((domain) => /^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(domain)),
+        'must be domains, with commas between them',
+      ),
+    optional: true,
+    doc: 'Domains, with commas between them: who comes from the OpenID provider must have a verified address in one of them.',
+  }),
+  oidcNewPeople: option({
+    env: 'SPOKECAST_OIDC_NEW_PEOPLE',
+    schema: z
+      .string()
+      .regex(
+        /^(platform|ten_[0-9a-hjkmnp-tv-z]{26}):(owner|admin|viewer)$/,
+        'must be platform:viewer, or ten_...:admin, and the like',
+      )
+      .transform((text) => {
+        const [scope, role] = text.split(':') as [string, Role];
+        return { tenantId: scope === 'platform' ? null : scope, role };
+      }),
+    optional: true,
+    doc: 'What becomes of somebody with a verified address whom the OpenID provider knows and nobody has invited, as platform:viewer or ten_...:viewer. Without it they are not let in. With it, set SPOKECAST_OIDC_DOMAINS too unless everybody at the provider is yours.',
+  }),
   proxyHops: option({
     env: 'SPOKECAST_PROXY_HOPS',
     schema: value.integer(0, 8),
@@ -120,11 +227,44 @@ export const hubOptions = {
   }),
 };
 
+/** An origin whose cookies a browser keeps to itself: https, or this machine. */
+function isOrigin(text: string): boolean {
+  const url = URL.parse(text);
+  if (!url || url.username || url.password || url.pathname !== '/' || url.search || url.hash) return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+}
+
 export type HubConfig = OptionValues<typeof hubOptions>;
 
 /** @throws ConfigurationError naming every mistake. */
 export function readConfig(environment: Environment, known: readonly string[]): HubConfig {
-  return parseOptions(hubOptions, environment, known);
+  const config = parseOptions(hubOptions, environment, known);
+  const problems = oidcMistakes(config);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return config;
+}
+
+/** What only shows when the options of the OpenID provider are looked at together. */
+function oidcMistakes(config: HubConfig): string[] {
+  const { oidcIssuer, oidcClientId, oidcClientSecret, oidcClientSecretFile, oidcDomains, oidcNewPeople } =
+    config;
+  const alone = [oidcClientId, oidcClientSecret, oidcClientSecretFile, oidcDomains, oidcNewPeople];
+  const problems: string[] = [];
+  if (oidcIssuer === undefined && alone.some((one) => one !== undefined))
+    problems.push('SPOKECAST_OIDC_ISSUER is required where another option of the OpenID provider is set');
+  if (oidcIssuer !== undefined && oidcClientId === undefined)
+    problems.push('SPOKECAST_OIDC_CLIENT_ID is required with SPOKECAST_OIDC_ISSUER');
+  if (oidcClientSecret !== undefined && oidcClientSecretFile !== undefined)
+    problems.push(
+      'SPOKECAST_OIDC_CLIENT_SECRET and SPOKECAST_OIDC_CLIENT_SECRET_FILE are both set: keep one',
+    );
+  return problems;
+}
+
+function isIssuer(text: string): boolean {
+  const url = URL.parse(text);
+  if (!url || url.search || url.hash || url.username) return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
 }
 
 export const printableConfig = (config: HubConfig) => printableOptions(hubOptions, config);

@@ -8,6 +8,8 @@ export interface HubMetrics {
   requestsInFlight: Gauge;
   waits: Gauge;
   logins: Counter<'outcome'>;
+  passwordChecks: Counter<'outcome'>;
+  signIns: Counter<'how' | 'outcome'>;
   databaseErrors: Counter<'fault'>;
   storeReads: Counter<'region' | 'outcome'>;
   /** From now on the loop's age is told with each scrape. */
@@ -51,6 +53,18 @@ export function createMetrics(options: { process: boolean } = { process: true })
       name: 'spokecast_hub_logins_total',
       help: 'Checks of application keys, by outcome.',
       labelNames: ['outcome'],
+      registers,
+    }),
+    passwordChecks: new Counter({
+      name: 'spokecast_hub_password_checks_total',
+      help: 'Passwords that were compared with a hash, by outcome; also where there is no such account.',
+      labelNames: ['outcome'],
+      registers,
+    }),
+    signIns: new Counter({
+      name: 'spokecast_hub_sign_ins_total',
+      help: 'Attempts of people to sign in, by how and outcome.',
+      labelNames: ['how', 'outcome'],
       registers,
     }),
     databaseErrors: new Counter({

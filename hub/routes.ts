@@ -48,6 +48,12 @@ import { listTenants } from './api/tenants/list.ts';
 import { getTenantResidency } from './api/tenants/residency.ts';
 import { undeleteTenant } from './api/tenants/undelete.ts';
 import { updateTenant } from './api/tenants/update.ts';
+import { createUser } from './api/users/create.ts';
+import { deleteUser } from './api/users/delete.ts';
+import { getUser } from './api/users/get.ts';
+import { createUserLink } from './api/users/link.ts';
+import { listUsers } from './api/users/list.ts';
+import { updateUser } from './api/users/update.ts';
 import type { AnyRoute } from './http/route.ts';
 
 /** The API, whole. What is not in this list does not exist; what is in it is documented and in the security suite. */
@@ -64,6 +70,7 @@ export const routes: readonly AnyRoute[] = [
     updateApplicationKey,
     deleteApplicationKey,
   ],
+  ...[createUser, listUsers, getUser, updateUser, deleteUser, createUserLink],
   ...[createRegion, listRegions, getRegion, updateRegion, deleteRegion, listRegionGateways],
   ...[listRegionHolds, freezeRegion, unfreezeRegion, getFreeze, setFreeze, liftFreeze],
   ...[getContext, refreshContext, getContextHistory],

@@ -3,6 +3,10 @@ import type { Logger } from '../contexts/base/log.ts';
 import type { Random } from '../contexts/base/random.ts';
 import type { KeyCache } from './auth/key-cache.ts';
 import type { LoginLimits } from './auth/login-limits.ts';
+import type { Oidc } from './auth/oidc.ts';
+import type { OidcRules } from './auth/oidc-people.ts';
+import type { Passwords } from './auth/passwords.ts';
+import type { People } from './auth/people-services.ts';
 import type { Database } from './db/client.ts';
 import type { FenceWaits } from './fence-waits.ts';
 import type { HubMetrics } from './metrics.ts';
@@ -18,6 +22,12 @@ export interface Services {
   metrics: HubMetrics;
   keys: KeyCache;
   logins: LoginLimits;
+  /** Of guesses at passwords; counted apart from application keys, which nobody guesses. */
+  guesses: LoginLimits;
+  passwords: Passwords;
+  people: People;
+  /** The OpenID provider that people may sign in at, and who may come in by it. */
+  oidc: { provider: Oidc; rules: OidcRules } | undefined;
   stores: RegionStores;
   waits: FenceWaits;
   /** Milliseconds for which publishers wait for a gateway that stopped reporting without a word. */

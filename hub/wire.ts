@@ -6,6 +6,9 @@ import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { createApp } from './app.ts';
 import { findKeyIn, KeyCache } from './auth/key-cache.ts';
 import { LoginLimits } from './auth/login-limits.ts';
+import { Oidc } from './auth/oidc.ts';
+import { Passwords } from './auth/passwords.ts';
+import { removeEnded } from './auth/sessions.ts';
 import type { HubConfig } from './config.ts';
 import { loggable } from './data/errors.ts';
 import { connect, type Database } from './db/client.ts';
@@ -22,6 +25,8 @@ export interface Hub extends AsyncDisposable {
   services: Services;
   /** Starts what runs by itself. The database must be at this build's schema. */
   start(): void;
+  /** Where it was found to listen: what links begin with unless a public URL is configured. */
+  listensAt(url: string): void;
   /** Resolves when somebody has migrated the database beyond this build, with what to say. */
   outdated: Promise<SchemaError>;
   /** From now on requests are refused, and readiness says why. Those under way go on. */
@@ -65,6 +70,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
       }));
   const stores = new RegionStores({ open: openStore, log });
   const metrics = createMetrics({ process: parts.metricsOfProcess ?? true });
+  let listeningUrl = `http://localhost:${config.port}`;
   const services: Services = {
     ...{ database, clock, random, log, stores, storeTimeoutMs, gatewayForgetMs, undeleteDays },
     waits: new FenceWaits({
@@ -76,6 +82,22 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     metrics,
     keys: new KeyCache({ find: findKeyIn(database.db), clock, ttlMs: config.keyCacheMs }),
     logins: new LoginLimits({ clock, windowMs: 60_000, failuresMax: config.failedLoginsMax }),
+    guesses: new LoginLimits({ clock, windowMs: 15 * 60_000, failuresMax: config.failedLoginsMax }),
+    passwords: new Passwords({
+      atOnceMax: config.passwordChecksMax,
+      onCheck: (outcome) => metrics.passwordChecks.inc({ outcome }),
+    }),
+    people: {
+      publicUrl: config.publicUrl,
+      origin: () => config.publicUrl ?? listeningUrl,
+      ...{ sessionIdleMs: config.sessionIdleMs, sessionMs: config.sessionMs },
+      linkMs: {
+        'set-up': config.setUpLinkMs,
+        invitation: config.invitationMs,
+        'password-reset': config.passwordResetMs,
+      },
+    },
+    oidc: oidcOf(config, { clock, random }),
     proxyHops: config.proxyHops,
     stopping: stop.signal,
   };
@@ -90,8 +112,15 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     onError: (error) =>
       log.warn({ error: loggable(error) }, 'could not remove old answers of idempotency keys'),
   });
+  const endings = new Loop({
+    name: 'session clean-up',
+    clock,
+    everyMs: 10 * 60_000,
+    turn: async () => void (await removeEnded(database.db, clock.now())),
+    onError: (error) => log.warn({ error: loggable(error) }, 'could not remove sessions that are over'),
+  });
   const schema = watchSchema(database, clock, { acceptNewer: config.acceptNewerSchema });
-  const loops = [cleanup, schema.loop];
+  const loops = [cleanup, endings, schema.loop];
   for (const loop of loops) services.metrics.watch(loop);
 
   return {
@@ -99,6 +128,9 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     services,
     start: () => {
       for (const loop of loops) loop.start();
+    },
+    listensAt: (url) => {
+      listeningUrl = url;
     },
     outdated: schema.outdated,
     beginToStop: () => stop.abort(),
@@ -108,5 +140,16 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
       await stores[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },
+  };
+}
+
+function oidcOf(config: HubConfig, parts: Pick<Parts, 'clock' | 'random'>): Services['oidc'] {
+  const { oidcIssuer: issuer, oidcClientId: clientId, oidcName: name } = config;
+  if (issuer === undefined || clientId === undefined) return undefined;
+  const { oidcClientSecret: secret, oidcClientSecretFile: file } = config;
+  const clientSecret = secret !== undefined ? { value: secret } : file !== undefined ? { file } : undefined;
+  return {
+    provider: new Oidc({ issuer, clientId, clientSecret, name }, parts),
+    rules: { domains: config.oidcDomains ?? [], newPeople: config.oidcNewPeople },
   };
 }

@@ -8,11 +8,11 @@ export const role = z.enum(roles, 'must be owner, admin or viewer').openapi({
     '`owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading.',
 });
 
-/** Who makes a request: an application key that was found valid. */
+/** Who makes a request: an application key that was found valid, or a person who is signed in. */
 export interface Actor {
   id: string;
   name: string;
   role: Role;
-  /** Null: a key of the platform. */
+  /** What the role is in: a tenant, or (null) the platform. */
   tenantId: string | null;
 }

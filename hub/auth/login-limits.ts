@@ -19,6 +19,8 @@ export class LoginLimits {
   readonly #failuresMax: number;
   readonly #sources: LRUCache<string, Window>;
   readonly #keys: LRUCache<string, Window>;
+  /** `source account`: failures of guesses where the account is known. */
+  readonly #pairs: LRUCache<string, Window>;
   /** `source key`: pairs that have worked. */
   readonly #trusted: LRUCache<string, true>;
 
@@ -29,6 +31,7 @@ export class LoginLimits {
     this.#failuresMax = options.failuresMax;
     this.#sources = new LRUCache({ max });
     this.#keys = new LRUCache({ max });
+    this.#pairs = new LRUCache({ max });
     this.#trusted = new LRUCache({ max });
   }
 
@@ -52,6 +55,45 @@ export class LoginLimits {
   refusalWaitMs(source: string, keyId: string | undefined): number {
     const ofKey = keyId === undefined ? 0 : this.#waitMs(this.#keys.get(keyId));
     return Math.max(this.#waitMs(this.#sources.get(source)), ofKey);
+  }
+
+  /**
+   * Before a password is checked, which can be guessed: milliseconds to wait, or 0, and then the attempt is counted as
+   * a failure until {@link guessWorked}, so that many at once count too. Here the account is kept from addresses it is
+   * not known at while somebody guesses; an address where it has worked is counted by itself.
+   */
+  attemptGuess(source: string, account: string): number {
+    const pair = `${source} ${account}`;
+    const counted: [LRUCache<string, Window>, string][] = this.#trusted.get(pair)
+      ? [[this.#pairs, pair]]
+      : [
+          [this.#sources, source],
+          [this.#keys, account],
+        ];
+    const waitMs = Math.max(...counted.map(([windows, name]) => this.#fullWaitMs(windows.get(name))));
+    if (waitMs === 0) for (const [windows, name] of counted) this.#count(windows, name);
+    return waitMs;
+  }
+
+  /** The password was right: the attempt was no failure. */
+  guessWorked(source: string, account: string): void {
+    const pair = `${source} ${account}`;
+    if (!this.#trusted.get(pair)) {
+      this.#uncount(this.#sources, source);
+      this.#uncount(this.#keys, account);
+    }
+    this.#pairs.delete(pair);
+    this.#trusted.set(pair, true);
+  }
+
+  #uncount(windows: LRUCache<string, Window>, name: string): void {
+    const window = windows.get(name);
+    if (window) window.failures = Math.max(0, window.failures - 1);
+  }
+
+  #fullWaitMs(window: Window | undefined): number {
+    if (!window || window.failures < this.#failuresMax) return 0;
+    return Math.max(0, window.endsAt - this.#clock.monotonic());
   }
 
   #count(windows: LRUCache<string, Window>, name: string): void {

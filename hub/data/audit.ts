@@ -16,12 +16,21 @@ export interface AuditEntry {
     | 'refresh'
     | 'request'
     | 'approve'
-    | 'promote';
+    | 'promote'
+    | 'accept'
+    | 'set-password'
+    | 'link-identity'
+    | 'sign-in'
+    | 'sign-out'
+    | 'sign-out-everywhere';
   resourceType:
     | 'tenant'
     | 'cluster'
     | 'agent-key'
     | 'application-key'
+    | 'user'
+    | 'membership'
+    | 'one-time-link'
     | 'region'
     | 'context'
     | 'sweep'

@@ -2,12 +2,17 @@ import { eq, getTableName, lt, type SQL, sql } from 'drizzle-orm';
 import type { PgTable } from 'drizzle-orm/pg-core';
 import type { Queryable } from './client.ts';
 import { deletedRows, deletions } from './deletion-tables.ts';
+import { memberships, users } from './people-tables.ts';
 import { agentKeys, applicationKeys, clusters, placements, tenants } from './schema.ts';
 
 export type Deletion = typeof deletions.$inferSelect;
 
 /** In the order in which they are brought back: what others point at goes first. */
-const keptTables = [tenants, applicationKeys, clusters, placements, agentKeys];
+const keptTables = [tenants, applicationKeys, memberships, clusters, placements, agentKeys];
+
+/** What of a table comes back: people may have left meanwhile. */
+const comesBack = (table: PgTable): SQL =>
+  table === memberships ? sql`was.user_id in (select id from ${users})` : sql`true`;
 
 /** What goes with a tenant or a cluster, table by table. */
 function rowsOf({
@@ -22,6 +27,7 @@ function rowsOf({
     ? new Map<PgTable, SQL>([
         [tenants, itself],
         [applicationKeys, ofTenant],
+        [memberships, ofTenant],
         [clusters, ofTenant],
         [placements, inClusters],
         [agentKeys, inClusters],
@@ -90,7 +96,7 @@ export async function restoreDeleted(db: Queryable, deletion: string): Promise<v
     await db.execute(sql`
       insert into ${table} (${names(sql``)}) select ${names(sql`was.`)}
       from ${deletedRows} kept, jsonb_populate_record(null::${table}, kept.row) was
-      where kept.deletion = ${deletion} and kept."table" = ${name} order by kept.id`);
+      where kept.deletion = ${deletion} and kept."table" = ${name} and ${comesBack(table)} order by kept.id`);
   }
   await db.delete(deletions).where(eq(deletions.id, deletion));
 }

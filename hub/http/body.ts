@@ -43,7 +43,8 @@ export async function readJson(request: Request): Promise<unknown> {
   }
 }
 
-async function readBounded(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+/** @throws ProblemError 413 as soon as there is more than {@link bodyBytesMax}. */
+export async function readBounded(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   const reader = stream.getReader();

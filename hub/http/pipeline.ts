@@ -1,7 +1,8 @@
 import type { Context } from 'hono';
-import { newId } from '../../contexts/ids.ts';
+import { isId, newId } from '../../contexts/ids.ts';
 import { checkAccess } from '../access.ts';
-import { authenticate } from '../auth/authenticate.ts';
+import type { Actor } from '../auth/actor.ts';
+import { whoAsks } from '../auth/who.ts';
 import { loggable } from '../data/errors.ts';
 import { inTransaction } from '../data/transaction.ts';
 import { openFence } from '../db/fences.ts';
@@ -47,7 +48,7 @@ export async function runRoute(
   state: RequestState,
   services: Services,
 ): Promise<Answered> {
-  const actor = await authenticate(c.req.header('authorization'), state.source, services);
+  const actor = await whoAsks(c.req.raw, state.source, services);
   state.actorId = actor.id;
   checkAccess(actor, route.operation);
   const { waitMs, ...input } = await readInput(route, c);
@@ -107,7 +108,7 @@ async function runMutation(
   const key = route.method === 'POST' ? c.req.header('idempotency-key') : undefined;
   if (key !== undefined) checkIdempotencyKey(key);
   const claim = key !== undefined && {
-    applicationKeyId: base.actor.id,
+    applicationKeyId: claimantOf(base.actor),
     key,
     requestHash: requestHash(route.method, c.req.path, { query: base.query, body: base.body }),
   };
@@ -128,6 +129,11 @@ async function runMutation(
   });
   for (const action of afterCommit) action();
   return done;
+}
+
+/** A person's answers are kept apart by scope: the same key in another is another request. */
+function claimantOf({ id, tenantId }: Actor): string {
+  return isId('user', id) ? `${id}/${tenantId ?? 'platform'}` : id;
 }
 
 async function readInput(route: AnyRoute, c: Context): Promise<Input> {

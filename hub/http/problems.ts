@@ -14,12 +14,17 @@ export const hubProblems = {
   UNAUTHENTICATED: [
     401,
     'A valid application key is required',
-    'The key is absent, malformed, unknown, wrong, disabled, expired or revoked.',
+    'The key is absent, malformed, unknown, wrong, disabled, expired or revoked; or the session of the browser has ended.',
   ],
   FORBIDDEN: [
     403,
-    'Your key does not allow this',
-    'The role or the scope of the application key does not cover the operation.',
+    'You are not allowed to do this',
+    'The role or the scope of the application key, or of the person, does not cover the operation.',
+  ],
+  CROSS_ORIGIN: [
+    403,
+    'The request comes from another site',
+    'A browser sent it with the session of somebody who is signed in, but not from the hub’s own pages. Programs use an application key.',
   ],
   NOT_FOUND: [
     404,
@@ -61,8 +66,40 @@ export const hubProblems = {
   ],
   LAST_OWNER: [
     409,
-    'This is the last owner key of the platform',
-    'Without it nobody could manage application keys; create another first.',
+    'This is the last owner of the platform',
+    'Without that key or person nobody could manage application keys and people; make another owner first.',
+  ],
+  ALREADY_MEMBER: [409, 'The person belongs there already', 'Change the role by `PATCH /v1/users/{id}`.'],
+  NOTHING_TO_ACCEPT: [409, 'There is no invitation to accept', 'The person has accepted every membership.'],
+  USER_NOT_ACTIVE: [
+    409,
+    'The person cannot sign in',
+    'Who is invited chooses a password by the invitation; who is disabled must be enabled first.',
+  ],
+  PUBLIC_URL_UNSET: [
+    421,
+    'The hub does not know this address',
+    'People can sign in at `SPOKECAST_PUBLIC_URL`, or at http://localhost where it is not set.',
+  ],
+  SIGN_IN_LOST: [
+    400,
+    'This sign-in was not begun here',
+    'The answer of the provider does not belong to what this browser asked, or it took more than ten minutes. Begin again.',
+  ],
+  SIGN_IN_REFUSED: [
+    403,
+    'You are not let in',
+    'The provider has said who you are, but that opens no account here; `detail` says what to do.',
+  ],
+  PROVIDER_UNAVAILABLE: [
+    502,
+    'The provider does not answer as it should',
+    'Try again, or sign in with a password. The hub’s log has the reason, under the request id.',
+  ],
+  LINK_USED_UP: [
+    410,
+    'The link does not work',
+    'It was used, has expired, or was replaced by a later one. Ask for another.',
   ],
   QUOTA_EXCEEDED: [
     409,

@@ -65,6 +65,12 @@ export const commandList: readonly ListedCommand[] = [
     heading: 'Platform',
     load: async () => (await import('./commands/application-keys.ts')).addApplicationKeys,
   },
+  {
+    name: 'users',
+    summary: 'the people who use the hub, and what they belong to',
+    heading: 'Platform',
+    load: api,
+  },
   { name: 'audit-log', summary: 'who changed what', heading: 'Platform', load: api },
   {
     name: 'status',

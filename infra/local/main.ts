@@ -32,7 +32,7 @@ async function main(): Promise<number> {
   const outcome = await Promise.race([started, signalled]);
   if (typeof outcome !== 'string') {
     progress.say(`\nThe wheel turns, after ${seconds(clock.monotonic() - startedAtMs)}.\n`);
-    progress.say(welcome(wheel.layout));
+    progress.say(welcome(wheel.layout, wheel.setUpLink));
   }
   await signalled;
   progress.say('\nEnding everything ...');

@@ -3,8 +3,11 @@ import { wheelFiles } from './files.ts';
 import type { WheelLayout } from './layout.ts';
 import { wheelFilePath } from './wheel-file.ts';
 
-/** What is printed once everything answers: where it is, and lines to copy that work. Secrets stay in their files. */
-export function welcome(layout: WheelLayout): string {
+/**
+ * What is printed once everything answers: where it is, and lines to copy that work. Secrets stay in their files, but
+ * for the link that makes the first person, which works once.
+ */
+export function welcome(layout: WheelLayout, setUpLink: string | undefined): string {
   const file = (name: string) => join(layout.directory, name);
   const [first] = layout.regions;
   const rows = [
@@ -18,6 +21,14 @@ export function welcome(layout: WheelLayout): string {
   return [
     ...rows.map(([name, value]) => `  ${name!.padEnd(24)}${value}`),
     '',
+    ...(setUpLink === undefined
+      ? []
+      : [
+          'Open this to become the owner of the platform in a browser (once, for an hour):',
+          '',
+          `  ${setUpLink}`,
+          '',
+        ]),
     'Authenticate with the demo agent key at a gateway:',
     '',
     `  ${curl(file(wheelFiles.demoAgentKey), `${first!.gateway.url}/v1/authenticate`)}`,

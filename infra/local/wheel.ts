@@ -56,6 +56,8 @@ const demoPatienceMs = 30_000;
  */
 export class Wheel implements AsyncDisposable {
   readonly layout: WheelLayout;
+  /** Makes the platform's first person; undefined where there is one. Known once it is started. */
+  setUpLink: string | undefined;
   readonly #input: WheelInput;
   readonly #supervisor: Supervisor;
   readonly #held: AsyncDisposableStack;
@@ -124,7 +126,11 @@ export class Wheel implements AsyncDisposable {
       supervisor.start(...regions.map((region) => gatewayRole(layout, region))),
     );
     const demo = await seedDemo(layout, hub);
-    await progress.during('bringing the demo to every region', () => this.#demoAnswers(hub, demo));
+    const [setUpLink] = await Promise.all([
+      this.#makeSetUpLink(),
+      progress.during('bringing the demo to every region', () => this.#demoAnswers(hub, demo)),
+    ]);
+    this.setUpLink = setUpLink;
 
     this.#description = () =>
       describeWheel(layout, (role) => supervisor.lastPidOf(role), applicationKey, demo);
@@ -164,12 +170,19 @@ export class Wheel implements AsyncDisposable {
     return secret;
   }
 
+  async #makeSetUpLink(): Promise<string | undefined> {
+    const { url } = JSON.parse(await this.#spokecast('hub', 'set-up-link', '--json')) as {
+      url: string | null;
+    };
+    return url ?? undefined;
+  }
+
   /** Runs a `spokecast` command against the hub's database to its end; resolves with its standard output. */
   async #spokecast(...args: readonly string[]): Promise<string> {
     const { command, args: line } = spokecast(...args);
     try {
       const { stdout } = await execFileAsync(command, line, {
-        env: databaseEnv(this.layout),
+        env: { ...databaseEnv(this.layout), SPOKECAST_PORT: String(this.layout.hub.port) },
         timeout: 60_000,
       });
       return stdout;

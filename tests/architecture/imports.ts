@@ -54,6 +54,11 @@ const packages: readonly { name: RegExp; onlyIn: RegExp; instead: string }[] = [
     onlyIn: /^infra\/local\//,
     instead: 'the real thing, given by configuration',
   },
+  {
+    name: /^(openid-client|@node-rs\/argon2)$/,
+    onlyIn: /^hub\/auth\/(oidc|passwords)\.ts$/,
+    instead: 'hub/auth/oidc.ts or hub/auth/passwords.ts',
+  },
   { name: /^commander$/, onlyIn: /^infra\//, instead: 'an option table (contexts/base/options.ts)' },
   {
     name: /^pino$/,

@@ -20,6 +20,7 @@ afterAll(async () => {
 const rowsOf = (tenant: string) => sql`
   select to_jsonb(t) as row from tenants t where id = ${tenant}
   union all select to_jsonb(t) from application_keys t where tenant_id = ${tenant}
+  union all select to_jsonb(t) from memberships t where tenant_id = ${tenant}
   union all select to_jsonb(t) from clusters t where tenant_id = ${tenant}
   union all select to_jsonb(t) from placements t join clusters c on c.id = t.cluster_id where c.tenant_id = ${tenant}
   union all select to_jsonb(t) from agent_keys t join clusters c on c.id = t.cluster_id where c.tenant_id = ${tenant}
@@ -43,16 +44,22 @@ async function furnished() {
   const bounds = { allowedNetworks: ['192.0.2.0/24'], rateLimit: { limit: 3, windowMs: 1000 } };
   const key = await make.agentKey(hub.owner, cluster, { ...bounds, permissions: ['a', 'b'] });
   await hub.owner.post(`/v1/agent-keys/${key.id}/rotate`, {});
+  for (const who of [`stays_${tenant}`, `leaves_${tenant}`]) {
+    await sql`insert into users (id, email, name, status) values (${who}, ${`${who}@example.com`}, 'A', 'active')`;
+    await sql`insert into memberships (user_id, tenant_id, role) values (${who}, ${tenant}, 'viewer')`;
+  }
   return { one, tenant, application, cluster, key };
 }
 
 describe('undeleting', () => {
   test('brings back a tenant with all that went with it, as it was, above its tombstones', async () => {
     const { tenant, application, cluster, key } = await furnished();
-    const before = await rowsOf(tenant);
-    expect(before).toHaveLength(6);
+    const all = await rowsOf(tenant);
+    expect(all).toHaveLength(8);
     await hub.owner.delete(`/v1/tenants/${tenant}?cascade=true`);
     expect(await rowsOf(tenant)).toEqual([]);
+    await sql`delete from users where id = ${`leaves_${tenant}`}`;
+    const before = all.filter(({ row }) => row.user_id !== `leaves_${tenant}`);
     const tombstone = await headOf(key.id);
     expect(tombstone.deleted).toBe(true);
     expect((await hub.as(application.secret).get('/v1/clusters')).status).toBe(401);
@@ -120,7 +127,7 @@ describe('undeleting', () => {
     await trimLedger(database.db, { auditDays: 0, sweepDays: 30, fenceHours: 24 });
     const kept = () =>
       sql`select from deleted_rows r join deletions d on d.id = r.deletion where d.tenant_id = ${tenant}`;
-    expect(await kept()).toHaveLength(6);
+    expect(await kept()).toHaveLength(8);
     await sql`update deletions set purge_at = now() - interval '1 second' where tenant_id = ${tenant}`;
     await trimLedger(database.db, { auditDays: 0, sweepDays: 30, fenceHours: 24 });
     expect(await kept()).toHaveLength(0);

@@ -39,6 +39,7 @@ beforeAll(async () => {
   const cluster = await make.cluster(hub.owner, tenant, [region]);
   const agentKey = (await make.agentKey(hub.owner, cluster)).id;
   const applicationKey = (await make.applicationKey(hub.owner, { role: 'viewer', tenantId: tenant })).id;
+  const user = (await make.user(hub.owner, [{ tenantId: tenant, role: 'viewer' }])).id;
   const sweep = (await hub.owner.post('/v1/sweeps', { region })).body.id;
   const ownKey = await make.applicationKey(hub.owner, { role: 'admin', tenantId: tenant });
   const changed = await hub.as(ownKey.secret).patch(`/v1/clusters/${cluster}`, { settings: { a: 1 } });
@@ -56,6 +57,7 @@ beforeAll(async () => {
     cluster,
     agentKey,
     applicationKey,
+    user,
     sweep,
     seeding,
     fence,
@@ -83,6 +85,9 @@ const paths = (): Record<string, string> => ({
   '/v1/agent-keys/{id}/rotate': `/v1/agent-keys/${theirs.agentKey}/rotate`,
   '/v1/application-keys': '/v1/application-keys',
   '/v1/application-keys/{id}': `/v1/application-keys/${theirs.applicationKey}`,
+  '/v1/users': '/v1/users',
+  '/v1/users/{id}': `/v1/users/${theirs.user}`,
+  '/v1/users/{id}/links': `/v1/users/${theirs.user}/links`,
   '/v1/regions': '/v1/regions',
   '/v1/regions/{id}': `/v1/regions/${theirs.region}`,
   '/v1/regions/{id}/gateways': `/v1/regions/${theirs.region}/gateways`,
@@ -122,6 +127,12 @@ const bodies = (): Record<string, object> => ({
   'POST /v1/agent-keys/{id}/rotate': { graceSeconds: 0 },
   'POST /v1/application-keys': { role: 'viewer', name: 'intruder', tenantId: theirs.tenant },
   'PATCH /v1/application-keys/{id}': { name: 'intruded' },
+  'POST /v1/users': {
+    email: 'intruder@example.com',
+    memberships: [{ tenantId: theirs.tenant, role: 'viewer' }],
+  },
+  'PATCH /v1/users/{id}': { name: 'intruded' },
+  'POST /v1/users/{id}/links': { purpose: 'invitation' },
   'POST /v1/regions': { id: 'intruder', store: { table: 'intruder' } },
   'PATCH /v1/regions/{id}': { status: 'disabled' },
   'POST /v1/sweeps': { region: theirs.region },
@@ -168,6 +179,10 @@ async function everything(): Promise<unknown> {
     'fence_regions',
     'deletions',
     'deleted_rows',
+    'users',
+    'memberships',
+    'sessions',
+    'one_time_links',
   ];
   return [
     await keys,

@@ -11,7 +11,7 @@ export const undeleteTenant = defineRoute({
   tag: 'tenants',
   summary: 'Bring back a deleted tenant',
   description:
-    'With its application keys, and with the clusters and agent keys that were deleted with it: the same ids, the same secrets, the same placements. Gateways let its agents in again within a second. Clusters that were deleted before it stay deleted.',
+    'With its application keys and members, and with the clusters and agent keys that were deleted with it: the same ids, the same secrets, the same placements. Gateways let its agents in again within a second. Clusters that were deleted before it stay deleted.',
   operation: 'tenants.write',
   params: tenantParams,
   answer: { status: 200, description: 'The tenant, as it was.', schema: Tenant },

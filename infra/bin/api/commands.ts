@@ -31,6 +31,12 @@ export const commandOf = {
   getApplicationKey: 'application-keys get',
   updateApplicationKey: 'application-keys update',
   deleteApplicationKey: 'application-keys delete',
+  createUser: 'users create',
+  listUsers: 'users list',
+  getUser: 'users get',
+  updateUser: 'users update',
+  deleteUser: 'users delete',
+  createUserLink: 'users create-link',
   createRegion: 'regions add',
   listRegions: 'regions list',
   getRegion: 'regions get',
@@ -80,6 +86,15 @@ export const shapes: Partial<Record<OperationId, Shape>> = {
   createAgentKey: { secret: 'what the agent sends' },
   rotateAgentKey: { secret: 'what the agent sends from now on' },
   createApplicationKey: { secret: 'what people and programs ask the hub with' },
+  createUser: { secret: 'the link to hand to the person' },
+  createUserLink: { secret: 'the link to hand to the person' },
+  deleteUser: {
+    destroys: {
+      read: 'getUser',
+      loses: ({ id, email }) =>
+        `This removes ${email} (${id}) for good: signed out everywhere, and no longer a member of what you see.`,
+    },
+  },
   deleteTenant: {
     destroys: {
       read: 'getTenant',

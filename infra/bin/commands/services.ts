@@ -3,6 +3,7 @@ import { describeOptions } from '../../../contexts/base/options.ts';
 import type { Cli } from '../cli.ts';
 import { knownVariables, serviceRoles } from '../roles.ts';
 import { addPromoteEpoch } from './promote-epoch.ts';
+import { addSetUpLink } from './set-up-link.ts';
 
 /** One of the long-running roles. */
 export function addService(command: Command, { environment, exit }: Cli): void {
@@ -19,5 +20,8 @@ export function addService(command: Command, { environment, exit }: Cli): void {
     command
       .option('--warm <what>', 'what to read before it is ready: on-demand, or all of the region')
       .option('--workers <count>', 'processes that share the port; as many as it is to have cores');
-  if (role.name === 'hub') addPromoteEpoch(command, environment);
+  if (role.name === 'hub') {
+    addPromoteEpoch(command, environment);
+    addSetUpLink(command, environment);
+  }
 }

@@ -390,6 +390,96 @@ export type ApplicationKeyUpdate = {
   expiresAt?: string | null;
 };
 
+export type UserCreated = {
+  id: string;
+  email: string;
+  /** Trimmed; no control characters. */
+  name: string;
+  /** `invited`: has not signed in yet; `disabled`: cannot, and is signed out everywhere. */
+  status: "invited" | "active" | "disabled";
+  /** To a tenant: the one in that tenant, whatever else the person belongs to. */
+  memberships: Membership[];
+  lastSignedInAt: string | null;
+  createdAt: string;
+  updatedAt: string;
+  /** The link to hand to the person. Shown this once; absent from a replay. It works once. */
+  secret?: string;
+  /** This is the replay of an earlier answer, and links are not kept. Make another. */
+  secretOmitted?: true;
+  linkExpiresAt: string;
+};
+
+export type Membership = {
+  /** Null for the platform. */
+  tenantId: string | null;
+  /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
+  role: "owner" | "admin" | "viewer";
+  /** `invited`: gives no rights until the person has accepted it, by the link. */
+  status: "invited" | "active";
+};
+
+export type UserCreate = {
+  email: string;
+  /** Until the person says otherwise. Default: the address. */
+  name?: string;
+  memberships: {
+    /** Default: the tenant of whoever asks; null, the platform, for the platform’s own. */
+    tenantId?: string | null;
+    /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
+    role: "owner" | "admin" | "viewer";
+  }[];
+};
+
+export type UserPage = {
+  items: User[];
+  /** For the next page; null on the last. */
+  nextCursor: string | null;
+};
+
+export type User = {
+  id: string;
+  email: string;
+  /** Trimmed; no control characters. */
+  name: string;
+  /** `invited`: has not signed in yet; `disabled`: cannot, and is signed out everywhere. */
+  status: "invited" | "active" | "disabled";
+  /** To a tenant: the one in that tenant, whatever else the person belongs to. */
+  memberships: Membership[];
+  lastSignedInAt: string | null;
+  createdAt: string;
+  updatedAt: string;
+};
+
+export type UserUpdate = {
+  /** Trimmed; no control characters. */
+  name?: string;
+  /** `disabled` signs the person out everywhere at once. */
+  status?: "active" | "disabled";
+  /** All that the person is to belong to, as far as you see it. What is new is an invitation until it is accepted: `POST /v1/users/{id}/links` makes the link. */
+  memberships?: {
+    /** Default: the tenant of whoever asks; null, the platform, for the platform’s own. */
+    tenantId?: string | null;
+    /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
+    role: "owner" | "admin" | "viewer";
+  }[];
+};
+
+export type UserLinkCreated = {
+  id: string;
+  userId: string;
+  purpose: "invitation" | "password-reset";
+  expiresAt: string;
+  /** The link to hand to the person. Shown this once; absent from a replay. It works once. */
+  secret?: string;
+  /** This is the replay of an earlier answer, and links are not kept. Make another. */
+  secretOmitted?: true;
+};
+
+export type UserLinkCreate = {
+  /** `invitation`: to accept the memberships that are not yet; `password-reset`: to choose another password, which signs the person out everywhere. */
+  purpose: "invitation" | "password-reset";
+};
+
 export type Region = {
   id: string;
   /** `seeding`: new, and becomes active by itself once it is verified to hold everything; takes placements already. `draining`: takes no new placements; `disabled`: nothing is published to it either. */
@@ -1148,6 +1238,103 @@ export interface Operations {
     };
     body: undefined;
     answer: undefined;
+  };
+  /** Invite a person. */
+  createUser: {
+    path: Record<never, never>;
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** Chosen by you, unique a request: a UUID, say. */
+      'idempotency-key'?: string;
+    };
+    body: UserCreate;
+    answer: UserCreated;
+  };
+  /** List people, those known for longest first. */
+  listUsers: {
+    path: Record<never, never>;
+    query: {
+      /** Items a page. */
+      limit?: number;
+      /** `nextCursor` of the page before. Opaque, and good for this list only. */
+      cursor?: string;
+      /** Who belongs to this tenant. */
+      tenantId?: string;
+      /** Exactly this address. */
+      email?: string;
+    };
+    headers: Record<never, never>;
+    body: undefined;
+    answer: UserPage;
+  };
+  /** Read a person. */
+  getUser: {
+    path: {
+      id: string;
+    };
+    query: Record<never, never>;
+    headers: Record<never, never>;
+    body: undefined;
+    answer: User;
+  };
+  /** Change a person, what they belong to, or whether they may sign in. */
+  updateUser: {
+    path: {
+      id: string;
+    };
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** The `ETag` it must still have. */
+      'if-match'?: string;
+    };
+    body: UserUpdate;
+    answer: User;
+  };
+  /** Remove a person. */
+  deleteUser: {
+    path: {
+      id: string;
+    };
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** The `ETag` it must still have. */
+      'if-match'?: string;
+    };
+    body: undefined;
+    answer: undefined;
+  };
+  /** Make a one-time link for a person. */
+  createUserLink: {
+    path: {
+      id: string;
+    };
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** Chosen by you, unique a request: a UUID, say. */
+      'idempotency-key'?: string;
+    };
+    body: UserLinkCreate;
+    answer: UserLinkCreated;
   };
   /** Create a region. */
   createRegion: {

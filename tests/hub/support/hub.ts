@@ -46,6 +46,7 @@ export async function startHub(options: TestHubOptions = {}): Promise<TestHub> {
   );
   hub.start();
   const server = await startServer({ fetch: hub.app.fetch, host: '127.0.0.1', port: 0, clock: systemClock });
+  hub.listensAt(server.url);
   stack.defer(() => server.stop(1_000));
   const { secret } = await createApplicationKey(database.url, { role: 'owner', name: 'test owner' });
   const as = (key: string | undefined) => new Client(server.url, key);

@@ -51,6 +51,16 @@ export async function applicationKey(
   return expectStatus(await owner.post('/v1/application-keys', { name: `app ${++count}`, ...more }), 201);
 }
 
+/** Somebody who is invited; `link` is where they accept. */
+export async function user(
+  client: Client,
+  memberships: { tenantId?: string | null; role: string }[],
+  email = `person-${++count}@example.com`,
+): Promise<{ id: string; email: string; link: string }> {
+  const { id, secret } = expectStatus(await client.post('/v1/users', { email, memberships }), 201);
+  return { id, email, link: secret };
+}
+
 function expectStatus<Body>(answer: { status: number; body: Body }, status: number): Body {
   if (answer.status !== status) throw new Error(`${answer.status}: ${JSON.stringify(answer.body)}`);
   return answer.body;

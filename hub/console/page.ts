@@ -1,0 +1,69 @@
+import type { Context } from 'hono';
+import { isFromOwnPages } from '../auth/same-origin.ts';
+import { type Site, siteOf } from '../auth/site.ts';
+import { type Form, readForm } from '../http/form.ts';
+import { fail } from '../http/problems.ts';
+import type { RequestState } from '../http/request.ts';
+import type { Services } from '../services.ts';
+
+/** A page of the console, or what a form of one is sent to. */
+export interface Page {
+  method: 'GET' | 'POST';
+  /** As routes write it: `/tenants/{id}`. */
+  path: string;
+  handle(call: PageCall): Promise<Response>;
+}
+
+export interface PageCall {
+  request: Request;
+  url: URL;
+  params: Record<string, string>;
+  site: Site;
+  /** Empty for GET. */
+  form: Form;
+  /** The network the request comes from. */
+  source: string;
+  requestId: string;
+  services: Services;
+}
+
+const emptyForm: Form = { get: () => '' };
+
+/**
+ * What every page goes through: it is asked for where the hub is at home, and a form comes from a page of ours, signed
+ * in or not (a stranger's form must not sign somebody in as the stranger).
+ */
+export async function runPage(
+  page: Page,
+  c: Context,
+  state: RequestState,
+  services: Services,
+): Promise<Response> {
+  const request = c.req.raw;
+  const site = siteOf(request, services.people.publicUrl);
+  if (!site) fail('PUBLIC_URL_UNSET');
+  if (page.method === 'POST' && !isFromOwnPages('POST', request.headers, site))
+    fail('CROSS_ORIGIN', `Open ${site.origin} and try again there.`);
+  const form = page.method === 'POST' ? await readForm(request) : emptyForm;
+  const { source, requestId } = state;
+  return page.handle({
+    ...{ request, site, form, source, requestId, services },
+    url: new URL(request.url),
+    params: c.req.param() as Record<string, string>,
+  });
+}
+
+/** Sends the browser on, by a GET. */
+export function seeOther(location: string, cookie?: string): Response {
+  return new Response(null, {
+    status: 303,
+    headers: { location, 'cache-control': 'no-store', ...(cookie ? { 'set-cookie': cookie } : {}) },
+  });
+}
+
+/** Where to go on after signing in: a path of ours, whatever a link says. */
+export function ownPath(wanted: string | null | undefined, otherwise: string): string {
+  if (!wanted || !/^\/(?![/\\])[^\\\s]*$/.test(wanted)) return otherwise;
+  const at = URL.parse(wanted, 'http://own.invalid');
+  return at?.host === 'own.invalid' ? at.pathname + at.search : otherwise;
+}

@@ -1,0 +1,21 @@
+import type { Page } from './page.ts';
+import { accountPage } from './sign-in/account.ts';
+import {
+  changePasswordForm,
+  chooseScopeForm,
+  endSessionForm,
+  endSessionsForm,
+} from './sign-in/account-forms.ts';
+import { invitationForm, invitationPage } from './sign-in/invitation.ts';
+import { login, loginPage } from './sign-in/login.ts';
+import { logout } from './sign-in/logout.ts';
+import { oidcCallback, oidcLink, oidcStart } from './sign-in/oidc.ts';
+import { passwordResetForm, passwordResetPage } from './sign-in/password-reset.ts';
+import { setUpForm, setUpPage } from './sign-in/set-up.ts';
+
+/** Every page of the console, and what their forms are sent to. */
+export const pages: readonly Page[] = [
+  ...[loginPage, login, logout, oidcStart, oidcCallback, oidcLink],
+  ...[setUpPage, setUpForm, invitationPage, invitationForm, passwordResetPage, passwordResetForm],
+  ...[accountPage, changePasswordForm, chooseScopeForm, endSessionForm, endSessionsForm],
+];

@@ -1,0 +1,225 @@
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startHub, type TestHub } from './support/hub.ts';
+import { client, startProvider, type TestProvider } from './support/provider.ts';
+import * as make from './support/things.ts';
+import { goodPassword, Visitor } from './support/visitor.ts';
+
+let provider: TestProvider;
+let hub: TestHub;
+let sql: postgres.Sql;
+const stack = new AsyncDisposableStack();
+
+beforeAll(async () => {
+  provider = stack.use(await startProvider());
+  hub = await startHubAt(provider.issuer);
+  sql = postgres(hub.databaseUrl, { max: 1 });
+  stack.defer(() => sql.end());
+});
+afterAll(() => stack.disposeAsync());
+
+async function startHubAt(issuer: string, more: Record<string, string> = {}): Promise<TestHub> {
+  const started = stack.use(
+    await startHub({
+      environment: {
+        SPOKECAST_OIDC_ISSUER: issuer,
+        SPOKECAST_OIDC_CLIENT_ID: client.id,
+        SPOKECAST_OIDC_CLIENT_SECRET: client.secret,
+        SPOKECAST_OIDC_DOMAINS: 'example.com',
+        SPOKECAST_OIDC_NEW_PEOPLE: 'platform:viewer',
+        ...more,
+      },
+    }),
+  );
+  provider.redirectUris.push(`${started.url}/login/oidc/callback`);
+  return started;
+}
+
+let count = 0;
+/** Somebody the provider knows. */
+function somebody(more: object = {}): { subject: string; email: string } {
+  const subject = `subject-${++count}`;
+  const email = `oidc-${count}@example.com`;
+  provider.accounts.set(subject, { email, email_verified: true, name: `Person ${count}`, ...more });
+  return { subject, email };
+}
+
+/** What the hub answers to who comes back from the provider as that person. */
+async function goThere(browser: Visitor, subject: string, query = ''): ReturnType<Visitor['open']> {
+  const sent = await browser.open(`/login/oidc${query}`);
+  expect(sent.status).toBe(303);
+  return back(browser, await provider.signIn(sent.location!, subject));
+}
+
+function back(browser: Visitor, url: string): ReturnType<Visitor['open']> {
+  const { pathname, search } = new URL(url);
+  // As a browser says of a link on another site.
+  return browser.send('GET', pathname + search, undefined, { 'sec-fetch-site': 'cross-site' });
+}
+
+const visitor = () => new Visitor(hub.url);
+const query = (link: string) => `?invitation=${new URL(link).searchParams.get('token')}`;
+
+describe('signing in at a provider', () => {
+  test('lets in who is unknown as configured, and the same person again', async () => {
+    const { subject, email } = somebody();
+    const browser = visitor();
+    expect((await goThere(browser, subject, '?next=/account')).location).toBe('/account');
+    const [user] = (await hub.owner.get(`/v1/users?email=${email}`)).body.items;
+    expect(user).toMatchObject({
+      status: 'active',
+      memberships: [{ tenantId: null, role: 'viewer', status: 'active' }],
+    });
+    // Under another address the next day: it is the subject that counts.
+    provider.accounts.set(subject, { email: 'renamed@example.com', email_verified: true });
+    const again = visitor();
+    await goThere(again, subject);
+    expect((await again.open('/account')).text).toContain(email);
+    expect(JSON.stringify((await hub.owner.get(`/v1/audit-log?resourceId=${user.id}`)).body)).not.toContain(
+      subject,
+    );
+  });
+
+  test('sends state, nonce and a PKCE challenge, none of which opens anything', async () => {
+    const browser = visitor();
+    const url = new URL((await browser.open('/login/oidc')).location!);
+    expect(Object.fromEntries(url.searchParams)).toMatchObject({
+      response_type: 'code',
+      client_id: client.id,
+      code_challenge_method: 'S256',
+      redirect_uri: `${hub.url}/login/oidc/callback`,
+    });
+    for (const name of ['state', 'nonce', 'code_challenge']) {
+      expect(url.searchParams.get(name)).toMatch(/^[\w-]{43}$/);
+      expect(browser.cookie).not.toContain(url.searchParams.get(name)!);
+    }
+  });
+
+  test.each([
+    ['not verified', { email_verified: false }],
+    ['absent', { email: undefined }],
+    ['of another domain', { email: 'x@elsewhere.example' }],
+  ])('refuses an address that is %s', async (_, claims) => {
+    const browser = visitor();
+    const answer = await goThere(browser, somebody(claims).subject);
+    expect([answer.status, answer.text]).toEqual([403, expect.stringContaining('domain')]);
+    expect(browser.cookies.size).toBeLessThanOrEqual(1);
+  });
+
+  test('never opens an account by its address', async () => {
+    const { subject, email } = somebody();
+    const { link } = await make.user(hub.owner, [{ tenantId: null, role: 'owner' }], email);
+    const unused = await goThere(visitor(), subject);
+    expect([unused.status, unused.text]).toEqual([403, expect.stringContaining('account with this address')]);
+    await visitor().follow(link, { name: 'x', password: goodPassword });
+    expect((await goThere(visitor(), subject)).status).toBe(403);
+    expect(await sql`select from identities where subject = ${subject}`).toHaveLength(0);
+  });
+
+  test('is said no to there, or here where the person is disabled', async () => {
+    const sent = await visitor().open('/login/oidc');
+    const browser = visitor();
+    const own = await browser.open('/login/oidc');
+    const declined = await back(browser, await provider.signIn(own.location!, 'declines'));
+    expect([declined.status, declined.text]).toEqual([403, expect.stringContaining('access_denied')]);
+    expect(sent.status).toBe(303);
+
+    const { subject, email } = somebody();
+    await goThere(visitor(), subject);
+    const [user] = (await hub.owner.get(`/v1/users?email=${email}`)).body.items;
+    await hub.owner.patch(`/v1/users/${user.id}`, { status: 'disabled' });
+    expect((await goThere(visitor(), subject)).text).toContain('disabled');
+  });
+});
+
+describe('an answer of the provider', () => {
+  test('is good in the browser that asked, once', async () => {
+    const { subject } = somebody();
+    const [browser, thief] = [visitor(), visitor()];
+    const sent = await browser.open('/login/oidc');
+    const answered = await provider.signIn(sent.location!, subject);
+    expect((await back(thief, answered)).status).toBe(400);
+    await thief.open('/login/oidc');
+    expect((await back(thief, answered)).status).toBe(400);
+    const again = visitor();
+    for (const [name, value] of browser.cookies) again.cookies.set(name, value);
+    expect((await back(browser, answered)).status).toBe(303);
+    // The code is used up, also for who has copied the cookie.
+    expect((await back(again, answered)).status).toBe(502);
+  });
+
+  test('that is not signed for this flow is refused', async () => {
+    const { subject } = somebody();
+    const browser = visitor();
+    const sent = new URL((await browser.open('/login/oidc')).location!);
+    sent.searchParams.set('nonce', 'A'.repeat(43));
+    expect((await back(browser, await provider.signIn(sent.href, subject))).status).toBe(502);
+    const other = new URL((await browser.open('/login/oidc')).location!);
+    other.searchParams.set('code_challenge', 'A'.repeat(43));
+    expect((await back(browser, await provider.signIn(other.href, subject))).status).toBe(502);
+  });
+});
+
+describe('an invitation', () => {
+  test('gives an account its identity instead of a password', async () => {
+    const { subject } = somebody();
+    const { id, link } = await make.user(hub.owner, [{ tenantId: null, role: 'admin' }]);
+    const browser = visitor();
+    expect((await browser.open(link.slice(hub.url.length))).text).toContain('Continue with single sign-on');
+    expect((await goThere(browser, subject, query(link))).location).toBe('/account');
+    expect((await browser.api('GET', '/v1/sweeps')).status).toBe(200);
+    expect((await goThere(visitor(), subject, query(link))).status).toBe(410);
+    expect(await sql`select user_id from identities where subject = ${subject}`).toEqual([{ user_id: id }]);
+    // The next one is accepted by the same identity, and by no other.
+    const tenant = await make.tenant(hub.owner);
+    await hub.owner.patch(`/v1/users/${id}`, {
+      memberships: [{ role: 'admin' }, { tenantId: tenant, role: 'owner' }],
+    });
+    const more = (await hub.owner.post(`/v1/users/${id}/links`, { purpose: 'invitation' })).body.secret;
+    expect((await goThere(visitor(), somebody().subject, query(more))).status).toBe(403);
+    expect((await goThere(visitor(), subject, query(more))).status).toBe(303);
+  });
+
+  test('gives an account that is in use no other identity', async () => {
+    const { id, link } = await make.user(hub.owner, [{ tenantId: null, role: 'admin' }]);
+    await visitor().follow(link, { name: 'x', password: goodPassword });
+    const tenant = await make.tenant(hub.owner);
+    await hub.owner.patch(`/v1/users/${id}`, {
+      memberships: [{ role: 'admin' }, { tenantId: tenant, role: 'owner' }],
+    });
+    const more = (await hub.owner.post(`/v1/users/${id}/links`, { purpose: 'invitation' })).body.secret;
+    expect((await goThere(visitor(), somebody().subject, query(more))).text).toContain('Your account');
+    expect(await sql`select from identities where user_id = ${id}`).toHaveLength(0);
+  });
+});
+
+test('who is signed in gives the account an identity, by a form of ours alone', async () => {
+  const { id, link } = await make.user(hub.owner, [{ tenantId: null, role: 'admin' }]);
+  const browser = visitor();
+  await browser.follow(link, { name: 'x', password: goodPassword });
+  browser.headers = { 'sec-fetch-site': 'cross-site' };
+  expect((await browser.submit('/account/oidc')).status).toBe(403);
+  browser.headers = { 'sec-fetch-site': 'same-origin' };
+  const page = await browser.submit('/account/oidc');
+  const onward = /href="([^"]+authorize?[^"]*|[^"]+\/auth\?[^"]*)"/
+    .exec(page.text)![1]!
+    .replaceAll('&amp;', '&');
+  const { subject } = somebody();
+  const answered = await provider.signIn(onward, subject);
+  const stranger = visitor();
+  for (const [name, value] of browser.cookies) if (name.endsWith('-oidc')) stranger.cookies.set(name, value);
+  expect((await back(browser, answered)).location).toBe('/account');
+  expect(await sql`select user_id from identities where subject = ${subject}`).toEqual([{ user_id: id }]);
+  expect((await goThere(visitor(), subject)).status).toBe(303);
+  expect((await browser.open('/account')).text).toContain('With single sign-on');
+});
+
+test('a provider that is gone, or calls itself otherwise, takes nothing else with it', async () => {
+  await using gone = await startHubAt('http://127.0.0.1:9');
+  const browser = new Visitor(gone.url);
+  const answer = await browser.open('/login/oidc');
+  expect([answer.status, answer.text]).toEqual([502, expect.stringContaining('sign in with a password')]);
+  expect((await browser.open('/login')).status).toBe(200);
+  await using misnamed = await startHubAt(provider.issuer.replace('127.0.0.1', 'localhost'));
+  expect((await new Visitor(misnamed.url).open('/login/oidc')).status).toBe(502);
+});
