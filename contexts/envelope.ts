@@ -149,13 +149,22 @@ export function canonicalJson(value: unknown): string {
   return JSON.stringify(inOrder(value));
 }
 
-/** A copy with the names of every object in order. What is not a plain object or array is printed as it prints. */
+/**
+ * The value with the names of every object in order: itself where they are already, as they mostly are, so that a
+ * sweep copies none of its bodies.
+ */
 function inOrder(value: unknown): unknown {
   if (value === null || typeof value !== 'object') return value;
-  if (Array.isArray(value)) return value.map(inOrder);
-  const names = Object.keys(value).sort();
-  // Without a prototype even `__proto__` is a name like any other; but such objects are slow, and a sweep makes millions.
-  const ordered: Record<string, unknown> = names.includes('__proto__') ? Object.create(null) : {};
-  for (const name of names) ordered[name] = inOrder((value as Record<string, unknown>)[name]);
-  return ordered;
+  if (Array.isArray(value)) {
+    const members = value.map(inOrder);
+    return members.every((member, at) => member === value[at]) ? value : members;
+  }
+  const object = value as Record<string, unknown>;
+  const names = Object.keys(object);
+  const members = names.map((name) => inOrder(object[name]));
+  const stays = (name: string, at: number) =>
+    (at === 0 || names[at - 1]! < name) && members[at] === object[name];
+  if (names.every(stays)) return value;
+  const entries = names.map((name, at) => [name, members[at]] as const);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1))); // even `__proto__` is a name like any other
 }

@@ -28,18 +28,19 @@ const pattern = /^(\d{6})\.(\d{16})\.(\d{4})$/;
 
 export function encodeVersion(version: Version): VersionText {
   const { epoch, revision, schemaVersion } = version;
-  assert(Number.isInteger(epoch) && epoch >= 1 && epoch <= epochMax, `epoch ${epoch} is out of range`);
-  assert(Number.isSafeInteger(revision) && revision >= 1, `revision ${revision} is out of range`);
-  assert(
-    Number.isInteger(schemaVersion) && schemaVersion >= 1 && schemaVersion <= schemaVersionMax,
-    `schema version ${schemaVersion} is out of range`,
-  );
   const parts = [
-    String(epoch).padStart(6, '0'),
-    String(revision).padStart(16, '0'),
-    String(schemaVersion).padStart(4, '0'),
+    padded('epoch', epoch, epochMax, 6),
+    padded('revision', revision, Number.MAX_SAFE_INTEGER, 16),
+    padded('schema version', schemaVersion, schemaVersionMax, 4),
   ];
   return parts.join('.') as VersionText;
+}
+
+function padded(name: string, value: number, most: number, digits: number): string {
+  // The sentence is made only where it is told: sweeps encode millions.
+  if (!(Number.isInteger(value) && value >= 1 && value <= most))
+    assert(false, `${name} ${value} is out of range`);
+  return String(value).padStart(digits, '0');
 }
 
 /** The version that `text` stands for, or `undefined` where it is none (it came from outside: never throws). */

@@ -54,6 +54,15 @@ export function parseSecret(of: SecretOf, secret: string): string | undefined {
   return idPrefixOf[of] + secret.slice(idAt, idAt + 26);
 }
 
+/**
+ * The id of the key that a text of a secret's length and beginning names; neither its form nor its checksum is looked
+ * at. For whoever compares it with that key's verifier next, which none but the secret itself matches.
+ */
+export function claimedId(of: SecretOf, text: string): string | undefined {
+  if (text.length !== secretLength || !text.startsWith(secretPrefixes[of])) return undefined;
+  return idPrefixOf[of] + text.slice(idAt, idAt + 26);
+}
+
 /** What is stored in place of a secret: SHA-256, base64url without padding, 43 characters. */
 export function verifierOf(secret: string): string {
   return hash('sha256', secret, 'base64url');

@@ -1,4 +1,5 @@
 import { createAgentKey } from './api/agent-keys/create.ts';
+import { createAgentKeys } from './api/agent-keys/create-several.ts';
 import { deleteAgentKey } from './api/agent-keys/delete.ts';
 import { getAgentKey } from './api/agent-keys/get.ts';
 import { importAgentKey } from './api/agent-keys/import.ts';
@@ -61,8 +62,16 @@ export const routes: readonly AnyRoute[] = [
   ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant, undeleteTenant, getTenantResidency],
   ...[createCluster, listClusters, getCluster, updateCluster, deleteCluster, undeleteCluster],
   listDeletions,
-  ...[createAgentKey, listAgentKeys, getAgentKey, updateAgentKey, rotateAgentKey, deleteAgentKey],
-  importAgentKey,
+  ...[
+    createAgentKey,
+    createAgentKeys,
+    importAgentKey,
+    listAgentKeys,
+    getAgentKey,
+    updateAgentKey,
+    rotateAgentKey,
+    deleteAgentKey,
+  ],
   ...[
     createApplicationKey,
     listApplicationKeys,

@@ -4,7 +4,7 @@ import type { Random } from '../contexts/base/random.ts';
 import { newId } from '../contexts/ids.ts';
 import { refText } from '../contexts/kinds/index.ts';
 import type { Store } from '../contexts/store.ts';
-import { buildContexts, buildRange } from '../hub/db/builders/index.ts';
+import { buildContexts, draftRange } from '../hub/db/builders/index.ts';
 import { recallPlacements } from '../hub/db/cascade.ts';
 import type { Db } from '../hub/db/client.ts';
 import { notifyProgress } from '../hub/db/fences.ts';
@@ -34,6 +34,12 @@ import { Sweep } from './sweep/sweep.ts';
 
 /** Contexts a sweep names as held back; with more of them it proves nothing of any fence. */
 const heldBackMax = 1000;
+/**
+ * Rows the hub is asked for at a time. Planning the query costs as much as some five hundred of them, and a page twice
+ * as long saves little more.
+ */
+const pageRows = 4000;
+
 export interface SweepParts {
   db: Db;
   clock: Clock;
@@ -84,7 +90,7 @@ export async function runSweep(
     publisher,
     clock,
     hub: {
-      range: (kind, after, limit) => buildRange(db, region, kind, { after, limit }, clock),
+      range: (kind, after, limit) => draftRange(db, region, kind, { after, limit }, clock),
       build: (refs) => buildContexts(db, region, refs, clock),
       drawRevisions: (refs) => drawRevisions(db, refs),
       freshRevision: () => freshRevision(db),
@@ -101,7 +107,7 @@ export async function runSweep(
     },
     since: more.announceAll ? { mark: null, tail: [] } : await lastMark(db, region),
     recovery: job.cause === 'recovery',
-    pageRows: 2000,
+    pageRows,
     settleMs: config.settleMs,
     tombstoneRetentionMs: config.tombstoneRetentionMs,
     feedRetentionMs: config.feedRetentionMs,

@@ -100,8 +100,11 @@ const transferEncodingLength = 'transfer-encoding'.length;
 function readShown(incoming: IncomingMessage): ShownHeaders {
   const { rawHeaders } = incoming;
   const shown: ShownHeaders = {
-    ...{ authorization: undefined, agentKey: undefined, clusterId: undefined },
-    ...{ query: queryOf(incoming.url ?? ''), from: incoming },
+    authorization: undefined,
+    agentKey: undefined,
+    clusterId: undefined,
+    query: queryOf(incoming.url ?? ''),
+    from: incoming,
     hasBody: false,
   };
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {

@@ -1,8 +1,9 @@
 import type { Clock } from '../contexts/base/clock.ts';
+import { claimedId, verifierMatches } from '../contexts/secrets.ts';
 import type { LoadingCache } from './cache/cache.ts';
-import type { Lookup } from './cache/outcomes.ts';
+import type { Lookup, PresentLookup } from './cache/outcomes.ts';
 import type { ClientAddresses } from './client-address.ts';
-import { type ImportedKeys, readCredential } from './credentials.ts';
+import { type ImportedKeys, parse, readShown } from './credentials.ts';
 import {
   type Decision,
   decideCredential,
@@ -72,11 +73,28 @@ export class Authenticator {
   }
 
   authenticate(shown: Shown): Decision | Promise<Decision> {
-    const credential = readCredential(shown.authorization, shown.agentKey, this.#importedKeys);
+    const secret = readShown(shown.authorization, shown.agentKey);
+    if (typeof secret !== 'string') return decideCredential(secret)!;
+    const now = this.#clock.monotonic();
+    const claimed = claimedId('agentKey', secret);
+    const held = claimed === undefined ? undefined : this.#cache.hit('agent-key', claimed, now);
+    // What matches a verifier has form and checksum as well: nearly always nothing else has to be looked at.
+    if (held !== undefined && verifierMatches(secret, held.value.verifier))
+      return this.#withSecret(held, shown, now);
+    const credential = parse(secret, this.#importedKeys);
     if (credential.state !== 'shown') return decideCredential(credential)!;
-    const key = this.#cache.get('agent-key', credential.keyId);
-    if (key instanceof Promise) return key.then((found) => this.#withKey(credential.secret, found, shown));
-    return this.#withKey(credential.secret, key, shown);
+    const isClaimed = credential.keyId === claimed; // not of a foreign secret, whatever stands where an id would
+    const key = (isClaimed ? held : undefined) ?? this.#cache.get('agent-key', credential.keyId);
+    if (key instanceof Promise) return key.then((found) => this.#withKey(secret, found, shown));
+    return this.#withKey(secret, key, shown);
+  }
+
+  /** For whoever has shown the present secret of a key. */
+  #withSecret(key: PresentLookup<PreparedAgentKey>, shown: Shown, now: number): Decision | Promise<Decision> {
+    const { value } = key;
+    const address = this.#addressFor(key, shown.from);
+    const refusal = decideKeyAgain(value.verifier, key, this.#clock.now(), address);
+    return refusal ?? this.#withScope(value, shown, now);
   }
 
   /**
@@ -104,9 +122,13 @@ export class Authenticator {
     return this.#withScope(value, retiring === undefined ? shown : { ...shown, retiring });
   }
 
-  #withScope(value: PreparedAgentKey, asked: Asked): Decision | Promise<Decision> {
-    const tenant = this.#cache.get('tenant', value.tenantId, 'reference');
-    const cluster = this.#cache.get('cluster', value.clusterId, 'reference');
+  #withScope(
+    value: PreparedAgentKey,
+    asked: Asked,
+    now = this.#clock.monotonic(),
+  ): Decision | Promise<Decision> {
+    const tenant = this.#cache.follow(value.tenant, now);
+    const cluster = this.#cache.follow(value.cluster, now);
     if (tenant instanceof Promise || cluster instanceof Promise) {
       return Promise.all([tenant, cluster]).then(([one, other]) =>
         this.#restricted(decideScope(value, one, other, asked.clusterId), asked),

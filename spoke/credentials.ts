@@ -27,10 +27,18 @@ export function readCredential(
   agentKey: string | undefined,
   importedKeys: ImportedKeys = 'refused',
 ): Credential {
-  if (agentKey !== undefined) return parse(agentKey, importedKeys);
+  const secret = readShown(authorization, agentKey);
+  return typeof secret === 'string' ? parse(secret, importedKeys) : secret;
+}
+
+/** What is shown in an agent key's place, whatever it is. */
+export function readShown(
+  authorization: string | undefined,
+  agentKey: string | undefined,
+): string | Extract<Credential, { state: 'absent' | 'malformed' }> {
+  if (agentKey !== undefined) return agentKey.trim();
   if (authorization === undefined) return absent;
-  const secret = secretIn(authorization);
-  return secret === undefined ? malformed : parse(secret, importedKeys);
+  return secretIn(authorization)?.trim() ?? malformed;
 }
 
 /**
@@ -56,8 +64,8 @@ function secretIn(authorization: string): string | undefined {
   return colon < 0 ? undefined : pair.slice(colon + 1);
 }
 
-function parse(text: string, importedKeys: ImportedKeys): Credential {
-  const secret = text.trim();
+/** What was shown, looked at: an agent key has a form and a checksum, an imported one hardly any. */
+export function parse(secret: string, importedKeys: ImportedKeys): Credential {
   const keyId = parseSecret('agentKey', secret);
   if (keyId !== undefined) return { state: 'shown', keyId, secret };
   if (importedKeys === 'refused' || !isForeignSecret(secret)) return malformed;

@@ -1,5 +1,6 @@
 import { type Content, open } from '../contexts/envelope.ts';
 import type { Body, KindName } from '../contexts/kinds/index.ts';
+import type { Reference } from './cache/entries.ts';
 import type { PrepareOutcome } from './cache/judge.ts';
 import { type KeyBounds, readBounds } from './key-bounds.ts';
 import type { Reply } from './replies.ts';
@@ -40,6 +41,9 @@ export interface PreparedAgentKey {
   readonly expiresAtMs: number | null;
   readonly permissions: readonly string[];
   readonly bounds: KeyBounds | undefined;
+  /** What it belongs to, as the cache found it. */
+  readonly tenant: Reference<'tenant', PreparedTenant>;
+  readonly cluster: Reference<'cluster', PreparedCluster>;
   /** The answer to the last request this key was granted, good as long as the cluster is that very one. */
   granted: { readonly cluster: PreparedCluster; readonly reply: Reply } | undefined;
 }
@@ -58,6 +62,9 @@ export interface PreparedContexts extends Record<KindName, object> {
 
 /** Bytes an entry takes beside its text: maps, objects, pointers. Measured to the nearest hundred. */
 const overheadBytes = 700;
+
+/** What an agent key has to remember its tenant and its cluster, in characters. */
+const referenceBytes = 50;
 
 /** Checks an envelope's body and takes out what is needed, or says why it cannot. */
 export const prepare: {
@@ -93,13 +100,16 @@ export const prepare: {
         expiresAtMs,
         permissions,
         bounds,
+        tenant: { kind: 'tenant', key: tenantId, found: undefined } as const,
+        cluster: { kind: 'cluster', key: clusterId, found: undefined } as const,
         granted: undefined,
       };
       // The granted answer repeats all of it once more, in JSON and in headers.
       return [
         key,
         4 * (tenantId.length + clusterId.length + verifier.length + permissions.join().length + 64) +
-          boundsBytes,
+          boundsBytes +
+          referenceBytes,
       ];
     }),
 

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import type { ServerResponse } from 'node:http';
 import { problem, problemContentType } from '../contexts/base/problem.ts';
 
@@ -7,18 +8,21 @@ export interface Reply {
   /** Names and values in turn, as node writes them with the least work; `content-length` among them. */
   readonly headers: readonly string[];
   readonly body: string;
+  /** Of the body and, in the same write, of what precedes it. Nearly all are of ASCII, which is copied as it is. */
+  readonly encoding: 'latin1' | 'utf8';
 }
 
 export function makeReply(status: number, headers: Readonly<Record<string, string>>, body: string): Reply {
   const all = { ...headers, 'content-length': String(Buffer.byteLength(body)) };
-  return { status, headers: Object.entries(all).flat(), body };
+  const encoding = isAscii(Buffer.from(body)) ? 'latin1' : 'utf8';
+  return { status, headers: Object.entries(all).flat(), body, encoding };
 }
 
 /** Sends it over a node response, unless an answer was begun before. */
 export function writeReply(outgoing: ServerResponse, reply: Reply): void {
   if (outgoing.destroyed || outgoing.headersSent) return;
   outgoing.writeHead(reply.status, reply.headers as string[]); // node only reads them
-  outgoing.end(reply.body);
+  outgoing.end(reply.body, reply.encoding);
 }
 
 export function headersOf(reply: Reply): Record<string, string> {

@@ -27,7 +27,7 @@ const contextsPerCall = limits.batchMax - 1;
 /** How often a read starts over because the table's identity changed under it. */
 const readAttemptsMax = 3;
 /** Items of all partitions together that a scan asks for at a time; it holds at most two such pages. */
-const scanPageItems = 4000;
+const scanPageItems = 8000;
 
 /** Contexts in the table: point reads, the conditional put, the ordered scan, and the end of a tombstone. */
 export class ContextItems {
@@ -149,7 +149,7 @@ export class ContextItems {
     const limit = Math.ceil(scanPageItems / shards);
     const partitions = Array.from({ length: shards }, (_, shard) => (startAt: Key | undefined) => {
       const query = { pk: contextPartition(kind, shard), limit, startAt };
-      return this.#table.query({
+      return this.#table.queryInPieces({
         ...query,
         ...(after ? { after } : {}),
         ...(upTo === undefined ? {} : { upTo }),

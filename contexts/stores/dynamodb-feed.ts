@@ -165,7 +165,7 @@ export class Feed {
   async read(after: number, limit: number): Promise<FeedPage> {
     assert(limit >= 1, 'a page of the feed has at least one entry');
     assert(Number.isSafeInteger(after) && after >= 0, `${after} is no position in a feed`);
-    const range = { pk: feedPartition, after: feedSortKey(after), limit: limit + 1 };
+    const range = { pk: feedPartition, after: feedSortKey(after), limit: limit + 1, polled: true as const };
     let page = await this.#table.query(range);
     let entries = decodeEntries(page.items);
     // A page in which nothing decodes says neither what to do nor where to go on: step over it.

@@ -1,6 +1,9 @@
-import type { Item, Key } from './dynamodb-table.ts';
+import type { Item, Key, QueryPage } from './dynamodb-table.ts';
 
-type ReadPage = (startAt: Key | undefined) => Promise<{ items: Item[]; next: Key | undefined }>;
+type ReadPage = (startAt: Key | undefined) => Promise<QueryPage>;
+
+/** Items in one run: enough that it costs nothing, few enough to be gone before the collector looks for them twice. */
+const runMax = 256;
 
 /**
  * The items of several partitions, each in the order of `sk`, as one sequence in that order, in runs: as many as
@@ -16,7 +19,7 @@ export async function* mergedByKey(partitions: readonly ReadPage[]): AsyncGenera
     const run: Item[] = [];
     let first = lowest(streams);
     if (!first) return;
-    while (first?.key !== undefined) {
+    while (first?.key !== undefined && run.length < runMax) {
       run.push(first.take());
       if (first.key === undefined) break; // what its next page begins with may come before all others
       first = lowest(streams);
@@ -42,7 +45,8 @@ function lowest(streams: readonly PageStream[]): PageStream | undefined {
 class PageStream {
   key: string | undefined;
   readonly #readPage: ReadPage;
-  #page: Item[] = [];
+  #pieces: Iterator<Item[]> = [].values();
+  #piece: Item[] = [];
   #position = 0;
   #ahead: ReturnType<ReadPage> | undefined;
 
@@ -52,17 +56,26 @@ class PageStream {
   }
 
   take(): Item {
-    const item = this.#page[this.#position++] as Item;
-    this.key = this.#page[this.#position]?.sk?.S;
+    const item = this.#piece[this.#position++] as Item;
+    this.#look();
     return item;
+  }
+
+  #look(): void {
+    while (this.#position === this.#piece.length) {
+      const { done, value } = this.#pieces.next();
+      if (done) break;
+      this.#piece = value;
+      this.#position = 0;
+    }
+    this.key = this.#piece[this.#position]?.sk?.S;
   }
 
   async fill(): Promise<void> {
     while (this.key === undefined && this.#ahead) {
-      const { items, next } = await this.#ahead;
-      this.#page = items;
-      this.#position = 0;
-      this.key = items[0]?.sk?.S;
+      const { pieces, next } = await this.#ahead;
+      this.#pieces = pieces[Symbol.iterator]();
+      this.#look();
       this.#ahead = next && this.#ask(next);
     }
   }

@@ -28,6 +28,9 @@ export interface DynamoTable extends Disposable {
 
   /** A page of one partition in the order of `sk`; `next` starts the page after it. */
   query(query: Query): Promise<{ items: Item[]; next: Key | undefined }>;
+
+  /** The same in pieces, for pages that are long and wait: its items are made as they are asked for. */
+  queryInPieces(query: Query): Promise<QueryPage>;
 }
 
 export interface Key {
@@ -60,6 +63,14 @@ export interface Query {
   limit: number;
   descending?: true;
   startAt?: Key | undefined;
+  /** Asked many times a second, mostly to hear that nothing is new: to be sent with the least work. */
+  polled?: true;
+}
+
+export interface QueryPage {
+  /** To be gone through once. */
+  pieces: Iterable<Item[]>;
+  next: Key | undefined;
 }
 
 export type WriteOutcome =

@@ -44,7 +44,7 @@ export interface AuditEntry {
   after?: object;
 }
 
-/** Writes the entry in the transaction of what it tells of: neither is there without the other. */
+/** Writes the entries in the transaction of what they tell of: neither is there without the other. */
 export async function writeAudit(
   call: {
     db: Queryable;
@@ -52,10 +52,10 @@ export async function writeAudit(
     requestId: string;
     services: Pick<Services, 'clock' | 'random'>;
   },
-  entry: AuditEntry,
+  ...entries: readonly [AuditEntry, ...AuditEntry[]]
 ): Promise<void> {
   const { clock, random } = call.services;
-  await call.db.insert(auditLog).values({
+  const rows = entries.map((entry) => ({
     id: newId('auditEntry', clock, random),
     actorId: call.actor.id,
     actorName: call.actor.name,
@@ -64,5 +64,6 @@ export async function writeAudit(
     action: `${entry.resourceType}.${entry.action}`,
     before: entry.before as Record<string, unknown> | undefined,
     after: entry.after as Record<string, unknown> | undefined,
-  });
+  }));
+  await call.db.insert(auditLog).values(rows);
 }

@@ -7,11 +7,15 @@ import { blame } from '../http/problems.ts';
  * request says nothing.
  * @throws ProblemError 400 for a time that is over: to end a key now, revoke it.
  */
-export function checkedExpiry(text: string | null | undefined, clock: Clock): string | null | undefined {
+export function checkedExpiry(
+  text: string | null | undefined,
+  clock: Clock,
+  pointer = '/expiresAt',
+): string | null | undefined {
   if (text === undefined || text === null) return text;
   const ms = Date.parse(text);
   if (!(ms > clock.now()))
-    blame('VALIDATION_FAILED', '/expiresAt', 'must be in the future; to end a key now, DELETE it');
+    blame('VALIDATION_FAILED', pointer, 'must be in the future; to end a key now, DELETE it');
   return timestamp(ms);
 }
 

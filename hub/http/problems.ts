@@ -39,7 +39,7 @@ export const hubProblems = {
   NAME_TAKEN: [
     409,
     'The name is taken',
-    'Names of tenants are unique, names of clusters are unique within their tenant.',
+    'Names of tenants are unique, names of clusters are unique within their tenant. Names of agent keys may be taken twice, but not where several are created at once.',
   ],
   ID_TAKEN: [409, 'The id is taken', 'A region of that id exists.'],
   STORE_TAKEN: [409, 'The store belongs to another region', 'Each region needs a table of its own.'],

@@ -71,6 +71,24 @@ export const commandList: readonly ListedCommand[] = [
     heading: 'Platform',
     load: api,
   },
+  {
+    name: 'apply',
+    summary: 'make the platform what files say',
+    heading: 'Platform',
+    load: async () => (await import('./commands/apply.ts')).addApply,
+  },
+  {
+    name: 'diff',
+    summary: 'say what `apply` would change, and what that means for those who use it',
+    heading: 'Platform',
+    load: async () => (await import('./commands/diff.ts')).addDiff,
+  },
+  {
+    name: 'export',
+    summary: 'print the platform as a file that `apply` reads',
+    heading: 'Platform',
+    load: async () => (await import('./commands/export.ts')).addExport,
+  },
   { name: 'audit-log', summary: 'who changed what', heading: 'Platform', load: api },
   {
     name: 'status',

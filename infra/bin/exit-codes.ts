@@ -5,6 +5,8 @@ export const exitCodes = {
   failed: 1,
   /** The hub refused: it says why. */
   refused: 2,
+  /** `diff`: there is something to change. As `terraform plan -detailed-exitcode`; no refusal of a hub ends it so. */
+  changes: 2,
   /** It would have destroyed something, and nobody said yes. */
   unconfirmed: 3,
   /** `explain`: the gateway refuses the agent key. */
@@ -30,12 +32,13 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   done: 'Done.',
   failed: 'The command was given wrong, something failed that nobody planned for, or `doctor` found a fault.',
   refused: 'The hub refuses the request, and says why. Nothing was changed.',
+  changes: '`diff`: there is something to change. (A refusal of the hub is 1 there.)',
   unconfirmed: 'It would have destroyed something, and nobody confirmed. Nothing was changed.',
   keyRefused: 'The gateway refuses the agent key (`explain`).',
   noId: 'What was given is no id of an agent key (`explain`).',
   absent: 'There is no such thing, or it is not for this key to see.',
   unreachable: 'The hub does not answer, or cannot now. The same command again may work.',
-  notYet: 'Not within the time given. The same command again goes on.',
+  notYet: 'Not within the time given, or others were changing the same. The same command again goes on.',
   forbidden: 'The application key is refused, or may not do this.',
   configuration: 'The configuration has mistakes; each is named.',
   interrupted: 'Ctrl-C. What was begun at the hub goes on there.',

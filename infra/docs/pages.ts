@@ -1,4 +1,5 @@
 import { apiPage } from '../../hub/reference/markdown.ts';
+import { platformSchema } from '../bin/platform/schema.ts';
 import { dashboardPages } from '../monitoring/dashboards.ts';
 import { catalogueFile } from './catalogue.ts';
 import { cliPage } from './cli-page.ts';
@@ -16,5 +17,6 @@ export const pages: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/reference/cli.md': cliPage,
   'docs/reference/metrics.md': metricsPage,
   'docs/reference/options.md': optionsPage,
+  'docs/reference/platform.schema.json': platformSchema,
   ...dashboardPages,
 };

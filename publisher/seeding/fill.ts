@@ -5,7 +5,7 @@ import { type ContextRef, type KindName, kindNames } from '../../contexts/kinds/
 import { limits } from '../../contexts/limits.ts';
 import type { VersionText } from '../../contexts/revision.ts';
 import type { Store } from '../../contexts/store.ts';
-import type { Build } from '../../hub/db/builders/index.ts';
+import type { Build, Draft } from '../../hub/db/builders/index.ts';
 import type { PublisherPort } from '../publish.ts';
 
 /**
@@ -17,7 +17,7 @@ import type { PublisherPort } from '../publish.ts';
  * that was read more than `snapshotAgeMaxMs` ago is read again.
  */
 export interface FillHub extends PublisherPort {
-  range(kind: KindName, after: string, limit: number): Promise<readonly Build[]>;
+  range(kind: KindName, after: string, limit: number): Promise<readonly Draft[]>;
 }
 
 /** Everything up to and including `after` of this kind, and all kinds before it, is in. */
@@ -69,13 +69,10 @@ export class Fill {
       signal.throwIfAborted();
       const { page, readAtMs } = await reading;
       const isLast = page.length < pageRows;
-      const last = page.at(-1)?.ref.key ?? after;
+      const last = page.at(-1)?.key ?? after;
       // The next page is read while this one is put.
       if (!isLast) reading = this.#read(kind, last);
-      const outcome = await this.#put(
-        page.flatMap((build) => (build.state === 'live' ? [build.envelope] : [])),
-        readAtMs,
-      );
+      const outcome = await this.#put(page.map((draft) => draft.build()).flatMap(envelopeOf), readAtMs);
       if (outcome === 'too-old') {
         reading = this.#read(kind, after);
         continue;
@@ -89,7 +86,7 @@ export class Fill {
     }
   }
 
-  #read(kind: KindName, after: string): Promise<{ page: readonly Build[]; readAtMs: number }> {
+  #read(kind: KindName, after: string): Promise<{ page: readonly Draft[]; readAtMs: number }> {
     const { hub, clock, pageRows } = this.#options;
     const readAtMs = clock.monotonic();
     const reading = hub.range(kind, after, pageRows).then((page) => ({ page, readAtMs }));
@@ -116,6 +113,10 @@ export class Fill {
     if (failed) throw failed.reason;
     return tooOld ? 'too-old' : 'put';
   }
+}
+
+function envelopeOf(build: Build): Envelope[] {
+  return build.state === 'live' ? [build.envelope] : [];
 }
 
 function higher(a: VersionText, b: VersionText): VersionText {

@@ -1,5 +1,5 @@
 import type { Store } from '../../contexts/store.ts';
-import { buildRange, countContexts } from '../../hub/db/builders/index.ts';
+import { countContexts, draftRange } from '../../hub/db/builders/index.ts';
 import type { SeedingCursor, SweepCounts } from '../../hub/db/schema.ts';
 import {
   beginSeeding,
@@ -68,7 +68,7 @@ async function fill(
     store,
     hub: {
       ...hub,
-      range: (kind, after, limit) => buildRange(db, region, kind, { after, limit }, clock),
+      range: (kind, after, limit) => draftRange(db, region, kind, { after, limit }, clock),
       // Asked before each page: filling lets people in, which either freeze stops.
       checkRun: async () => {
         if (freezes.modeOf(region)) throw new RegionFrozenError();

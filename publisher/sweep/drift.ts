@@ -2,7 +2,7 @@ import { mayAllow } from '../../contexts/denial.ts';
 import type { Envelope } from '../../contexts/envelope.ts';
 import { decodeVersion, type VersionText } from '../../contexts/revision.ts';
 import type { StoredItem } from '../../contexts/store.ts';
-import type { Build } from '../../hub/db/builders/index.ts';
+import type { Build, Draft } from '../../hub/db/builders/index.ts';
 
 /**
  * What is wrong with a context in a region, in the glossary's words.
@@ -34,6 +34,16 @@ const differs = (drift: Drift, needsFreshRevision: boolean): Comparison => ({
   drift,
   needsFreshRevision,
 });
+
+/**
+ * Whether the store has exactly what the hub drafts: nearly always, and then the draft need not be built. Its hash was
+ * checked on reading, over that version and that text, and who put it there had validated it under that version's
+ * schema.
+ */
+export function isAsDrafted(draft: Draft, stored: StoredItem | undefined): boolean {
+  if (stored?.state !== 'context') return false;
+  return stored.envelope.bodyText === draft.bodyText && stored.envelope.version === draft.version;
+}
 
 /**
  * Compares what the hub says of a context with what the store has.

@@ -6,12 +6,13 @@ import { type ContextRef, type KindName, kindNames, refText } from '../../contex
 import { limits } from '../../contexts/limits.ts';
 import { decodeVersion, encodeVersion, schemaVersionMax, type VersionText } from '../../contexts/revision.ts';
 import type { Announcement, Store, StoredItem, Stray } from '../../contexts/store.ts';
-import { type Build, invalidReason } from '../../hub/db/builders/index.ts';
+import { type Build, type Draft, invalidReason } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
 import { type Changed, type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
 import type { Publisher } from '../publish.ts';
 import { isInPlace } from '../receipts.ts';
-import { compare, wouldLoosen } from './drift.ts';
+import { compare, isAsDrafted, wouldLoosen } from './drift.ts';
+import { pagesAhead } from './pages-ahead.ts';
 import { tightens } from './tightening.ts';
 
 /**
@@ -26,7 +27,7 @@ import { tightens } from './tightening.ts';
  * Unchanged contexts cost no writes, and neither does a sweep that finds nothing.
  */
 export interface SweepHub {
-  range(kind: KindName, after: string, limit: number): Promise<readonly Build[]>;
+  range(kind: KindName, after: string, limit: number): Promise<readonly Draft[]>;
   build(refs: readonly ContextRef[]): Promise<readonly Build[]>;
   /** Draws fresh revisions for those that have a head, and has all regions told. */
   drawRevisions(refs: readonly ContextRef[]): Promise<void>;
@@ -113,7 +114,7 @@ export class Sweep {
   }
 
   async #compareKind(kind: KindName, signal: AbortSignal): Promise<void> {
-    const { store, publisher, clock, since, tombstoneRetentionMs } = this.#options;
+    const { store, hub, publisher, clock, since, pageRows, tombstoneRetentionMs } = this.#options;
     const suspects = new Map<string, ContextRef>();
     const unannounced: Announcement[] = [];
     const expired: Envelope[] = [];
@@ -122,23 +123,26 @@ export class Sweep {
       this.counts.orphan += 1;
       if (strays.length < straysMax) strays.push(stray);
     };
+    const drafts = pagesAhead((...range) => hub.range(...range), kind, pageRows);
     const held = store.scan(kind, { onStray });
     let contexts = 0;
     const invalid: Build[] = [];
-    for await (const rows of mergeJoin(this.#hubRange(kind), held)) {
+    for await (const rows of mergeJoin(drafts, held)) {
       signal.throwIfAborted();
       this.counts.scanned += rows.length;
       const expiredBeforeMs = clock.now() - tombstoneRetentionMs;
-      for (const { left: build, right: stored } of rows) {
-        const key = (build?.key ?? stored?.key)!;
-        if (build || (stored?.state === 'context' && stored.envelope.bodyText !== null)) contexts += 1;
-        if (build && invalidReason(build.build) !== undefined) {
+      for (const { left: draft, right: stored } of rows) {
+        const key = (draft?.key ?? stored?.key)!;
+        if (draft || (stored?.state === 'context' && stored.envelope.bodyText !== null)) contexts += 1;
+        const isSame = draft !== undefined && isAsDrafted(draft, stored);
+        const build = isSame ? undefined : draft?.build();
+        if (build && invalidReason(build) !== undefined) {
           this.counts.quarantined += 1;
-          this.heldBack.add(refText(build.build.ref));
-          invalid.push(build.build);
+          this.heldBack.add(refText(build.ref));
+          invalid.push(build);
         }
-        if (!compare(build?.build, stored).same) suspects.set(key, { kind, key });
-        else if (!build && stored?.state === 'context' && isExpired(stored.envelope, expiredBeforeMs))
+        if (!isSame && !compare(build, stored).same) suspects.set(key, { kind, key });
+        else if (!draft && stored?.state === 'context' && isExpired(stored.envelope, expiredBeforeMs))
           expired.push(stored.envelope);
         else if (stored?.state === 'context' && since.mark === null)
           unannounced.push(toAnnouncement(stored.envelope));
@@ -163,26 +167,6 @@ export class Sweep {
       this.counts.written += 1;
     }
     await this.#report('now');
-  }
-
-  /** Two pages are asked for ahead of the one that is compared, each as soon as the one before it tells where it begins. */
-  async *#hubRange(kind: KindName): AsyncGenerator<{ key: string; build: Build }[]> {
-    const { hub, pageRows } = this.#options;
-    type Page = Promise<readonly Build[] | undefined>;
-    const behind = (previous: Page): Page => {
-      const next = previous.then((page) => {
-        const last = page?.length === pageRows ? page.at(-1) : undefined;
-        return last && hub.range(kind, last.ref.key, pageRows);
-      });
-      next.catch(() => {}); // it is awaited later, or never where the sweep stops before
-      return next;
-    };
-    let ahead = hub.range(kind, '', pageRows) as Page;
-    let afterwards = behind(ahead);
-    for (let page = await ahead; page; page = await ahead) {
-      [ahead, afterwards] = [afterwards, behind(afterwards)];
-      yield page.map((build) => ({ key: build.ref.key, build }));
-    }
   }
 
   /** The store first, then the hub: what the hub says then is not older than what the store had. */

@@ -5,7 +5,7 @@ import type { Content } from '../../contexts/envelope.ts';
 import type { ContextRef, KindName } from '../../contexts/kinds/index.ts';
 import type { VersionText } from '../../contexts/revision.ts';
 import type { Announcement, Identity, Store } from '../../contexts/store.ts';
-import { Entries, type Entry, type NegativeEntry, type PresentEntry } from './entries.ts';
+import { Entries, type Entry, type NegativeEntry, type PresentEntry, type Reference } from './entries.ts';
 import { type Conclusion, Fills } from './fills.ts';
 import { Flight } from './flight.ts';
 import { type Change, type Holding, holdingOf, type Restored } from './holding.ts';
@@ -14,6 +14,7 @@ import { judge, newest, type PrepareOutcome } from './judge.ts';
 import type { KnownKeys } from './known-keys.ts';
 import {
   type AnnounceOutcome,
+  type Answer,
   absentFilled,
   absentHit,
   asCoalesced,
@@ -21,6 +22,7 @@ import {
   failed,
   type Lookup,
   type LookupOutcome,
+  type PresentLookup,
 } from './outcomes.ts';
 import { Reserve, type Restorable } from './reserve.ts';
 import { type CacheSettings, checkCacheSettings, type LaneName } from './settings.ts';
@@ -155,23 +157,16 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     kind: Kind,
     key: string,
     origin: Origin = 'caller',
-  ): Lookup<Values[Kind]> | Promise<Lookup<Values[Kind]>> {
+    now = this.#clock.monotonic(),
+  ): Answer<Values[Kind]> {
     const present = this.#entries.present(kind, key) as PresentEntry<Values[Kind]> | undefined;
-    if (present !== undefined) {
-      const now = this.#clock.monotonic();
-      if (now < present.staleAt) {
-        if (now >= present.touchAt) this.#entries.touch(present, now);
-        if (now >= present.refreshAt) this.#refresh(present.ref, present, now);
-        this.#events.lookedUp(kind, 'hit');
-        return present.hit;
-      }
-    }
+    if (present !== undefined && now < present.staleAt) return this.#hit(present, now);
     const ref = `${kind}/${key}`;
     if (present === undefined && this.#thaw(ref)) return this.get(kind, key, origin);
     const answer =
       present === undefined
-        ? (this.#negativeAnswer(ref) ?? this.#load(ref, kind, key, origin))
-        : this.#staleAnswer(ref, present);
+        ? (this.#negativeAnswer(ref, now) ?? this.#load(ref, kind, key, origin))
+        : this.#staleAnswer(ref, present, now);
     if (answer instanceof Promise) {
       return answer.then((lookup) => {
         this.#events.lookedUp(kind, lookup.outcome);
@@ -182,8 +177,28 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     return answer as Lookup<Values[Kind]>;
   }
 
-  #staleAnswer(ref: string, present: PresentEntry): Lookup<unknown> | Promise<Lookup<unknown>> {
-    const now = this.#clock.monotonic();
+  /** As {@link get} for what is held and fresh; undefined for everything else, of which nothing is done then. */
+  hit<Kind extends KindName>(kind: Kind, key: string, now: number): PresentLookup<Values[Kind]> | undefined {
+    const present = this.#entries.present(kind, key) as PresentEntry<Values[Kind]> | undefined;
+    return present !== undefined && now < present.staleAt ? this.#hit(present, now) : undefined;
+  }
+
+  /** As {@link get} for what a context refers to, which is remembered there. */
+  follow<Kind extends KindName>(reference: Reference<Kind, Values[Kind]>, now: number): Answer<Values[Kind]> {
+    const { kind, key, found } = reference;
+    if (found !== undefined && now < found.staleAt) return this.#hit(found, now);
+    reference.found = this.#entries.present(kind, key) as typeof found;
+    return this.get(kind, key, 'reference', now);
+  }
+
+  #hit<Value>(fresh: PresentEntry<Value>, now: number): PresentLookup<Value> {
+    if (now >= fresh.touchAt) this.#entries.touch(fresh, now);
+    if (now >= fresh.refreshAt) this.#refresh(fresh.ref, fresh, now);
+    this.#events.lookedUp(fresh.kind, 'hit');
+    return fresh.hit;
+  }
+
+  #staleAnswer(ref: string, present: PresentEntry, now: number): Answer<unknown> {
     if (now >= present.touchAt) this.#entries.touch(present, now);
     const answer = { ...present.hit, outcome: present.restored ? 'snapshot' : 'stale' } as const;
     if (now < present.refreshAt) return answer;
@@ -193,7 +208,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
   }
 
   /** Tells what is held only where the store does not say better. */
-  #askFirst(ref: string, held: Entry, answer: Lookup<unknown>): Lookup<unknown> | Promise<Lookup<unknown>> {
+  #askFirst(ref: string, held: Entry, answer: Lookup<unknown>): Answer<unknown> {
     if (!this.#fills.hasRoomToWait) return answer;
     const joined = this.#fills.find(ref);
     if (joined === undefined && !this.#fills.hasRoom('cold')) return answer;
@@ -208,10 +223,9 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     return this.#state === 'open' && this.#fills.stats().failures === 0;
   }
 
-  #negativeAnswer(ref: string): Lookup<unknown> | Promise<Lookup<unknown>> | undefined {
+  #negativeAnswer(ref: string, now: number): Answer<unknown> | undefined {
     const negative = this.#entries.negative(ref);
     if (negative === undefined) return undefined;
-    const now = this.#clock.monotonic();
     if (negative.why === 'undecodable') return now < negative.refreshAt ? failed.undecodable : undefined;
     if (negative.floor !== undefined) return undefined;
     const answer = absentHit[negative.why];
@@ -222,12 +236,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
   }
 
   /** Joins the key's flight, or starts one. */
-  #load(
-    ref: string,
-    kind: KindName,
-    key: string,
-    origin: Origin,
-  ): Lookup<unknown> | Promise<Lookup<unknown>> {
+  #load(ref: string, kind: KindName, key: string, origin: Origin): Answer<unknown> {
     if (this.#state !== 'open') return failed.unavailable;
     if (!this.#fills.hasRoomToWait) return failed.overloaded;
     const isNamed = origin === 'reference';

@@ -31,7 +31,7 @@ export interface PresentEntry<Value = unknown> extends Held {
   readonly bodyText: string | undefined;
   /** What a look-up returns while the entry is fresh: made once, so that a hit allocates nothing. */
   readonly hit: PresentLookup<Value>;
-  /** Monotonic time from which it is told as stale; 0 once it is suspect or superseded. */
+  /** Monotonic time from which it is told as stale; 0 once it is suspect or superseded, or is held no more. */
   staleAt: number;
   /** `refText` of it, for what is done more rarely than being read. */
   readonly ref: string;
@@ -50,6 +50,16 @@ export interface NegativeEntry extends Held {
   readonly version: VersionText | undefined;
   /** A tombstone that the feed told, and that needed no reading. */
   readonly announced: boolean;
+}
+
+/**
+ * A context that another refers to, and the entry it was found in: as long as that one is fresh it need not be looked
+ * up. An entry that left is never fresh.
+ */
+export interface Reference<Kind extends KindName = KindName, Value = unknown> {
+  readonly kind: Kind;
+  readonly key: string;
+  found: PresentEntry<Value> | undefined;
 }
 
 export type Entry<Value = unknown> = PresentEntry<Value> | NegativeEntry;
@@ -87,6 +97,7 @@ export class Entries {
       sizeCalculation: (entry) => entry.bytes,
       dispose: (entry, ref, reason) => {
         this.#index[entry.kind].delete(entry.key);
+        entry.staleAt = 0; // whoever remembers it sees that it is to be looked up
         dispose(entry, ref, reason);
       },
     });

@@ -36,6 +36,9 @@ export type FailedOutcome = 'overloaded' | 'unavailable' | 'not-whole' | 'behind
 
 export type Lookup<Value> = PresentLookup<Value> | AbsentLookup | FailedLookup;
 
+/** At once where it is held, else when the store has said. */
+export type Answer<Value> = Lookup<Value> | Promise<Lookup<Value>>;
+
 export interface PresentLookup<Value> {
   readonly state: 'present';
   readonly outcome: 'hit' | 'stale' | 'snapshot' | 'filled' | 'coalesced';

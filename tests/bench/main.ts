@@ -9,6 +9,7 @@ import type { Backend } from './support/rig.ts';
  * results: a bench that did not do what it says throws.
  */
 const flags = {
+  clusters: { type: 'string' },
   contexts: { type: 'string', default: '10000,100000' },
   regions: { type: 'string', default: '3' },
   backend: { type: 'string', default: 'postgres' },
@@ -26,6 +27,14 @@ const flags = {
 const { values, positionals: names } = parseArgs({ options: flags, allowPositionals: true });
 
 const benches: Record<string, { what: string; run: () => Promise<void> }> = {
+  apply: {
+    what: 'a platform file of many clusters with 10 keys each, applied to a whole local wheel, and again unchanged. --clusters 1000',
+    run: async () =>
+      (await import('./apply.ts')).apply({
+        clusters: integer('clusters', values.clusters, 1000),
+        singles: 1000,
+      }),
+  },
   bodies: {
     what: '1 GB through a gateway, up and down, and the memory that takes',
     run: async () => (await import('./bodies.ts')).bodies({ bytes: 1024 ** 3 }),

@@ -5,7 +5,7 @@ import { newId } from '../../contexts/ids.ts';
 import { kindNames } from '../../contexts/kinds/index.ts';
 import { limits } from '../../contexts/limits.ts';
 import { contextItem } from '../../contexts/stores/dynamodb-items.ts';
-import { buildRange } from '../../hub/db/builders/index.ts';
+import { draftRange } from '../../hub/db/builders/index.ts';
 import { connect, type Database } from '../../hub/db/client.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
 import { percentile } from '../replication/support/watching.ts';
@@ -122,10 +122,11 @@ async function* envelopes(hub: Database, of: string): AsyncGenerator<Envelope> {
   for (const kind of kindNames) {
     let after = '';
     for (;;) {
-      const page = await buildRange(hub.db, of, kind, { after, limit: 1000 }, systemClock);
-      for (const build of page) if (build.state === 'live') yield build.envelope;
+      const page = await draftRange(hub.db, of, kind, { after, limit: 1000 }, systemClock);
+      for (const build of page.map((draft) => draft.build()))
+        if (build.state === 'live') yield build.envelope;
       if (page.length < 1000) break;
-      after = page.at(-1)!.ref.key;
+      after = page.at(-1)!.key;
     }
   }
 }

@@ -1,3 +1,4 @@
+import { createHmac, hash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { systemRandom } from '../../contexts/base/random.ts';
@@ -7,7 +8,7 @@ import type { Store, Stray } from '../../contexts/store.ts';
 import { type DynamoOptions, DynamoStore } from '../../contexts/stores/dynamodb.ts';
 import { contextItem, feedSortKey } from '../../contexts/stores/dynamodb-items.ts';
 import { type Dynalite, startDynalite } from '../support/dynalite.ts';
-import { HttpProxy, type ProxyAnswer } from '../support/http-proxy.ts';
+import { HttpProxy, type ProxyAnswer, type ProxyRequest } from '../support/http-proxy.ts';
 import { RawDynamo, type RawItem } from '../support/raw-dynamo.ts';
 import { tenantEnvelope, tenantRef, tenantTombstone, versionText } from '../support/samples.ts';
 import { announcement, collect, expectDense, gateway, owner } from './store-conformance.ts';
@@ -234,7 +235,7 @@ describe('the DynamoDB store on the wire', () => {
     });
 
     test('[law 8] a store that does not answer costs its time limit, not more', async () => {
-      const patient = open({ requestTimeoutMs: 100, attemptsMax: 1 });
+      const patient = open({ requestTimeoutMs: 500, attemptsMax: 1 });
       await patient.readIdentity();
       const held = proxy.hold({ operation: 'PutItem' });
       const startedAt = performance.now();
@@ -257,6 +258,78 @@ describe('the DynamoDB store on the wire', () => {
     });
   });
 
+  describe('polls', () => {
+    const credentials = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'a-secret-access-key' };
+    /** The SDK numbers its attempts; what went past it has no such number. */
+    const ways = () =>
+      proxy.requests
+        .filter(({ operation }) => operation === 'Query')
+        .map(({ headers }) => (headers['amz-sdk-request'] ? 'sdk' : 'short'));
+
+    test('after one that the SDK sent go past it, see what is new, and are signed as they should be', async () => {
+      const handle = open({ credentials });
+      for (let after = 0; after < 3; after++) {
+        await store.announce([announcement('a', after + 1)], 1);
+        for (const _twice of [1, 2])
+          expect((await handle.readFeed(after, 10)).entries.map(({ number }) => number)).toEqual([after + 1]);
+      }
+      expect(ways()).toEqual(['sdk', 'short', 'short', 'short', 'short', 'short']);
+      for (const request of proxy.requests.filter(({ operation }) => operation === 'Query'))
+        expect(signedBy(credentials, request), request.body.toString()).toBe(request.headers.authorization);
+    });
+
+    let laterMs = 0;
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + laterMs };
+
+    test('are asked of the SDK once more a minute, which may have learnt of other credentials', async () => {
+      const handle = open({ clock });
+      const poll = () => handle.readFeed(0, 10);
+      await poll();
+      await poll();
+      laterMs += 60_001;
+      await poll();
+      await poll();
+      expect(ways()).toEqual(['sdk', 'short', 'sdk', 'short']);
+    });
+
+    test.each([
+      ['cut', () => proxy.drop({ operation: 'Query', times: 1 })],
+      ['throttled', () => proxy.fail({ operation: 'Query', times: 1 }, 'ThrottlingException')],
+      ['down', () => proxy.fail({ operation: 'Query', times: 1 }, 'InternalServerError', 500)],
+      [
+        'nonsense',
+        () => proxy.use({ operation: 'Query', times: 1 }, async () => ({ status: 200, body: '<' })),
+      ],
+    ])('that fail once (%s) are asked of the SDK for a while, and nobody notices', async (_what, begin) => {
+      const handle = open({ clock });
+      const poll = async () => expect((await handle.readFeed(0, 10)).head).toMatchObject({ number: 0 });
+      await poll();
+      const hazard = begin();
+      await poll();
+      expect(hazard.wasHit()).toBe(true);
+      await poll();
+      laterMs += 5_001;
+      await poll();
+      expect(ways()).toEqual(['sdk', 'short', 'sdk', 'sdk', 'short']);
+    });
+
+    test('that are refused say why, as the SDK does', async () => {
+      await store.readFeed(0, 10);
+      proxy.fail({ operation: 'Query' }, 'AccessDeniedException');
+      await expect(store.readFeed(0, 10)).rejects.toMatchObject({ code: 'STORE_REFUSED' });
+    });
+
+    test('[law 8] that are not answered fail after their time limit, and are not sent again', async () => {
+      const patient = open({ requestTimeoutMs: 500 });
+      await patient.readFeed(0, 10);
+      const held = proxy.hold({ operation: 'Query' });
+      await expect(patient.readFeed(0, 10)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+      expect(held.hits).toBe(1);
+      held.gate.open();
+      expect((await patient.readFeed(0, 10)).head).toMatchObject({ number: 0 });
+    });
+  });
+
   describe('lost answers and late bytes', () => {
     test('[law 2] a put that was done and whose answer was lost is a duplicate when done again', async () => {
       const lost = proxy.loseAnswer({ operation: 'PutItem', times: 1 });
@@ -265,7 +338,7 @@ describe('the DynamoDB store on the wire', () => {
     });
 
     test('[law 2] the bytes of an older put, delivered late, change nothing', async () => {
-      const impatient = open({ requestTimeoutMs: 100, attemptsMax: 1 });
+      const impatient = open({ requestTimeoutMs: 500, attemptsMax: 1 });
       await impatient.readIdentity();
       const held = proxy.hold({ operation: 'PutItem', times: 1 });
       await expect(impatient.put(tenantEnvelope('a', 1))).rejects.toMatchObject({
@@ -360,7 +433,7 @@ describe('the DynamoDB store on the wire', () => {
     });
 
     test('while the table does not answer, all that waits to be announced fails, and then all goes on', async () => {
-      const impatient = open({ requestTimeoutMs: 100, attemptsMax: 1 });
+      const impatient = open({ requestTimeoutMs: 500, attemptsMax: 1 });
       await impatient.announce([announcement('a', 1)], 1);
       const cut = proxy.drop();
       const announced = await Promise.allSettled(
@@ -454,7 +527,7 @@ describe('the DynamoDB store on the wire', () => {
   });
 
   describe('a scan of many', () => {
-    const count = 5_000; // more than a page of each partition
+    const count = 9_000; // more than a page of each partition
     const keyOf = (i: number) => `key-${String(i).padStart(5, '0')}`;
 
     beforeEach(async () => {
@@ -495,6 +568,21 @@ describe('the DynamoDB store on the wire', () => {
     });
   });
 });
+
+/** What the request's `authorization` is to be by AWS's Signature Version 4, told from what was received. */
+function signedBy(
+  { accessKeyId, secretAccessKey }: { accessKeyId: string; secretAccessKey: string },
+  { headers, body }: ProxyRequest,
+): string {
+  const [, scope = '', names = ''] =
+    /Credential=[^/]+\/([^,]+), SignedHeaders=([^,]+)/.exec(String(headers.authorization)) ?? [];
+  const lines = names.split(';').map((name) => `${name}:${headers[name]}`);
+  const canonical = ['POST', '/', '', ...lines, '', names, hash('sha256', body)].join('\n');
+  const toSign = ['AWS4-HMAC-SHA256', headers['x-amz-date'], scope, hash('sha256', canonical)].join('\n');
+  const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest();
+  const signature = hmac(scope.split('/').reduce<string | Buffer>(hmac, `AWS4${secretAccessKey}`), toSign);
+  return `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature.toString('hex')}`;
+}
 
 // biome-ignore lint/suspicious/noExplicitAny: DynamoDB's JSON
 function rewritten(answer: ProxyAnswer, change: (json: any) => object): ProxyAnswer {

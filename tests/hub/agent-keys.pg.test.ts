@@ -322,3 +322,65 @@ describe('agent keys', () => {
     expect(await ids(`clusterId=${other}&status=disabled`)).toEqual([b.id]);
   });
 });
+
+describe('several agent keys at once', () => {
+  const at = () => `/v1/clusters/${cluster}/agent-keys`;
+  const named = (...names: string[]) => ({ keys: names.map((name) => ({ name })) });
+
+  test('are made together, each with a secret that works, in the order asked for', async () => {
+    const answer = await hub.owner.post(at(), {
+      keys: [
+        { name: 'batch a', permissions: ['read'], allowedNetworks: ['10.1.0.0/16'] },
+        { name: 'batch b', expiresAt: '2099-01-01T00:00:00Z', rateLimit: { limit: 5, windowMs: 1000 } },
+      ],
+    });
+    expect(answer.status).toBe(201);
+    const { items } = answer.body;
+    expect(items).toMatchObject([
+      { name: 'batch a', permissions: ['read'], allowedNetworks: ['10.1.0.0/16'], clusterId: cluster },
+      { name: 'batch b', expiresAt: '2099-01-01T00:00:00.000Z', rateLimit: { limit: 5, windowMs: 1000 } },
+    ]);
+    const sql = postgres(hub.databaseUrl, { max: 1 });
+    for (const { id, secret, ...rest } of items) {
+      expect((await hub.owner.get(`/v1/agent-keys/${id}`)).body).toEqual({ id, ...rest });
+      const [row] = await sql`select verifier, restricted_verifier from agent_keys where id = ${id}`;
+      expect(verifierMatches(secret, row!.restricted_verifier ?? row!.verifier)).toBe(true);
+      const log = await hub.owner.get(`/v1/audit-log?resourceId=${id}`);
+      expect(log.body.items).toMatchObject([{ action: 'agent-key.create', resourceId: id }]);
+      expect(JSON.stringify(log.body)).not.toContain(secret);
+    }
+    await sql.end();
+  });
+
+  test('are made all or none: names that are taken are all named, and nothing is made', async () => {
+    await hub.owner.post(at(), named('taken 1', 'taken 2'));
+    const before = (await hub.owner.get(`/v1/agent-keys?clusterId=${cluster}&limit=200`)).body.items;
+    const refused = await hub.owner.post(at(), named('free', 'taken 1', 'taken 2'));
+    expect(refused).toMatchObject({ status: 409, body: { code: 'NAME_TAKEN' } });
+    expect(refused.body.errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual([
+      '/keys/1/name',
+      '/keys/2/name',
+    ]);
+    const after = (await hub.owner.get(`/v1/agent-keys?clusterId=${cluster}&limit=200`)).body.items;
+    expect(after).toEqual(before);
+    for (const body of [
+      named(),
+      named('x', 'x'),
+      { keys: [{ name: 'x', expiresAt: '2000-01-01T00:00:00Z' }] },
+    ])
+      expect(await hub.owner.post(at(), body)).toMatchObject({ status: 400 });
+  });
+
+  test('are made once by many at a time, and a replay omits the secrets', async () => {
+    const racing = await Promise.all(
+      Array.from({ length: 6 }, () => hub.owner.post(at(), named('raced 1', 'raced 2'))),
+    );
+    expect(racing.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409, 409, 409]);
+    const once = { 'idempotency-key': 'several' };
+    const first = await hub.owner.send('POST', at(), { body: named('once'), headers: once });
+    const again = await hub.owner.send('POST', at(), { body: named('once'), headers: once });
+    const [{ secret, ...rest }] = first.body.items;
+    expect(again.body).toEqual({ items: [{ ...rest, secretOmitted: true }] });
+    expect(secret).toMatch(/^spk_/);
+  });
+});

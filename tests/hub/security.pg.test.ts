@@ -79,6 +79,7 @@ const paths = (): Record<string, string> => ({
   '/v1/clusters/{id}': `/v1/clusters/${theirs.cluster}`,
   '/v1/clusters/{id}/undelete': `/v1/clusters/${theirs.deletedCluster}/undelete`,
   '/v1/deletions': '/v1/deletions',
+  '/v1/clusters/{id}/agent-keys': `/v1/clusters/${theirs.cluster}/agent-keys`,
   '/v1/agent-keys': '/v1/agent-keys',
   '/v1/agent-keys/import': '/v1/agent-keys/import',
   '/v1/agent-keys/{id}': `/v1/agent-keys/${theirs.agentKey}`,
@@ -117,6 +118,7 @@ const bodies = (): Record<string, object> => ({
     placements: [{ region: theirs.region }],
   },
   'PATCH /v1/clusters/{id}': { name: 'intruded' },
+  'POST /v1/clusters/{id}/agent-keys': { keys: [{ name: 'intruder' }] },
   'POST /v1/agent-keys': { clusterId: theirs.cluster, name: 'intruder' },
   'POST /v1/agent-keys/import': {
     clusterId: theirs.cluster,

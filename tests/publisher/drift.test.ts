@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { type Envelope, seal, tombstone } from '../../contexts/envelope.ts';
 import type { StoredItem } from '../../contexts/store.ts';
 import type { Build } from '../../hub/db/builders/index.ts';
-import { compare, wouldLoosen } from '../../publisher/sweep/drift.ts';
+import { compare, isAsDrafted, wouldLoosen } from '../../publisher/sweep/drift.ts';
+import { draftOf } from '../support/drafts.ts';
 import { keyBody } from './fake-hub.ts';
 
 const ref = { kind: 'tenant', key: 'ten_1' } as const;
@@ -107,6 +108,15 @@ describe.each(Object.keys(builds))('[law 3] the hub says %s', (build) => {
     expect(text).toBe(table[build]![held]);
   });
 });
+
+test.each(Object.keys(stored))(
+  '[law 3] a draft of live@5 need not be built where the store has it: %s',
+  (held) => {
+    const head = { epoch: 2, revision: 5, body: { status: 'active', name: 'Acme' } };
+    const draft = draftOf(builds['live@5']!, head);
+    expect(isAsDrafted(draft, stored[held])).toBe(held === 'live@5');
+  },
+);
 
 test('an item of an older epoch is stale, however high its revision', () => {
   const old = seal({ ...ref, epoch: 1, revision: 999, body: { name: 'Acme', status: 'active' }, builtAtMs });

@@ -3,11 +3,12 @@ import { denies, endsAtMs } from '../../contexts/denial.ts';
 import { seal, tombstone } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, refText } from '../../contexts/kinds/index.ts';
 import type { Store } from '../../contexts/store.ts';
-import type { Build } from '../../hub/db/builders/index.ts';
+import type { Build, Draft } from '../../hub/db/builders/index.ts';
 import type { Changed, ChangedHead } from '../../hub/db/sweeps.ts';
 import { checkNotAhead } from '../../publisher/ahead.ts';
 import type { PublisherPort } from '../../publisher/publish.ts';
 import type { SweepHub } from '../../publisher/sweep/sweep.ts';
+import { draftOf } from '../support/drafts.ts';
 
 interface Head extends ContextRef {
   revision: number;
@@ -55,14 +56,14 @@ export class FakeHub implements SweepHub, PublisherPort {
     this.heads.get(refText(ref))!.body = body;
   }
 
-  async range(kind: KindName, after: string, limit: number): Promise<Build[]> {
+  async range(kind: KindName, after: string, limit: number): Promise<Draft[]> {
     this.onAsk?.('range');
     this.asked.push(`range ${kind} ${after}`);
     return [...this.heads.values()]
       .filter((head) => head.kind === kind && head.key > after && head.body !== null)
       .sort((a, b) => (a.key < b.key ? -1 : 1))
       .slice(0, limit)
-      .map(({ key }) => this.#build({ kind, key }));
+      .map((head) => draftOf(this.#build({ kind, key: head.key }), { ...head, epoch: this.epoch }));
   }
 
   async build(refs: readonly ContextRef[]): Promise<Build[]> {

@@ -6,7 +6,16 @@ import { answerOf } from '../../spoke/answers.ts';
 import { Authenticator } from '../../spoke/authenticate.ts';
 import type { Decision } from '../../spoke/decide.ts';
 import { cacheWorld } from './support/cache-world.ts';
-import { allOf, announcementOf, gone, keyContext, newDemo, publish } from './support/contexts.ts';
+import {
+  allOf,
+  announcementOf,
+  clusterContext,
+  gone,
+  keyContext,
+  newDemo,
+  publish,
+  tenantContext,
+} from './support/contexts.ts';
 
 /** Decisions of a real authenticator over a real cache, whose clock the test moves. Nothing is announced. */
 async function world() {
@@ -33,6 +42,45 @@ async function world() {
   const code = (decision: Decision) => (decision.outcome === 'granted' ? 'GRANTED' : decision.code);
   return { ...cached, demo, authenticator, ask, code };
 }
+
+describe('what is remembered of a good key', () => {
+  test('[law 6] is forgotten at once when its cluster goes, or its tenant changes', async () => {
+    await using w = await world();
+    const { demo, cache } = w;
+    for (let times = 0; times < 2; times++) expect(w.code(await w.ask())).toBe('GRANTED');
+    cache.announced(announcementOf(gone('cluster', demo.clusterId, 2)));
+    expect(w.code(await w.ask())).toBe('DANGLING');
+    const back = clusterContext(demo, 3);
+    const suspended = tenantContext(demo, 3, { status: 'suspended' });
+    await publish(w.store, back);
+    cache.announced(announcementOf(back));
+    await w.clock.advance(100);
+    expect(w.code(await w.ask())).toBe('GRANTED');
+    await publish(w.store, suspended);
+    cache.announced(announcementOf(suspended));
+    await w.clock.advance(100);
+    expect(w.code(await w.ask())).toBe('TENANT_SUSPENDED');
+  });
+
+  test('[law 7] is told as stale once it is doubted, and goes on being asked for', async () => {
+    await using w = await world();
+    await w.ask();
+    w.cache.suspectAll();
+    w.events.length = 0;
+    expect(w.code(await w.ask())).toBe('GRANTED');
+    expect(w.events).toEqual(['agent-key', 'tenant', 'cluster'].map((kind) => `lookup ${kind} stale`));
+  });
+
+  test('lets nobody in by its id: what is no agent key is malformed, and another secret is wrong', async () => {
+    await using w = await world();
+    const { secret, keyId } = w.demo;
+    expect(w.code(await w.ask())).toBe('GRANTED');
+    const last = secret.at(-1) === '0' ? '1' : '0';
+    expect(w.code(await w.ask(secret.slice(0, -1) + last))).toBe('MALFORMED');
+    expect(w.code(await w.ask(secret.replace('spk_', 'spk-')))).toBe('MALFORMED');
+    expect(w.code(await w.ask(newSecret('agentKey', keyId, systemRandom)))).toBe('WRONG_SECRET');
+  });
+});
 
 describe('the expiry of a key', () => {
   test('is honoured to the millisecond out of the cache, whatever was prepared before', async () => {

@@ -24,6 +24,8 @@ function key(changes: Partial<PreparedAgentKey> = {}): PreparedAgentKey {
     expiresAtMs: null,
     permissions: [],
     bounds: undefined,
+    tenant: { kind: 'tenant' as const, key: 'x', found: undefined },
+    cluster: { kind: 'cluster' as const, key: 'x', found: undefined },
     granted: undefined,
   };
   return { ...ids, ...rest, status: 'active', ...changes };

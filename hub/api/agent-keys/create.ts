@@ -17,18 +17,18 @@ import {
   toAgentKey,
 } from './agent-key.ts';
 
-const body = z
-  .strictObject({
-    clusterId: idOf('cluster'),
-    name: name.openapi({ example: 'agent 7' }),
-    expiresAt: expiresAt.optional(),
-    permissions: permissions.optional(),
-    allowedNetworks: allowedNetworks.optional(),
-    rateLimit: rateLimit.optional(),
-  })
-  .openapi('AgentKeyCreate', {
-    example: { clusterId: 'vci_01k9c0v8w1e4qafk3s7m2t6xhz', name: 'agent 7', permissions: ['read', 'write'] },
-  });
+/** What a new key may be given. */
+export const newKeyFields = {
+  name: name.openapi({ example: 'agent 7' }),
+  expiresAt: expiresAt.optional(),
+  permissions: permissions.optional(),
+  allowedNetworks: allowedNetworks.optional(),
+  rateLimit: rateLimit.optional(),
+};
+
+const body = z.strictObject({ clusterId: idOf('cluster'), ...newKeyFields }).openapi('AgentKeyCreate', {
+  example: { clusterId: 'vci_01k9c0v8w1e4qafk3s7m2t6xhz', name: 'agent 7', permissions: ['read', 'write'] },
+});
 
 export const createAgentKey = defineRoute({
   method: 'POST',

@@ -35,12 +35,18 @@ export const agentKeyBuilder = defineBuilder({
   leftOnPurpose: (region, key) => sql`
     select ${holdings.intended} from ${agentKeys} join ${holdings} on ${holdings.clusterId} = ${agentKeys.clusterId}
     where ${agentKeys.id} = ${key} and ${holdings.region} = ${region}`,
-  toBody: (row: Row) => ({
-    tenantId: row.tenant_id,
-    clusterId: row.cluster_id,
-    ...boundsOf(row),
-    status: row.status,
-    expiresAtMs: row.expires_at_ms,
-    permissions: row.permissions,
-  }),
+  toBody: (row: Row) => {
+    const { allowedNetworks, rateLimit, verifier, verifiers } = boundsOf(row);
+    return {
+      ...(allowedNetworks === undefined ? {} : { allowedNetworks }),
+      clusterId: row.cluster_id,
+      expiresAtMs: row.expires_at_ms,
+      permissions: row.permissions,
+      ...(rateLimit === undefined ? {} : { rateLimit }),
+      status: row.status,
+      tenantId: row.tenant_id,
+      verifier,
+      ...(verifiers === undefined ? {} : { verifiers }),
+    };
+  },
 });

@@ -29,7 +29,10 @@ export interface Builder<Name extends KindName, Row extends { key: string }> {
    * scalar query. `key` is the context's.
    */
   leftOnPurpose(region: string, key: SQL): SQL;
-  /** From a derived row to the context's body. Validation is the envelope's. */
+  /**
+   * From a derived row to the context's body. Validation is the envelope's. Fields in the order of their names, so that
+   * canonical JSON has nothing to put in order: a sweep prints millions of them.
+   */
   toBody(row: Row): Body<Name>;
 }
 
@@ -54,7 +57,7 @@ export interface Derived {
 }
 
 /** What the derivation gives, beside what the ledger says of it. As JSON it would be made and parsed row by row. */
-interface DerivedRow extends Record<string, unknown> {
+export interface DerivedRow extends Record<string, unknown> {
   /** Null where the region is to hold nothing: then everything else of the derivation is null too. */
   key: string | null;
   head_key: string;
@@ -92,24 +95,23 @@ export async function deriveKeys(
 /**
  * What the region is to hold with `after < key`, in byte order of keys, at most `limit`. One statement.
  * The range is said of the heads as well, which Postgres does not conclude by itself: it then walks both in order
- * side by side, in half the time of looking up a head for every row.
+ * side by side, in half the time of looking up a head for every row. Rows as they came: see {@link toDerived}.
  */
 export async function deriveRange(
   db: Queryable,
   builder: AnyBuilder,
   region: string,
   range: { after: string; limit: number },
-): Promise<Derived[]> {
-  const rows = await db.execute<DerivedRow>(sql`
+): Promise<DerivedRow[]> {
+  return db.execute<DerivedRow>(sql`
     select d.*, ${heads.key} as head_key, ${heads.revision}::text as head_revision, ${epoch} as head_epoch
     from (${builder.derive(region)}) d
     join ${heads} on ${heads.kind} = ${builder.kind} and ${heads.key} = d."key"
     where d."key" > ${range.after} and ${heads.key} > ${range.after}
     order by d."key" limit ${range.limit}`);
-  return rows.map((row) => toDerived(builder, row));
 }
 
-function toDerived(builder: AnyBuilder, row: DerivedRow): Derived {
+export function toDerived(builder: AnyBuilder, row: DerivedRow): Derived {
   const live = row.key !== null;
   const body = live ? builder.toBody(row) : null;
   const {

@@ -30,11 +30,11 @@ export const clusterBuilder = defineBuilder({
     select ${holdings.intended} from ${holdings}
     where ${holdings.clusterId} = ${key} and ${holdings.region} = ${region}`,
   toBody: (row: Row) => ({
-    tenantId: row.tenant_id,
     name: row.name,
-    status: row.status,
-    ...upstreamsOf(row),
     settings: (row.overrides?.settings as never) ?? row.settings,
+    status: row.status,
+    tenantId: row.tenant_id,
+    ...upstreamsOf(row),
   }),
 });
 

@@ -1,12 +1,13 @@
 import { sql } from 'drizzle-orm';
 import type { Clock } from '../../../contexts/base/clock.ts';
 import { denies, endsAtMs, sealDenial } from '../../../contexts/denial.ts';
-import { type Envelope, seal, tombstone } from '../../../contexts/envelope.ts';
+import { canonicalJson, type Envelope, seal, tombstone } from '../../../contexts/envelope.ts';
 import { isContextKey } from '../../../contexts/keys.ts';
-import { type ContextRef, type KindName, kindNames } from '../../../contexts/kinds/index.ts';
+import { type ContextRef, type KindName, kindNames, kinds } from '../../../contexts/kinds/index.ts';
+import { encodeVersion, type VersionText } from '../../../contexts/revision.ts';
 import type { Queryable } from '../client.ts';
 import { agentKeyBuilder } from './agent-key.ts';
-import { type Derived, deriveKeys, deriveRange, textArray } from './builder.ts';
+import { type Derived, type DerivedRow, deriveKeys, deriveRange, textArray, toDerived } from './builder.ts';
 import { clusterBuilder } from './cluster.ts';
 import { heartbeatBuilder } from './heartbeat.ts';
 import { tenantBuilder } from './tenant.ts';
@@ -49,6 +50,18 @@ export type Build = { ref: ContextRef } & (
   | { state: 'invalid'; revision: number; reason: string }
 );
 
+/**
+ * What the region is to hold under a key, read but not built yet: where the store has this very version and text, a
+ * publisher has checked that text when it put it there, and nothing needs to be validated and hashed once more.
+ */
+export interface Draft {
+  readonly key: string;
+  readonly version: VersionText;
+  /** As it would be stored; an envelope's only if the content is valid. */
+  readonly bodyText: string;
+  build(): Build;
+}
+
 /** Why the content must not be published; undefined where it may. */
 export function invalidReason(build: Build): string | undefined {
   if (build.state === 'invalid') return build.reason;
@@ -84,16 +97,16 @@ export async function buildContexts(
 }
 
 /** The next `limit` contexts of a kind that the region is to hold, in byte order of keys, in a snapshot of its own. */
-export async function buildRange(
+export async function draftRange(
   db: Queryable,
   region: string,
   kind: KindName,
   range: { after: string; limit: number },
   clock: Clock,
-): Promise<Build[]> {
+): Promise<Draft[]> {
   const builtAtMs = clock.now();
   const rows = await deriveRange(db, builders[kind], region, range);
-  return rows.map((derived) => toBuild(kind, derived, builtAtMs));
+  return rows.map((row) => new DerivedDraft(kind, row, builtAtMs));
 }
 
 /** The regions each context is or was lately held in, by `kind/key`. In a snapshot of now: call it after commit. */
@@ -111,6 +124,35 @@ export async function holdersOf(
     for (const row of rows) holders.set(`${kind}/${row.key}`, row.regions);
   }
   return holders;
+}
+
+/** Everything is made when it is asked for: most drafts wait in pages, and what waits long costs the collector dearly. */
+class DerivedDraft implements Draft {
+  readonly key: string;
+  readonly #kind: KindName;
+  readonly #row: DerivedRow;
+  readonly #builtAtMs: number;
+
+  constructor(kind: KindName, row: DerivedRow, builtAtMs: number) {
+    this.key = row.head_key;
+    this.#kind = kind;
+    this.#row = row;
+    this.#builtAtMs = builtAtMs;
+  }
+
+  get version(): VersionText {
+    const { head_epoch: epoch, head_revision } = this.#row;
+    const revision = Number(head_revision);
+    return encodeVersion({ epoch, revision, schemaVersion: kinds[this.#kind].schemaVersion });
+  }
+
+  get bodyText(): string {
+    return canonicalJson(toDerived(builders[this.#kind], this.#row).body);
+  }
+
+  build(): Build {
+    return toBuild(this.#kind, toDerived(builders[this.#kind], this.#row), this.#builtAtMs);
+  }
 }
 
 function toBuild(kind: KindName, derived: Derived, builtAtMs: number): Build {

@@ -21,6 +21,7 @@ export const commandOf = {
   listDeletions: 'deletions list',
   createAgentKey: 'agent-keys create',
   importAgentKey: 'agent-keys import',
+  createAgentKeys: 'apply',
   listAgentKeys: 'agent-keys list',
   getAgentKey: 'agent-keys get',
   updateAgentKey: 'agent-keys update',
@@ -67,7 +68,7 @@ export const commandOf = {
 export const handMade: ReadonlySet<OperationId> = new Set<OperationId>([
   ...(['createRegion', 'listRegions', 'deleteRegion', 'createSeeding'] as const),
   ...(['freezeRegion', 'setFreeze', 'unfreezeRegion', 'liftFreeze', 'getFreeze'] as const),
-  ...(['createSweep', 'approveSweep', 'listRegionHolds'] as const),
+  ...(['createSweep', 'approveSweep', 'listRegionHolds', 'createAgentKeys'] as const),
 ]);
 
 /** What a command has beyond what the catalogue says. */

@@ -245,10 +245,29 @@ export type AgentKeyCreate = {
   } | null;
 };
 
-export type AgentKeyPage = {
-  items: AgentKey[];
-  /** For the next page; null on the last. */
-  nextCursor: string | null;
+export type AgentKeysCreated = {
+  /** In the order of the request. */
+  items: AgentKeyCreated[];
+};
+
+export type AgentKeysCreate = {
+  keys: {
+    /** Trimmed; no control characters. */
+    name: string;
+    /** RFC 3339, in the future; null for never. */
+    expiresAt?: string | null;
+    /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
+    permissions?: string[];
+    /** Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere. */
+    allowedNetworks?: string[] | null;
+    /** How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number. */
+    rateLimit?: {
+      /** Requests that are granted in a window. */
+      limit: number;
+      /** Milliseconds, in whole seconds. */
+      windowMs: number;
+    } | null;
+  }[];
 };
 
 export type AgentKey = {
@@ -280,6 +299,33 @@ export type AgentKey = {
   updatedAt: string;
 };
 
+export type AgentKeyImport = {
+  clusterId: string;
+  /** Trimmed; no control characters. */
+  name: string;
+  /** SHA-256 of the whole secret as agents send it, in UTF-8: 64 hex digits, or 43 characters of base64url. Never the secret itself. */
+  secretSha256: string;
+  /** RFC 3339, in the future; null for never. */
+  expiresAt?: string | null;
+  /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
+  permissions?: string[];
+  /** Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere. */
+  allowedNetworks?: string[] | null;
+  /** How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number. */
+  rateLimit?: {
+    /** Requests that are granted in a window. */
+    limit: number;
+    /** Milliseconds, in whole seconds. */
+    windowMs: number;
+  } | null;
+};
+
+export type AgentKeyPage = {
+  items: AgentKey[];
+  /** For the next page; null on the last. */
+  nextCursor: string | null;
+};
+
 export type AgentKeyUpdate = {
   /** Trimmed; no control characters. */
   name?: string;
@@ -302,27 +348,6 @@ export type AgentKeyUpdate = {
 export type AgentKeyRotation = {
   /** How long the secrets before the new one go on working, each no longer than it would have. 0 ends them all at once. By default 86400, a day; at most 2592000, 30 days. */
   graceSeconds?: number;
-};
-
-export type AgentKeyImport = {
-  clusterId: string;
-  /** Trimmed; no control characters. */
-  name: string;
-  /** SHA-256 of the whole secret as agents send it, in UTF-8: 64 hex digits, or 43 characters of base64url. Never the secret itself. */
-  secretSha256: string;
-  /** RFC 3339, in the future; null for never. */
-  expiresAt?: string | null;
-  /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
-  permissions?: string[];
-  /** Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere. */
-  allowedNetworks?: string[] | null;
-  /** How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number. */
-  rateLimit?: {
-    /** Requests that are granted in a window. */
-    limit: number;
-    /** Milliseconds, in whole seconds. */
-    windowMs: number;
-  } | null;
 };
 
 export type ApplicationKeyCreated = {
@@ -1080,6 +1105,40 @@ export interface Operations {
     body: undefined;
     answer: AgentKeyPage;
   };
+  /** Create several agent keys of a cluster, all or none. */
+  createAgentKeys: {
+    path: {
+      id: string;
+    };
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** Chosen by you, unique a request: a UUID, say. */
+      'idempotency-key'?: string;
+    };
+    body: AgentKeysCreate;
+    answer: AgentKeysCreated;
+  };
+  /** Import an agent key that was made elsewhere. */
+  importAgentKey: {
+    path: Record<never, never>;
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** Chosen by you, unique a request: a UUID, say. */
+      'idempotency-key'?: string;
+    };
+    body: AgentKeyImport;
+    answer: AgentKey;
+  };
   /** Read an agent key. */
   getAgentKey: {
     path: {
@@ -1143,22 +1202,6 @@ export interface Operations {
     };
     body: AgentKeyRotation | undefined;
     answer: AgentKeyCreated;
-  };
-  /** Import an agent key that was made elsewhere. */
-  importAgentKey: {
-    path: Record<never, never>;
-    query: {
-      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
-      wait?: "regions";
-      /** Milliseconds to wait at the most, with `wait`. */
-      timeoutMs?: number;
-    };
-    headers: {
-      /** Chosen by you, unique a request: a UUID, say. */
-      'idempotency-key'?: string;
-    };
-    body: AgentKeyImport;
-    answer: AgentKey;
   };
   /** Create an application key. */
   createApplicationKey: {

@@ -2,10 +2,11 @@ import type { Clock } from '../../../contexts/base/clock.ts';
 import { denies, endsAtMs } from '../../../contexts/denial.ts';
 import { seal, tombstone } from '../../../contexts/envelope.ts';
 import { type ContextRef, type KindName, kindNames, refText } from '../../../contexts/kinds/index.ts';
-import type { Build } from '../../../hub/db/builders/index.ts';
+import type { Build, Draft } from '../../../hub/db/builders/index.ts';
 import type { Change, Takes } from '../../../hub/db/outbox.ts';
 import type { ChangedHead, SweepMark } from '../../../hub/db/sweeps.ts';
 import type { PlacedCluster } from '../../../publisher/relay.ts';
+import { draftOf } from '../../support/drafts.ts';
 import { addToOutbox, type CaptureContext, placementKey, regionsOf, touchHead } from './capture.ts';
 import { Database, type Rows, type Transaction } from './database.ts';
 
@@ -207,13 +208,14 @@ export class SimulatedHub {
     return refs.map((ref) => this.#build(region, ref));
   }
 
-  range(region: string, kind: KindName, after: string, limit: number): Build[] {
+  range(region: string, kind: KindName, after: string, limit: number): Draft[] {
     return [...this.database.committed.heads.values()]
       .filter((head) => head.kind === kind && head.key > after)
-      .filter((head) => this.#derive(region, head) !== undefined)
+      .map((head) => ({ ...head, epoch: this.epoch, body: this.#derive(region, head) }))
+      .filter(({ body }) => body !== undefined)
       .sort((a, b) => (a.key < b.key ? -1 : 1))
       .slice(0, limit)
-      .map(({ key }) => this.#build(region, { kind, key }));
+      .map((head) => draftOf(this.#build(region, head), head));
   }
 
   #build(region: string, { kind, key }: ContextRef): Build {

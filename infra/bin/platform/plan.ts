@@ -1,0 +1,241 @@
+import { canonicalJson } from '../../../contexts/envelope.ts';
+import type { AgentKey, Cluster, Tenant } from '../../client/hub-api.ts';
+import type { Change, FieldChange } from './change.ts';
+import {
+  type Desired,
+  type DesiredCluster,
+  type DesiredKey,
+  type DesiredRegion,
+  type DesiredTenant,
+  PlatformFileError,
+  quoted,
+} from './desired.ts';
+import type { Mistake, Place } from './document.ts';
+import { type PlatformState, tenantOf } from './state.ts';
+
+/**
+ * What has to be done so that the hub holds what the files want. Things are known by their id where the file gives
+ * one, else by their name within their parent. What the files do not mention stays as it is, but for what `prune`
+ * takes from lists that they write.
+ * @throws PlatformFileError naming everything that cannot be done.
+ */
+export function planChanges(desired: Desired, state: PlatformState, prune: boolean): Change[] {
+  const planner = new Planner(desired, state, prune);
+  for (const region of desired.regions) planner.region(region);
+  for (const tenant of desired.tenants) planner.tenant(tenant);
+  if (planner.mistakes.length > 0) throw new PlatformFileError(planner.mistakes);
+  return planner.changes;
+}
+
+class Planner {
+  readonly changes: Change[] = [];
+  readonly mistakes: Mistake[] = [];
+  readonly #state: PlatformState;
+  readonly #prune: boolean;
+  /** What each region is to be; undefined for one that is not there and will not be. */
+  readonly #regionStatus: Map<string, string>;
+
+  constructor(desired: Desired, state: PlatformState, prune: boolean) {
+    this.#state = state;
+    this.#prune = prune;
+    this.#regionStatus = new Map([
+      ...[...state.regions.values()].map(({ id, status }) => [id, status] as const),
+      ...desired.regions.map(
+        ({ id, status }) => [id, status ?? state.regions.get(id)?.status ?? 'active'] as const,
+      ),
+    ]);
+  }
+
+  region({ id, status, store, at }: DesiredRegion) {
+    const found = this.#state.regions.get(id);
+    const path = [id];
+    if (!found) {
+      if (!store) return this.#blame(at, `there is no region ${id} yet: to make it, say where its store is`);
+      const afterwards = status === undefined || status === 'active' ? undefined : { status };
+      return this.#add({ kind: 'region', action: 'create', path, at, body: { id, store }, afterwards });
+    }
+    if (store && !found.store)
+      return this.#blame(at, 'where the store of a region is, is shown to keys of the platform only');
+    const isAsWanted = status === found.status || (status === 'active' && found.status === 'seeding');
+    const fields = [
+      ...(status === undefined || isAsWanted
+        ? []
+        : [{ name: 'status', before: found.status, after: status }]),
+      ...differences({ store }, { store: found.store }),
+    ];
+    this.#update({ kind: 'region', path, at, id, basis: found }, fields);
+  }
+
+  tenant(wanted: DesiredTenant) {
+    const { id, name, status, at } = wanted;
+    const found = tenantOf(this.#state, wanted);
+    const path = [name];
+    if (!found) {
+      if (id !== undefined) return this.#absent(at, `tenant ${id}`);
+      const afterwards = status === 'suspended' ? { status } : undefined;
+      this.#add({ kind: 'tenant', action: 'create', path, at, body: { name }, afterwards });
+    } else {
+      const fields = differences({ name, status }, found);
+      this.#update({ kind: 'tenant', path, at, id: found.id, basis: found }, fields);
+    }
+    const named = new Set<string>();
+    const clusters = found ? this.#state.clustersOf(found.id) : [];
+    const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
+    for (const cluster of wanted.clusters) {
+      const one = this.#cluster(cluster, wanted, found, byName);
+      if (one) named.add(one.id);
+    }
+    if (!this.#prune || !wanted.listsClusters) return;
+    for (const cluster of clusters)
+      if (!named.has(cluster.id)) this.#delete('cluster', [name, cluster.name], cluster);
+  }
+
+  /** Returns the cluster that is meant, where there is one. */
+  #cluster(
+    wanted: DesiredCluster,
+    { name: tenantName }: DesiredTenant,
+    tenant: Tenant | undefined,
+    byName: ReadonlyMap<string, Cluster>,
+  ): Cluster | undefined {
+    const { id, name, status, upstreamUrl, upstreams, settings, at } = wanted;
+    const found = id === undefined ? byName.get(name) : this.#state.clusters.get(id);
+    const path = [tenantName, name];
+    const placements = wanted.placements?.map(({ region, overrides }) => ({
+      region,
+      ...(overrides && Object.keys(overrides).length > 0 ? { overrides } : {}),
+    }));
+    this.#checkRegions(wanted, found);
+    if (found && found.tenantId !== tenant?.id) {
+      this.#blame(at, `the cluster ${id} is another tenant's, and clusters do not move between tenants`);
+      return undefined;
+    }
+    if (found) {
+      const after = { name, status, upstreamUrl, upstreams, settings, placements: inOrder(placements) };
+      const before = { ...found, placements: inOrder(found.placements) };
+      const fields = differences(after, before);
+      this.#update({ kind: 'cluster', path, at, id: found.id, parentId: tenant?.id, basis: found }, fields);
+    } else {
+      if (id !== undefined) this.#absent(at, `cluster ${id}`);
+      for (const [field, value] of Object.entries({ upstreamUrl, placements }))
+        if (value === undefined)
+          this.#blame(at, `there is no cluster ${quoted(name)} yet: to make it, give ${field}`);
+      const body = defined({ name, upstreamUrl, upstreams, settings, placements });
+      const afterwards = status === 'disabled' ? { status } : undefined;
+      this.#add({ kind: 'cluster', action: 'create', path, at, parentId: tenant?.id, body, afterwards });
+    }
+    this.#keys(wanted, path, found);
+    return found;
+  }
+
+  #keys(wanted: DesiredCluster, path: readonly string[], cluster: Cluster | undefined): void {
+    const there = cluster ? this.#state.keysOf(cluster.id) : [];
+    const byId = new Set(wanted.agentKeys.map(({ id }) => id).filter((id) => id !== undefined));
+    const byName = Map.groupBy(
+      there.filter(({ id }) => !byId.has(id)),
+      ({ name }) => name,
+    );
+    const named = new Set<string>();
+    for (const key of wanted.agentKeys) {
+      const found = key.id === undefined ? byName.get(key.name) : there.filter(({ id }) => id === key.id);
+      for (const { id } of found ?? []) named.add(id);
+      this.#key(key, [...path, key.name], cluster, found ?? []);
+    }
+    if (!this.#prune || !wanted.listsKeys) return;
+    for (const key of there) if (!named.has(key.id)) this.#delete('agent-key', [...path, key.name], key);
+  }
+
+  #key(
+    wanted: DesiredKey,
+    path: readonly string[],
+    cluster: Cluster | undefined,
+    found: readonly AgentKey[],
+  ) {
+    const { at, id, status, ...rest } = wanted;
+    const expiresAt = wanted.expiresAt ? new Date(wanted.expiresAt).toISOString() : wanted.expiresAt;
+    const fields = defined({ ...rest, expiresAt });
+    if (found.length > 1) {
+      const ids = found.map((key) => key.id).join(', ');
+      return this.#blame(
+        at,
+        `${found.length} agent keys of the cluster are called ${quoted(wanted.name)}: give the id of one of ${ids}`,
+      );
+    }
+    const [key] = found;
+    const parentId = cluster?.id;
+    if (key)
+      return this.#update(
+        { kind: 'agent-key', path, at, id: key.id, parentId, basis: key },
+        differences({ ...fields, status }, key),
+      );
+    if (id !== undefined) return this.#absent(at, `agent key ${id} in this cluster`);
+    const afterwards = status === 'disabled' ? { status } : undefined;
+    this.#add({ kind: 'agent-key', action: 'create', path, at, parentId, body: fields, afterwards });
+  }
+
+  #checkRegions({ placements = [] }: DesiredCluster, found: Cluster | undefined): void {
+    if (this.#regionStatus.size === 0 && this.#state.regions.size === 0 && placements.length === 0) return;
+    const held = new Set(found?.placements.map(({ region }) => region));
+    for (const { region, at } of placements) {
+      const status = this.#regionStatus.get(region);
+      if (status === undefined)
+        this.#blame(
+          at,
+          `there is no region ${region}; there are: ${[...this.#regionStatus.keys()].join(', ') || 'none'}`,
+        );
+      else if (!held.has(region) && (status === 'draining' || status === 'disabled'))
+        this.#blame(at, `the region ${region} is ${status} and takes no new placements`);
+    }
+  }
+
+  #delete(kind: 'cluster' | 'agent-key', path: readonly string[], thing: Cluster | AgentKey): void {
+    this.#add({ kind, action: 'delete', path, at: undefined, id: thing.id, basis: thing, body: {} });
+  }
+
+  #update(
+    of: Pick<Change, 'kind' | 'path' | 'at' | 'id' | 'basis'> & Partial<Change>,
+    fields: FieldChange[],
+  ): void {
+    if (fields.length === 0) return;
+    const body = Object.fromEntries(fields.map(({ name, after }) => [name, after]));
+    this.#add({ ...of, action: 'update', fields, body });
+  }
+
+  #add(change: Pick<Change, 'kind' | 'action' | 'path' | 'at' | 'body'> & Partial<Change>): void {
+    const fields = Object.entries({ ...change.body, ...change.afterwards }).map(([name, after]) => ({
+      name,
+      before: undefined,
+      after,
+    }));
+    const standard = { id: undefined, parentId: undefined, basis: undefined, afterwards: undefined };
+    this.changes.push({ ...standard, fields: change.action === 'delete' ? [] : fields, ...change });
+  }
+
+  #absent(at: Place, what: string): void {
+    this.#blame(at, `there is no ${what}; leave the id out to make a new one`);
+  }
+
+  #blame(at: Place, message: string): void {
+    this.mistakes.push({ ...at, message });
+  }
+}
+
+/** Fields that are given and hold something else. */
+function differences(wanted: object, found: object): FieldChange[] {
+  const before = found as Readonly<Record<string, unknown>>;
+  return Object.entries(wanted)
+    .filter(([name, after]) => after !== undefined && text(after) !== text(before[name]))
+    .map(([name, after]) => ({ name, before: before[name], after }));
+}
+
+function text(value: unknown): string {
+  return canonicalJson(value ?? null);
+}
+
+function defined(fields: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** As the hub gives them: by region. */
+function inOrder<One extends { region: string }>(list: readonly One[] | undefined): One[] | undefined {
+  return list?.toSorted((a, b) => (a.region < b.region ? -1 : 1));
+}

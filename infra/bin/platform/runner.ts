@@ -1,0 +1,306 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Clock } from '../../../contexts/base/clock.ts';
+import { systemRandom } from '../../../contexts/base/random.ts';
+import { canonicalJson } from '../../../contexts/envelope.ts';
+import type { AgentKeyCreated, AgentKeysCreate, Answer, InputOf, OperationId } from '../../client/hub-api.ts';
+import { type HubClient, HubRequestError, hubExitCodes } from '../hub-client.ts';
+import { type Change, pathKey } from './change.ts';
+import { inParallel } from './pool.ts';
+import type { Intent, SecretRecord, Secrets } from './secrets.ts';
+import { requestsAtOnce } from './state.ts';
+
+export interface RunnerParts {
+  hub: HubClient;
+  clock: Clock;
+  secrets: Secrets | undefined;
+  /** Ends the run after the requests under way. */
+  signal: AbortSignal;
+  progress(done: number, total: number): void;
+}
+
+/** What has been done so far, whatever happens. */
+export interface Progress {
+  done: Change[];
+  /** Somebody else was there first: to be planned again. */
+  raced: Change[];
+  fences: string[];
+}
+
+/** The run was asked to end. */
+export class Interrupted extends Error {
+  override name = 'Interrupted';
+}
+
+/** One change could not be made. The others under way were waited for. */
+export class ChangeFailed extends Error {
+  override name = 'ChangeFailed';
+  readonly change: Change;
+
+  constructor(change: Change, cause: unknown) {
+    super((cause as Error).message, { cause });
+    this.change = change;
+  }
+}
+
+/** Keys of one request; the hub takes no more. */
+const keysAtOnce = 50;
+/** The hub takes 64 KiB. */
+const batchBytesMax = 60 * 1024;
+/** Beyond which a hub that does not answer is given up. */
+const attemptsMax = 7;
+const firstPauseMs = 250;
+
+/**
+ * Makes the changes at the hub: parents before children, what comes before what goes. A request that got no answer is
+ * repeated with the same idempotency key. What has changed since the plan was made is left as it is and told.
+ */
+export class Runner {
+  readonly progress: Progress = { done: [], raced: [], fences: [] };
+  readonly #parts: RunnerParts;
+  /** Of what this run has made, by its path. */
+  readonly #ids = new Map<string, string>();
+  #total = 0;
+
+  constructor(parts: RunnerParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws ChangeFailed, Interrupted; `progress` tells what was done before. */
+  async run(changes: readonly Change[]): Promise<void> {
+    this.#total = changes.length;
+    const creations = changes.filter(({ kind, action }) => kind === 'agent-key' && action === 'create');
+    for (const stage of stages) {
+      const ones = changes.filter((change) => stage(change));
+      await inParallel(ones, requestsAtOnce, (change) => this.#one(change, () => this.#change(change)));
+      if (stage !== clustersStage) continue;
+      await inParallel(batchesOf(creations), requestsAtOnce, (batch) =>
+        this.#one(batch[0]!, () => this.#createKeys(batch)),
+      );
+    }
+  }
+
+  async #one(change: Change, work: () => Promise<void>): Promise<void> {
+    if (this.#parts.signal.aborted) throw new Interrupted();
+    try {
+      await work();
+    } catch (error) {
+      if (error instanceof Interrupted) throw error;
+      throw new ChangeFailed(change, error);
+    }
+    this.#parts.progress(this.progress.done.length + this.progress.raced.length, this.#total);
+  }
+
+  async #change(change: Change): Promise<void> {
+    const outcome = await this.#made(change).catch((error: unknown) => {
+      if (isRace(error, change)) return 'raced' as const;
+      throw error;
+    });
+    this.progress[outcome].push(change);
+  }
+
+  #made(change: Change): Promise<'done' | 'raced'> {
+    switch (change.action) {
+      case 'create':
+        return this.#create(change);
+      case 'update':
+        return this.#update(change, change.body, change.basis);
+      case 'delete':
+        return this.#delete(change);
+    }
+  }
+
+  async #create(change: Change): Promise<'done' | 'raced'> {
+    const { kind, path, body, afterwards } = change;
+    const headers = { 'idempotency-key': newRequest() };
+    const tenantId = kind === 'cluster' ? this.#parentOf(change) : undefined;
+    if (kind === 'cluster' && tenantId === undefined) return 'raced';
+    const parent = tenantId === undefined ? {} : { tenantId };
+    const operation = { region: 'createRegion', tenant: 'createTenant', cluster: 'createCluster' } as const;
+    const { body: made } = await this.#send(operation[kind as 'cluster'], {
+      body: { ...parent, ...body } as never,
+      headers,
+    });
+    this.#ids.set(pathKey(path), made.id);
+    if (afterwards) await this.#update({ ...change, id: made.id }, afterwards, undefined);
+    return 'done';
+  }
+
+  async #update(
+    { kind, id }: Change,
+    body: Change['body'],
+    basis: Change['basis'],
+  ): Promise<'done' | 'raced'> {
+    const path = { id: id! };
+    const { read, update } = operationsOf[kind];
+    let ifMatch: string | undefined;
+    if (basis) {
+      const { body: found, etag } = await this.#send(read as 'getCluster', { path });
+      const { publishing: _, ...plain } = found as object as { publishing?: unknown };
+      if (canonicalJson(plain) !== canonicalJson(basis)) return 'raced';
+      ifMatch = etag ?? undefined;
+    }
+    const headers = ifMatch === undefined ? {} : { 'if-match': ifMatch };
+    await this.#send(update as 'updateCluster', { path, body: body as never, headers });
+    return 'done';
+  }
+
+  async #delete({ kind, id, basis }: Change): Promise<'done' | 'raced'> {
+    const path = { id: id! };
+    const { read, remove } = operationsOf[kind];
+    try {
+      const { body: found, etag } = await this.#send(read as 'getCluster', { path });
+      if (canonicalJson(found) !== canonicalJson(basis)) return 'raced';
+      await this.#send(remove as 'deleteCluster', { path, headers: { 'if-match': etag! } });
+    } catch (error) {
+      if (!isStatus(error, 404)) throw error; // gone is gone, whoever did it
+    }
+    return 'done';
+  }
+
+  /** Notes, asks, keeps, crosses out: in this order, so that no secret is lost without a note of it. */
+  async #createKeys(batch: readonly Change[]): Promise<void> {
+    const { secrets } = this.#parts;
+    const [first] = batch;
+    const [tenant, cluster] = first!.path as [string, string];
+    const clusterId = this.#parentOf(first!);
+    if (clusterId === undefined) {
+      this.progress.raced.push(...batch);
+      return;
+    }
+    const body = { keys: batch.map((change) => change.body) } as unknown as AgentKeysCreate;
+    const intent: Intent = { request: newRequest(), tenant, cluster, clusterId, body };
+    await secrets!.note(intent);
+    let items: readonly AgentKeyCreated[];
+    try {
+      items = await this.createdKeys(intent);
+    } catch (error) {
+      if (isRefusal(error)) await secrets!.crossOut(intent); // else it may have been done
+      if (!isRace(error, first!)) throw error;
+      this.progress.raced.push(...batch);
+      return;
+    }
+    await this.keepSecrets(intent, items);
+    for (const [index, change] of batch.entries()) {
+      if (change.afterwards)
+        await this.#update({ ...change, id: items[index]!.id }, change.afterwards, undefined);
+      this.progress.done.push(change);
+    }
+  }
+
+  /** The keys of an intent, with secrets: made now, or made by a request whose answer was lost and given others. */
+  async createdKeys({ request, clusterId, body }: Intent): Promise<readonly AgentKeyCreated[]> {
+    const { body: made } = await this.#send('createAgentKeys', {
+      path: { id: clusterId },
+      body,
+      headers: { 'idempotency-key': request },
+    });
+    return Promise.all(made.items.map((key) => (key.secret === undefined ? this.renewed(key) : key)));
+  }
+
+  /** With a secret in place of one that was told to nobody who kept it. */
+  async renewed({ id }: { id: string }): Promise<AgentKeyCreated> {
+    for (;;) {
+      const headers = { 'idempotency-key': newRequest() };
+      const { body } = await this.#send('rotateAgentKey', {
+        path: { id },
+        body: { graceSeconds: 0 },
+        headers,
+      });
+      if (body.secret !== undefined) return body;
+    }
+  }
+
+  async keepSecrets(intent: Intent, items: readonly AgentKeyCreated[]): Promise<void> {
+    const { tenant, cluster, clusterId } = intent;
+    const records = items.map(
+      ({ id, name, secret }): SecretRecord => ({
+        tenant,
+        cluster,
+        clusterId,
+        key: name,
+        keyId: id,
+        secret: secret!,
+      }),
+    );
+    if (records.length > 0) await this.#parts.secrets!.keep(records);
+    await this.#parts.secrets!.crossOut(intent);
+  }
+
+  /** Undefined where somebody else made the parent meanwhile: then this is planned again with it. */
+  #parentOf({ parentId, path }: Change): string | undefined {
+    return parentId ?? this.#ids.get(pathKey(path.slice(0, -1)));
+  }
+
+  async #send<Id extends OperationId>(id: Id, ...input: InputOf<Id>) {
+    const { hub, clock, signal } = this.#parts;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const answer = await hub.send(id, ...input);
+        if (answer.fence !== null) this.progress.fences.push(answer.fence);
+        return answer as Answer<typeof answer.body>;
+      } catch (error) {
+        const isPassing = error instanceof HubRequestError && error.exitCode === hubExitCodes.unreachable;
+        if (!isPassing || attempt === attemptsMax || signal.aborted) throw error;
+        await clock.sleep(firstPauseMs * 2 ** (attempt - 1), signal);
+      }
+    }
+  }
+}
+
+const operationsOf = {
+  region: { read: 'getRegion', update: 'updateRegion', remove: 'deleteRegion' },
+  tenant: { read: 'getTenant', update: 'updateTenant', remove: 'deleteTenant' },
+  cluster: { read: 'getCluster', update: 'updateCluster', remove: 'deleteCluster' },
+  'agent-key': { read: 'getAgentKey', update: 'updateAgentKey', remove: 'deleteAgentKey' },
+} as const satisfies Record<Change['kind'], Record<'read' | 'update' | 'remove', OperationId>>;
+
+const isMade = (change: Change) => change.action !== 'delete';
+const clustersStage = (change: Change) => change.kind === 'cluster' && isMade(change);
+/** In this order. New keys come after the clusters, before what is done to those that are there. */
+const stages: readonly ((change: Change) => boolean)[] = [
+  (change) => change.kind === 'region' && isMade(change),
+  (change) => change.kind === 'tenant' && isMade(change),
+  clustersStage,
+  (change) => change.kind === 'agent-key' && change.action === 'update',
+  (change) => change.kind === 'agent-key' && change.action === 'delete',
+  (change) => change.kind === 'cluster' && change.action === 'delete',
+];
+
+/** Keys of one cluster that one request makes: no more than the hub takes, in number and in bytes. */
+function batchesOf(creations: readonly Change[]): Change[][] {
+  const batches: Change[][] = [];
+  for (const keys of Map.groupBy(creations, ({ path }) => pathKey(path.slice(0, 2))).values()) {
+    let bytes = Number.POSITIVE_INFINITY;
+    for (const key of keys) {
+      const own = Buffer.byteLength(JSON.stringify(key.body)) + 1;
+      bytes += own;
+      if (bytes > batchBytesMax || batches.at(-1)!.length === keysAtOnce) {
+        batches.push([]);
+        bytes = own;
+      }
+      batches.at(-1)!.push(key);
+    }
+  }
+  return batches;
+}
+
+/** Somebody else made, changed or deleted it since the plan was made. */
+function isRace(error: unknown, { action }: Change): boolean {
+  if (!(error instanceof HubRequestError)) return false;
+  if (error.code === 'PRECONDITION_FAILED') return true;
+  if (error.code === 'NAME_TAKEN' || error.code === 'ID_TAKEN') return true;
+  return isStatus(error, 404) && action !== 'delete';
+}
+
+/** The hub says that it did nothing. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof HubRequestError && error.exitCode !== hubExitCodes.unreachable;
+}
+
+export function isStatus(error: unknown, status: number): boolean {
+  return error instanceof HubRequestError && error.status === status;
+}
+
+function newRequest(): string {
+  return uuidv7({ random: systemRandom.bytes(16) });
+}

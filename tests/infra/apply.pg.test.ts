@@ -1,0 +1,480 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { systemClock } from '../../contexts/base/clock.ts';
+import { verifierMatches } from '../../contexts/secrets.ts';
+import { HubClient } from '../../infra/bin/hub-client.ts';
+import { readDesired } from '../../infra/bin/platform/desired.ts';
+import { planChanges } from '../../infra/bin/platform/plan.ts';
+import { Interrupted, Runner } from '../../infra/bin/platform/runner.ts';
+import { readState } from '../../infra/bin/platform/state.ts';
+import { startHub, type TestHub } from '../hub/support/hub.ts';
+import { agentKey, applicationKey, cluster, region, tenant } from '../hub/support/things.ts';
+import { HttpProxy } from '../support/http-proxy.ts';
+import { type Given, runCli } from './support/cli.ts';
+import { anyTenant } from './support/platforms.ts';
+
+let hub: TestHub;
+let sql: postgres.Sql;
+let home: string;
+let files = 0;
+beforeAll(async () => {
+  hub = await startHub();
+  sql = postgres(hub.databaseUrl, { max: 1 });
+  home = await mkdtemp(join(tmpdir(), 'spokecast-apply-'));
+  for (const id of ['north', 'south']) await region(hub.owner, id);
+});
+afterAll(async () => {
+  await sql?.end();
+  await hub?.[Symbol.asyncDispose]();
+  await rm(home, { recursive: true, force: true });
+});
+
+const run = (args: readonly string[], given?: Given) =>
+  runCli(
+    { SPOKECAST_HUB_URL: hub.url, SPOKECAST_APPLICATION_KEY: hub.owner.secret!, HOME: home },
+    args,
+    given,
+  );
+const text = (platform: object) => stringify({ spokecast: 1, ...platform });
+const apply = (platform: object, ...flags: string[]) =>
+  run(['apply', '-f', '-', '--yes', ...flags], { input: text(platform) });
+const diff = (platform: object, ...flags: string[]) =>
+  run(['diff', '-f', '-', ...flags], { input: text(platform) });
+const secretsFile = () => join(home, `secrets-${++files}.jsonl`);
+const recordsIn = async (path: string) =>
+  (await readFile(path, 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+const secretWorks = async (id: string, secret: string) => {
+  const [row] = await sql`select verifier, restricted_verifier from agent_keys where id = ${id}`;
+  return verifierMatches(secret, row!.restricted_verifier ?? row!.verifier);
+};
+/** What every write leaves behind. */
+const writes = async () =>
+  (
+    await sql`select (select count(*)::int from audit_log) as audited, (select count(*)::int from fences) as fences,
+      (select max(revision)::int from heads) as revision`
+  )[0];
+
+const upstreamUrl = 'http://upstream.example:8080';
+/** One tenant with one cluster in the north, and these keys. */
+const one = (name: string, keys: readonly object[] = [], more: object = {}) => ({
+  tenants: [
+    { name, clusters: [{ name: 'orders', upstreamUrl, placements: ['north'], agentKeys: keys, ...more }] },
+  ],
+});
+const keysOf = async (name: string) => {
+  const [found] = (await hub.owner.get(`/v1/tenants?name=${encodeURIComponent(name)}`)).body.items;
+  const { items } = (await hub.owner.get(`/v1/agent-keys?tenantId=${found.id}&limit=200`)).body;
+  return items.toSorted((a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1));
+};
+
+describe('apply', () => {
+  test('makes what the file says, keeps the secrets, and changes nothing the second time', async () => {
+    const out = secretsFile();
+    const platform = one('Made', [
+      { name: 'a', permissions: ['read'] },
+      { name: 'b', status: 'disabled' },
+    ]);
+    expect(await diff(platform)).toMatchObject({
+      exitCode: 2,
+      stdout: expect.stringMatching(
+        /^\+ tenant Made\n\+ cluster Made\/orders\n\n4 to create, 0 to change, 0 to delete\.\n2 new agent keys work: 1 in north\.\nContexts published: north 4\.\n$/,
+      ),
+    });
+    const made = await apply(platform, '--secrets-out', out);
+    expect(made).toMatchObject({ exitCode: 0, stdout: '4 created, 0 changed, 0 deleted.\n' });
+    expect(made.stdout + made.stderr).not.toContain('spk_');
+    expect((await stat(out)).mode & 0o777).toBe(0o600);
+    const records = await recordsIn(out);
+    expect(records).toMatchObject([
+      { tenant: 'Made', cluster: 'orders', key: 'a' },
+      { tenant: 'Made', cluster: 'orders', key: 'b' },
+    ]);
+    for (const { keyId, secret } of records) expect(await secretWorks(keyId, secret)).toBe(true);
+    expect(await keysOf('Made')).toMatchObject([
+      { name: 'a', status: 'active', permissions: ['read'] },
+      { name: 'b', status: 'disabled' },
+    ]);
+    const before = await writes();
+    expect(await apply(platform)).toMatchObject({ exitCode: 0, stdout: 'Nothing to change.\n' });
+    expect(await diff(platform)).toMatchObject({ exitCode: 0, stdout: 'Nothing to change.\n' });
+    expect(await writes()).toEqual(before);
+    await expect(stat(`${out}.pending`)).rejects.toThrow('ENOENT');
+  });
+
+  test('refuses to make keys whose secrets have nowhere to go, and to go on where nobody says yes', async () => {
+    const platform = one('Refused', [{ name: 'a' }]);
+    const before = await writes();
+    expect(await apply(platform)).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('--secrets-out'),
+    });
+    const alone = ['apply', '-f', '-', '--secrets-out', secretsFile()];
+    expect(await run(alone, { input: text(platform) })).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining('repeat with --yes'),
+    });
+    expect(await run(alone, { input: text(platform), person: () => 'n' })).toMatchObject({ exitCode: 3 });
+    const busy = join(home, 'notes.txt');
+    await writeFile(busy, 'something else\n', { mode: 0o600 });
+    expect(await apply(platform, '--secrets-out', busy)).toMatchObject({
+      exitCode: 78,
+      stderr: expect.stringContaining('something else than secrets'),
+    });
+    expect(await readFile(busy, 'utf8')).toBe('something else\n');
+    const open = join(home, 'open.jsonl');
+    await writeFile(open, '', { mode: 0o644 });
+    expect(await apply(platform, '--secrets-out', open)).toMatchObject({
+      exitCode: 78,
+      stderr: expect.stringContaining('chmod 600'),
+    });
+    const held = join(home, 'held.jsonl');
+    await writeFile(`${held}.pending.lock`, JSON.stringify({ pid: process.pid, startedBy: null }));
+    expect(await apply(platform, '--secrets-out', held)).toMatchObject({
+      exitCode: 78,
+      stderr: expect.stringContaining('wait until it has ended'),
+    });
+    expect(await writes()).toEqual(before);
+    await expect(stat(alone.at(-1)!)).rejects.toThrow('ENOENT'); // nothing was begun, and nothing is left
+  });
+
+  test('many keys, with much to say each, go in as many requests as the hub takes', async () => {
+    const out = secretsFile();
+    const permissions = Array.from({ length: 50 }, (_, index) => `${'x'.repeat(58)}${index}`);
+    const keys = Array.from({ length: 55 }, (_, index) => ({
+      name: `k${index}`,
+      ...(index < 40 ? { permissions } : {}),
+    }));
+    expect(await apply(one('Much', keys), '--secrets-out', out)).toMatchObject({
+      stdout: '57 created, 0 changed, 0 deleted.\n',
+    });
+    expect(new Set((await recordsIn(out)).map(({ key }) => key)).size).toBe(55);
+  });
+
+  test('leaves alone what the file does not mention: things, lists and fields', async () => {
+    const tenantId = await tenant(hub.owner, 'Partly');
+    const mine = await cluster(hub.owner, tenantId, ['north', 'south'], { settings: { a: 1 } });
+    const [other] = [await cluster(hub.owner, tenantId, ['south'])];
+    await agentKey(hub.owner, mine, { permissions: ['x'] });
+    const { name } = (await hub.owner.get(`/v1/clusters/${mine}`)).body;
+    const platform = { tenants: [{ name: 'Partly', clusters: [{ name, settings: { a: 2 } }] }] };
+    const untouched = async () => [
+      (await hub.owner.get(`/v1/clusters/${other}`)).body,
+      await keysOf('Partly'),
+      (await hub.owner.get(`/v1/clusters/${mine}`)).body.placements,
+    ];
+    const before = await untouched();
+    expect(await apply(platform)).toMatchObject({
+      exitCode: 0,
+      stdout: '0 created, 1 changed, 0 deleted.\n',
+    });
+    expect((await hub.owner.get(`/v1/clusters/${mine}`)).body.settings).toEqual({ a: 2 });
+    expect(await untouched()).toEqual(before);
+  });
+
+  test('--prune takes what is not in the lists, says which keys stop where, and not more than is allowed', async () => {
+    const out = secretsFile();
+    await apply(one('Pruned', [{ name: 'stays' }, { name: 'goes' }]), '--secrets-out', out);
+    await apply({
+      tenants: [{ name: 'Pruned', clusters: [{ name: 'old', upstreamUrl, placements: ['south'] }] }],
+    });
+    const [left] = (await keysOf('Pruned')).filter((key: { name: string }) => key.name === 'stays');
+    const smaller = one('Pruned', [{ name: 'stays' }]);
+    expect(await diff(smaller)).toMatchObject({ exitCode: 0 });
+    expect(await diff(smaller, '--prune')).toMatchObject({
+      exitCode: 2,
+      stdout: expect.stringMatching(
+        /- agent key Pruned\/orders\/goes[\s\S]*- cluster Pruned\/old[\s\S]*2 to delete[\s\S]*1 agent key stops working:\n {4}Pruned\/orders\/goes \(aki_\w+\) in north/,
+      ),
+    });
+    expect(await apply(smaller, '--prune', '--max-deletions', '1')).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining('--max-deletions 2'),
+    });
+    expect(await keysOf('Pruned')).toHaveLength(2);
+    expect(await apply(smaller, '--prune')).toMatchObject({
+      exitCode: 0,
+      stdout: '0 created, 0 changed, 2 deleted.\n',
+    });
+    expect(await keysOf('Pruned')).toEqual([left]);
+    expect(await apply({ tenants: [{ name: 'Pruned' }] }, '--prune')).toMatchObject({ exitCode: 0 });
+    expect(await keysOf('Pruned')).toEqual([left]); // no list, so nothing to prune from
+  });
+
+  test('a disabled cluster, a placement that ends and a suspended tenant stop keys, and count', async () => {
+    const keys = [{ name: 'k1' }, { name: 'k2' }];
+    const placed = { placements: ['north', 'south'] };
+    await apply(one('Stopped', keys, placed), '--secrets-out', secretsFile());
+    const renamed = {
+      tenants: [{ name: 'Stopped', clusters: [{ name: 'anew', upstreamUrl, placements: ['north'] }] }],
+    };
+    expect((await diff(renamed, '--prune')).stdout).toMatch(
+      /cluster Stopped\/orders is deleted while another is made.*`id: vci_/,
+    );
+    for (const [change, regions] of [
+      [one('Stopped', keys, { placements: ['north'] }), 'south'],
+      [one('Stopped', keys, { status: 'disabled' }), 'north, south'],
+      [{ tenants: [{ name: 'Stopped', status: 'suspended' }] }, 'north, south'],
+    ] as const) {
+      const said = await diff(change);
+      expect(said.stdout).toContain('2 agent keys stop working:');
+      expect(said.stdout).toMatch(new RegExp(`k2 \\(aki_\\w+\\) in ${regions}\n`));
+      expect(said.stdout).toContain('within the budget of losses');
+      expect(await apply(change, '--max-deletions', '1')).toMatchObject({ exitCode: 3 });
+    }
+  });
+
+  test('an id names a thing, so that its name can change; a key that shares its name needs one', async () => {
+    await apply(one('Named', [{ name: 'a' }]), '--secrets-out', secretsFile());
+    const [key] = await keysOf('Named');
+    const renamed = {
+      tenants: [
+        {
+          name: 'Named anew',
+          id: key.tenantId,
+          clusters: [{ name: 'bills', id: key.clusterId, agentKeys: [{ name: 'b', id: key.id }] }],
+        },
+      ],
+    };
+    expect(await apply(renamed, '--prune')).toMatchObject({
+      exitCode: 0,
+      stdout: '0 created, 3 changed, 0 deleted.\n',
+    });
+    expect(await keysOf('Named anew')).toMatchObject([{ id: key.id, name: 'b' }]);
+    await agentKey(hub.owner, key.clusterId, { name: 'b' });
+    const byName = {
+      tenants: [{ name: 'Named anew', clusters: [{ name: 'bills', agentKeys: [{ name: 'b' }] }] }],
+    };
+    expect(await diff(byName)).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(
+        /stdin:\d+:\d+: 2 agent keys of the cluster are called "b": give the id of one/,
+      ),
+    });
+  });
+
+  test('what cannot be done is named with its place, all of it, before anything is done', async () => {
+    const before = await writes();
+    const refused = await apply({
+      regions: [{ id: 'east' }],
+      tenants: [
+        {
+          name: 'Wrong',
+          clusters: [
+            { name: 'a', placements: ['nowhere'] },
+            { name: 'b', id: `vci_${'0'.repeat(26)}` },
+          ],
+        },
+      ],
+    });
+    expect(refused.exitCode).toBe(1);
+    for (const words of [
+      'stdin:3:5: there is no region east yet: to make it, say where its store is',
+      'there is no region nowhere; there are: north, south, east',
+      'there is no cluster "a" yet: to make it, give upstreamUrl',
+      `there is no cluster vci_${'0'.repeat(26)}`,
+    ])
+      expect(refused.stderr).toContain(words);
+    expect(await writes()).toEqual(before);
+  });
+
+  test("a tenant's own key is enough for its clusters and keys, and for no other tenant's", async () => {
+    const [own] = [await tenant(hub.owner, 'Own'), await tenant(hub.owner, 'Other')];
+    const { secret } = await applicationKey(hub.owner, { role: 'admin', tenantId: own });
+    const environment = { SPOKECAST_HUB_URL: hub.url, SPOKECAST_APPLICATION_KEY: secret };
+    const asTenant = (platform: object) =>
+      runCli(environment, ['apply', '-f', '-', '--yes', '--secrets-out', secretsFile()], {
+        input: text(platform),
+      });
+    expect(await asTenant(one('Own', [{ name: 'a' }]))).toMatchObject({
+      exitCode: 0,
+      stdout: '2 created, 0 changed, 0 deleted.\n',
+    });
+    const refused = await asTenant(one('Other', [{ name: 'a' }]));
+    expect(refused).toMatchObject({
+      exitCode: 77,
+      stderr: expect.stringContaining('stdin:3:5: tenant Other: FORBIDDEN'),
+    });
+    expect(refused.stderr).toContain('0 changes were made, 3 are left');
+    expect(await keysOf('Other')).toEqual([]);
+  });
+
+  test('regions are made, drained and left', async () => {
+    const store = { endpoint: 'http://127.0.0.1:1/west', table: 'spokecast-test-west' };
+    const regions = [{ id: 'west', store, status: 'active' }];
+    expect(await apply({ regions })).toMatchObject({ stdout: '1 created, 0 changed, 0 deleted.\n' });
+    expect(await apply({ regions })).toMatchObject({ stdout: 'Nothing to change.\n' }); // it is still seeding
+    expect(await apply({ regions: [{ id: 'west', status: 'draining' }] })).toMatchObject({ exitCode: 0 });
+    expect((await hub.owner.get('/v1/regions/west')).body).toMatchObject({ status: 'draining', store });
+  });
+});
+
+describe('others at the same time', () => {
+  test('several runs at once make each thing once, and every secret that was kept works', async () => {
+    const platform = one('Raced', [{ name: 'a' }, { name: 'b' }, { name: 'c' }]);
+    const outs = [secretsFile(), secretsFile(), secretsFile()];
+    const runs = await Promise.all(outs.map((out) => apply(platform, '--secrets-out', out)));
+    expect(runs.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0]);
+    const kept = (await Promise.all(outs.map((out) => readFile(out, 'utf8').catch(() => ''))))
+      .flatMap((lines) => lines.split('\n').filter(Boolean))
+      .map((line) => JSON.parse(line));
+    expect(kept.map(({ key }) => key).sort()).toEqual(['a', 'b', 'c']);
+    for (const { keyId, secret } of kept) expect(await secretWorks(keyId, secret)).toBe(true);
+    expect(await keysOf('Raced')).toHaveLength(3);
+  });
+
+  test('what was changed while a person thought is planned again, not overwritten', async () => {
+    await apply(one('Thinking'));
+    const [{ id }] = (await hub.owner.get('/v1/clusters?limit=200')).body.items
+      .filter(({ name }: { name: string }) => name === 'orders')
+      .slice(-1);
+    const person = async () => {
+      await hub.owner.patch(`/v1/clusters/${id}`, { upstreamUrl: 'http://theirs.example' });
+      return 'y';
+    };
+    const input = text({
+      tenants: [{ name: 'Thinking', clusters: [{ name: 'orders', settings: { tier: 1 } }] }],
+    });
+    const ran = await run(['apply', '-f', '-'], { input, person });
+    expect(ran).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('planned again') });
+    expect((await hub.owner.get(`/v1/clusters/${id}`)).body).toMatchObject({
+      upstreamUrl: 'http://theirs.example',
+      settings: { tier: 1 },
+    });
+  });
+});
+
+test('answers that are lost on the way cost nothing: each thing is made once, and its secret works', async () => {
+  await using proxy = await HttpProxy.start(hub.url);
+  const through = (platform: object, ...flags: string[]) =>
+    run(['apply', '-f', '-', '--yes', '--hub', proxy.url, ...flags], { input: text(platform) });
+  const lost = proxy.loseAnswer({ where: ({ method }) => method === 'POST', times: 3 });
+  const out = secretsFile();
+  const made = await through(one('Lost', [{ name: 'a' }, { name: 'b' }]), '--secrets-out', out);
+  expect(made).toMatchObject({ exitCode: 0, stdout: '4 created, 0 changed, 0 deleted.\n' });
+  expect(lost.hits).toBe(3); // the tenant's, the cluster's, the keys'
+  const keys = await keysOf('Lost');
+  expect(keys).toHaveLength(2);
+  const records = await recordsIn(out);
+  expect(records.map(({ keyId }) => keyId).sort()).toEqual(keys.map(({ id }: { id: string }) => id).sort());
+  for (const { keyId, secret } of records) expect(await secretWorks(keyId, secret)).toBe(true);
+
+  const changed = proxy.loseAnswer({ where: ({ method }) => method === 'PATCH', times: 1 });
+  expect(await through(one('Lost', [], { settings: { a: 1 } }))).toMatchObject({ exitCode: 0 });
+  expect(changed.hits).toBe(1);
+  expect(await diff(one('Lost', [], { settings: { a: 1 } }))).toMatchObject({ exitCode: 0 });
+});
+
+test('asked to end, a run ends after the requests under way, tells all that is done, and the next goes on', async () => {
+  const tenants = Array.from({ length: 40 }, (_, index) => ({ name: `Ended ${index}` }));
+  const desired = readDesired([{ name: 'x', text: text({ tenants }) }]);
+  const client = new HubClient({ url: hub.url, applicationKey: hub.owner.secret! });
+  const changes = planChanges(desired, await readState(client, desired, false), false);
+  const ending = new AbortController();
+  const runner = new Runner({
+    ...{ hub: client, clock: systemClock, secrets: undefined, signal: ending.signal },
+    progress: () => ending.abort(),
+  });
+  await expect(runner.run(changes)).rejects.toThrow(Interrupted);
+  const { items } = (await hub.owner.get('/v1/tenants?limit=200')).body;
+  const there = items.filter(({ name }: { name: string }) => name.startsWith('Ended '));
+  expect(runner.progress.done).toHaveLength(there.length);
+  expect(there.length).toBeGreaterThan(0);
+  expect(there.length).toBeLessThan(40);
+  expect(await apply({ tenants })).toMatchObject({
+    stdout: `${40 - there.length} created, 0 changed, 0 deleted.\n`,
+  });
+});
+
+test('--wait says what is not seen everywhere in time: 75', async () => {
+  expect(await apply(one('Waiting'), '--wait', '0')).toMatchObject({
+    exitCode: 75, // no publisher runs here
+    stderr: expect.stringContaining('1 of 2 changes are not seen everywhere yet'),
+  });
+});
+
+describe('secrets that were made and not kept', () => {
+  test('are made again by the next run, for a command that did not take them', async () => {
+    const platform = one('Untaken', [{ name: 'a' }]);
+    const failed = await apply(platform, '--secrets-command', 'exit 7');
+    expect(failed).toMatchObject({ exitCode: 78, stderr: expect.stringContaining('ended with 7') });
+    const taken = join(home, 'taken');
+    const again = await apply(platform, '--secrets-command', `cat > ${taken}`);
+    expect(again).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('given new secrets') });
+    const [{ keyId, secret }] = await recordsIn(taken);
+    expect(await secretWorks(keyId, secret)).toBe(true);
+    expect(await keysOf('Untaken')).toMatchObject([{ id: keyId }]);
+    expect(await apply(platform, '--secrets-command', 'exit 7')).toMatchObject({
+      exitCode: 0,
+      stdout: 'Nothing to change.\n',
+    });
+  });
+
+  test('nor by a crash between the answer and the file: only those whose secret is nowhere get another', async () => {
+    const out = secretsFile();
+    const platform = one('Crashed', [{ name: 'kept' }]);
+    await apply(platform, '--secrets-out', out);
+    const [kept] = await recordsIn(out);
+    // What a run leaves that was killed when the hub had answered: a note, half of another, and a lock.
+    const body = { keys: [{ name: 'lost' }] };
+    await hub.owner.send('POST', `/v1/clusters/${kept.clusterId}/agent-keys`, {
+      body,
+      headers: { 'idempotency-key': 'crashed' },
+    });
+    const note = {
+      request: 'crashed',
+      tenant: 'Crashed',
+      cluster: 'orders',
+      clusterId: kept.clusterId,
+      body,
+    };
+    await writeFile(`${out}.pending`, `${JSON.stringify(note)}\n{"request":"ha`, { mode: 0o600 });
+    await writeFile(`${out}.pending.lock`, JSON.stringify({ pid: 2 ** 22 + 1, startedBy: null }));
+    await writeFile(out, `${await readFile(out, 'utf8')}{"tenant":"ha`);
+    const both = one('Crashed', [{ name: 'kept' }, { name: 'lost' }]);
+    expect(await apply(both, '--secrets-out', out)).toMatchObject({ exitCode: 0 });
+    const lines = (await readFile(out, 'utf8')).trim().split('\n');
+    expect(JSON.parse(lines[0]!)).toEqual(kept);
+    expect(await secretWorks(kept.keyId, kept.secret)).toBe(true);
+    const last = JSON.parse(lines.at(-1)!);
+    expect(last.key).toBe('lost');
+    expect(await secretWorks(last.keyId, last.secret)).toBe(true);
+    expect(await keysOf('Crashed')).toHaveLength(2);
+    const before = await writes();
+    expect(await apply(both, '--secrets-out', out)).toMatchObject({ stdout: 'Nothing to change.\n' });
+    expect(await writes()).toEqual(before);
+  });
+});
+
+describe('export', () => {
+  test('writes what apply reads back without a change, whatever the platform', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(anyTenant(['north', 'south']), { minLength: 1, maxLength: 3 }),
+        async (made) => {
+          const tenants = made.map((each) => ({ ...each, name: `${each.name} ${++files}` }));
+          const applied = await apply({ tenants }, '--secrets-out', secretsFile());
+          expect(applied.stderr + applied.stdout).toContain('created');
+          const names = tenants.flatMap(({ name }) => ['--tenant', name.normalize('NFC').trim()]);
+          const before = await writes();
+          for (const flags of [[], ['--ids'], ['--json']]) {
+            const exported = await run(['export', ...names, ...flags]);
+            expect(exported.exitCode, exported.stderr).toBe(0);
+            const again = await run(['diff', '-f', '-', '--prune'], { input: exported.stdout });
+            expect(again, exported.stdout).toMatchObject({ exitCode: 0, stdout: 'Nothing to change.\n' });
+          }
+          expect(await diff({ tenants }, '--prune')).toMatchObject({ exitCode: 0 });
+          expect(await writes()).toEqual(before);
+        },
+      ),
+      { numRuns: 4 },
+    );
+  }, 60_000);
+});

@@ -1,0 +1,134 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Ajv } from 'ajv';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { type PlatformFileError, readDesired } from '../../infra/bin/platform/desired.ts';
+import { Interruption } from '../../infra/bin/platform/interruption.ts';
+import { inParallel } from '../../infra/bin/platform/pool.ts';
+import { platformSchema } from '../../infra/bin/platform/schema.ts';
+import { readSources } from '../../infra/bin/platform/sources.ts';
+import { systemTerminal } from '../../infra/bin/terminal.ts';
+
+const mistakesIn = (...texts: string[]): string[] => {
+  try {
+    readDesired(texts.map((text, index) => ({ name: `${index + 1}.yaml`, text })));
+  } catch (error) {
+    return (error as PlatformFileError).mistakes.map(
+      ({ file, line, column, message }) => `${file}:${line}:${column}: ${message}`,
+    );
+  }
+  return [];
+};
+
+describe('a platform file', () => {
+  test('every mistake has its place, all of them at once, in every file', () => {
+    const wrong = `spokecast: 1
+tenants:
+  - name: 7
+    colour: red
+    clusters:
+      - name: orders
+        upstreamUrl: ftp://nowhere
+        placements: [eu-west-1, {region: EU}, eu-west-1]
+        agentKeys:
+          - {name: a, permissions: ["no spaces"], expiresAt: tomorrow}
+          - {name: b, allowedNetworks: [10.0.0.1/8]}
+      - status: off
+`;
+    expect(mistakesIn(wrong, 'tenants: []\n', 'spokecast: 1\ntenants: [')).toEqual([
+      '1.yaml:3:5: tenants[0].name: must be text: put quotes round a number',
+      '1.yaml:4:5: tenants[0].colour: is not known here',
+      '1.yaml:7:9: tenants[0].clusters[0].upstreamUrl: must be a URL that starts with http:// or https://, without credentials, query or fragment',
+      '1.yaml:8:34: tenants[0].clusters[0].placements[1].region: must have 2 to 40 characters of a-z, 0-9 and -',
+      '1.yaml:10:37: tenants[0].clusters[0].agentKeys[0].permissions[0]: must have 1 to 64 characters of a-z, A-Z, 0-9 and _ . : * / -',
+      '1.yaml:10:51: tenants[0].clusters[0].agentKeys[0].expiresAt: must be a time like 2027-01-31T00:00:00Z',
+      '1.yaml:11:41: tenants[0].clusters[0].agentKeys[1].allowedNetworks[0]: must have no bits set beyond its length of 8',
+      '1.yaml:12:9: tenants[0].clusters[1].name: is required',
+      '1.yaml:12:9: tenants[0].clusters[1].status: must be active or disabled',
+      '2.yaml:1:1: spokecast: must be 1, the version of this format',
+      expect.stringMatching(/^3\.yaml:2:11: Flow sequence in block collection must be/),
+    ]);
+  });
+
+  test('the same thing twice is a mistake that names both places; a tenant may have clusters in several files', () => {
+    const file = (clusters: string) =>
+      `spokecast: 1\ntenants:\n  - name: Acme\n    clusters: [${clusters}]\n`;
+    expect(mistakesIn(file('{name: a}'), file('{name: b}'))).toEqual([]);
+    expect(mistakesIn(file('{name: a}'), file('{name: a, agentKeys: [{name: k}, {name: k}]}'))).toEqual([
+      '2.yaml:4:16: the cluster "a" of "Acme" stands at 1.yaml:4:16 already',
+      '2.yaml:4:49: the agent key "k" of "a" stands at 2.yaml:4:38 already',
+    ]);
+    expect(mistakesIn(file('{name: a, placements: [eu, eu]}'))).toEqual([
+      '1.yaml:4:43: the region eu is named a second time',
+    ]);
+    const status = (one: string) => `spokecast: 1\ntenants: [{name: Acme, status: ${one}}]\n`;
+    expect(mistakesIn(status('active'), status('suspended'))).toEqual([
+      '2.yaml:2:11: the tenant "Acme" has another status at 1.yaml:2:11',
+    ]);
+  });
+
+  test('a name twice in one mapping, and aliases that blow up, are refused', () => {
+    expect(mistakesIn('spokecast: 1\nspokecast: 1\n')).toEqual([
+      expect.stringMatching(/^1\.yaml:2:1: Map keys must be unique/),
+    ]);
+    const rows = Array.from({ length: 9 }, (_, i) => `  l${i + 1}: &l${i + 1} [${`*l${i},`.repeat(9)}]`);
+    const bomb = `spokecast: 1\nx:\n  l0: &l0 [lol]\n${rows.join('\n')}\n`;
+    expect(mistakesIn(bomb)).toEqual([expect.stringContaining('Excessive alias count')]);
+  });
+
+  test('directories are read whole, in order, without what begins with a dot', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'spokecast-files-'));
+    try {
+      await mkdir(join(home, 'a', '.git'), { recursive: true });
+      for (const name of ['b.yaml', 'a/c.yml', 'a/.git/x.yaml', 'readme.md', 'z.json'])
+        await writeFile(join(home, name), name);
+      const sources = await readSources([home], systemTerminal);
+      expect(sources.map(({ text }) => text)).toEqual(['a/c.yml', 'b.yaml', 'z.json']);
+      await expect(
+        readSources([join(home, 'none'), join(home, 'a', '.git', 'none')], systemTerminal),
+      ).rejects.toThrow(/none: ENOENT[\s\S]*none: ENOENT/);
+    } finally {
+      await rm(home, { recursive: true });
+    }
+  });
+
+  test('the schema for editors lets through what is right and stops at what is not', () => {
+    const { $schema: _, ...schema } = JSON.parse(platformSchema());
+    const isValid = new Ajv({ strict: false, formats: { 'date-time': true, uri: true } }).compile(schema);
+    const right =
+      'spokecast: 1\ntenants: [{name: A, clusters: [{name: c, placements: [eu-west-1, {region: us}], upstreams: [{url: http://x}]}]}]';
+    expect(isValid(parse(right)), JSON.stringify(isValid.errors)).toBe(true);
+    expect(isValid({ spokecast: 2 })).toBe(false);
+    expect(isValid({ spokecast: 1, tenants: [{ name: 'A', colour: 'red' }] })).toBe(false);
+  });
+});
+
+test('in parallel: no more at a time than allowed, and nothing is begun after a failure', async () => {
+  let running = 0;
+  let most = 0;
+  const begun: number[] = [];
+  const work = async (item: number) => {
+    begun.push(item);
+    most = Math.max(most, ++running);
+    await Promise.resolve();
+    running -= 1;
+    if (item === 5) throw new Error('five');
+  };
+  await expect(inParallel([1, 2, 3, 4, 5, 6, 7, 8, 9], 2, work)).rejects.toThrow('five');
+  expect(most).toBe(2);
+  expect(begun.length).toBeLessThan(9);
+});
+
+test('Ctrl-C asks for an end and says so', () => {
+  const said: string[] = [];
+  const before = process.listenerCount('SIGINT');
+  using interruption = new Interruption((line) => said.push(line));
+  expect(interruption.signal.aborted).toBe(false);
+  (process.listeners('SIGINT').at(-1) as () => void)();
+  expect(interruption.signal.aborted).toBe(true);
+  expect(said).toEqual([expect.stringContaining('after the requests under way')]);
+  interruption[Symbol.dispose]();
+  expect(process.listenerCount('SIGINT')).toBe(before);
+});
