@@ -11,6 +11,7 @@ export default defineConfig({
     './hub/db/people-tables.ts',
     './hub/db/application-key-table.ts',
     './hub/db/event-tables.ts',
+    './hub/db/deletion-tables.ts',
   ],
   out: './hub/db/migrations',
 });

@@ -18,6 +18,7 @@ export const idPrefixes = {
   seeding: 'sdg',
   auditEntry: 'aud',
   fence: 'fen',
+  deletion: 'del',
 } as const;
 
 export type IdOf = keyof typeof idPrefixes;
@@ -26,6 +27,17 @@ const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
 export function newId(of: IdOf, clock: Clock, random: Random): string {
   const bytes = uuidv7({ msecs: clock.now(), random: random.bytes(16) }, new Uint8Array(16));
+  return `${idPrefixes[of]}_${base32(bytes)}`;
+}
+
+/**
+ * An id made of a hash, so that whoever knows what was hashed finds it: a UUIDv8 (RFC 9562), which no id made by
+ * {@link newId} can be. Takes the first 16 bytes.
+ */
+export function hashedId(of: IdOf, hash: Uint8Array): string {
+  const bytes = hash.slice(0, 16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return `${idPrefixes[of]}_${base32(bytes)}`;
 }
 

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { Random } from './base/random.ts';
+import { hashedId } from './ids.ts';
 
 /**
  * The secrets people are given: agent keys (`spk_`) and application keys (`spa_`).
@@ -65,6 +66,23 @@ export function claimedId(of: SecretOf, text: string): string | undefined {
 /** What is stored in place of a secret: SHA-256, base64url without padding, 43 characters. */
 export function verifierOf(secret: string): string {
   return hash('sha256', secret, 'base64url');
+}
+
+/** What begins like a secret of ours and is none is a typing error, and stays one. */
+const foreign = /^(?!sp[ak]_)[\x21-\x7e]{16,512}$/;
+
+/** Whether this may be a secret that was made elsewhere: printable ASCII without spaces, 16 to 512 characters. */
+export function isForeignSecret(text: string): boolean {
+  return foreign.test(text);
+}
+
+/**
+ * The id of the agent key that was imported with this verifier. A foreign secret names no key, so its hash does: hub
+ * and gateways come to the same id without asking each other. It is a hash of the verifier and no part of it, because
+ * ids are told to everybody.
+ */
+export function importedKeyId(verifier: string): string {
+  return hashedId('agentKey', hash('sha256', `spokecast imported agent key\0${verifier}`, 'buffer'));
 }
 
 /** In the place of a verifier where no secret is to match: the hash of nothing, for its last character is none's. */

@@ -17,6 +17,8 @@ export const matrix = {
   'clusters.write': { platform: 'admin', tenant: 'admin' },
   'agent-keys.read': { platform: 'viewer', tenant: 'viewer' },
   'agent-keys.write': { platform: 'admin', tenant: 'admin' },
+  // Whoever knows another's hash could take the place of its secret: the platform's, as the names of tenants are.
+  'agent-keys.import': { platform: 'admin', tenant: null },
   'application-keys.read': { platform: 'viewer', tenant: 'viewer' },
   // And never a key with more rights than one's own: see `covers`.
   'application-keys.write': { platform: 'owner', tenant: 'owner' },
@@ -39,6 +41,7 @@ export const matrix = {
   'holds.read': { platform: 'viewer', tenant: null },
   'freezes.read': { platform: 'viewer', tenant: null },
   'freezes.write': { platform: 'admin', tenant: null },
+  'deletions.read': { platform: 'viewer', tenant: 'viewer' },
   'audit-log.read': { platform: 'viewer', tenant: 'viewer' },
   'events.read': { platform: 'viewer', tenant: 'viewer' },
   // Of the key itself.

@@ -122,6 +122,18 @@ export const hubOptions = {
     default: '1000',
     doc: "Milliseconds a region's store is given to answer GET /v1/contexts.",
   }),
+  idempotencyHours: option({
+    env: 'SPOKECAST_IDEMPOTENCY_HOURS',
+    schema: value.integer(1, 720),
+    default: '24',
+    doc: 'Hours for which the answer to an Idempotency-Key is kept. Later the same key makes a new request.',
+  }),
+  undeleteDays: option({
+    env: 'SPOKECAST_UNDELETE_DAYS',
+    schema: value.integer(0, 3650),
+    default: '30',
+    doc: 'Days for which deleted tenants and clusters can be brought back; 0 keeps nothing of them.',
+  }),
   publicUrl: option({
     env: 'SPOKECAST_PUBLIC_URL',
     schema: z

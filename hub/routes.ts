@@ -2,6 +2,7 @@ import { createAgentKey } from './api/agent-keys/create.ts';
 import { createAgentKeys } from './api/agent-keys/create-several.ts';
 import { deleteAgentKey } from './api/agent-keys/delete.ts';
 import { getAgentKey } from './api/agent-keys/get.ts';
+import { importAgentKey } from './api/agent-keys/import.ts';
 import { listAgentKeys } from './api/agent-keys/list.ts';
 import { rotateAgentKey } from './api/agent-keys/rotate.ts';
 import { updateAgentKey } from './api/agent-keys/update.ts';
@@ -15,9 +16,12 @@ import { createCluster } from './api/clusters/create.ts';
 import { deleteCluster } from './api/clusters/delete.ts';
 import { getCluster } from './api/clusters/get.ts';
 import { listClusters } from './api/clusters/list.ts';
+import { undeleteCluster } from './api/clusters/undelete.ts';
 import { updateCluster } from './api/clusters/update.ts';
 import { getContext } from './api/contexts/get.ts';
+import { getContextHistory } from './api/contexts/history.ts';
 import { refreshContext } from './api/contexts/refresh.ts';
+import { listDeletions } from './api/deletions/list.ts';
 import { streamEvents } from './api/events/stream.ts';
 import { getFence } from './api/fences/get.ts';
 import { getFreeze } from './api/freeze/get.ts';
@@ -43,6 +47,8 @@ import { createTenant } from './api/tenants/create.ts';
 import { deleteTenant } from './api/tenants/delete.ts';
 import { getTenant } from './api/tenants/get.ts';
 import { listTenants } from './api/tenants/list.ts';
+import { getTenantResidency } from './api/tenants/residency.ts';
+import { undeleteTenant } from './api/tenants/undelete.ts';
 import { updateTenant } from './api/tenants/update.ts';
 import { createUser } from './api/users/create.ts';
 import { deleteUser } from './api/users/delete.ts';
@@ -55,11 +61,13 @@ import type { AnyRoute } from './http/route.ts';
 
 /** The API, whole. What is not in this list does not exist; what is in it is documented and in the security suite. */
 export const routes: readonly AnyRoute[] = [
-  ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant],
-  ...[createCluster, listClusters, getCluster, updateCluster, deleteCluster],
+  ...[createTenant, listTenants, getTenant, updateTenant, deleteTenant, undeleteTenant, getTenantResidency],
+  ...[createCluster, listClusters, getCluster, updateCluster, deleteCluster, undeleteCluster],
+  listDeletions,
   ...[
     createAgentKey,
     createAgentKeys,
+    importAgentKey,
     listAgentKeys,
     getAgentKey,
     updateAgentKey,
@@ -76,7 +84,7 @@ export const routes: readonly AnyRoute[] = [
   ...[createUser, listUsers, getUser, updateUser, deleteUser, createUserLink],
   ...[createRegion, listRegions, getRegion, updateRegion, deleteRegion, listRegionGateways],
   ...[listRegionHolds, freezeRegion, unfreezeRegion, getFreeze, setFreeze, liftFreeze],
-  ...[getContext, refreshContext],
+  ...[getContext, refreshContext, getContextHistory],
   ...[createSweep, listSweeps, getSweep, approveSweep],
   ...[createSeeding, listSeedings, getSeeding],
   getFence,

@@ -34,6 +34,8 @@ export interface Services {
   events: EventStreams;
   /** Milliseconds for which publishers wait for a gateway that stopped reporting without a word. */
   gatewayForgetMs: number;
+  /** Days for which what is deleted can be brought back; 0 for not at all. */
+  undeleteDays: number;
   /** Milliseconds a region's store is given to answer. */
   storeTimeoutMs: number;
   /** Proxies in front of the hub that append to `x-forwarded-for`. */

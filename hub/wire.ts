@@ -56,7 +56,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     max: config.databaseConnectionsMax,
     statementTimeoutMs: config.requestTimeoutMs,
   });
-  const { storeTimeoutMs, gatewayForgetMs } = config;
+  const { storeTimeoutMs, gatewayForgetMs, undeleteDays } = config;
   const openStore =
     parts.openStore ??
     (({ endpoint, awsRegion, table }: StoreAddress) =>
@@ -85,7 +85,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     onError: (error) => log.warn({ error: loggable(error) }, 'events could not be read'),
   });
   const services: Services = {
-    ...{ database, clock, random, log, stores, storeTimeoutMs, gatewayForgetMs },
+    ...{ database, clock, random, log, stores, storeTimeoutMs, gatewayForgetMs, undeleteDays },
     waits: new FenceWaits({
       ...{ database, clock, stopping: stop.signal },
       waitsMax: config.waitsMax,
@@ -121,7 +121,9 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     clock,
     everyMs: 10 * 60_000,
     turn: async () =>
-      (await removeOldAnswers(database.db, cleanupBatch)) === cleanupBatch ? 'again' : undefined,
+      (await removeOldAnswers(database.db, cleanupBatch, config.idempotencyHours)) === cleanupBatch
+        ? 'again'
+        : undefined,
     onError: (error) =>
       log.warn({ error: loggable(error) }, 'could not remove old answers of idempotency keys'),
   });

@@ -172,6 +172,24 @@ export const publisherOptions = {
     default: String(limits.gatewayForgetMsDefault),
     doc: 'Milliseconds for which a gateway that stopped reporting without a word counts as unknown, and fences wait for it. Then it is forgotten. The same for hub and publishers.',
   }),
+  auditDays: option({
+    env: 'SPOKECAST_AUDIT_DAYS',
+    schema: value.integer(0, 36_500),
+    default: '0',
+    doc: 'Days for which entries of the audit log are kept; 0 for ever.',
+  }),
+  sweepDays: option({
+    env: 'SPOKECAST_SWEEP_DAYS',
+    schema: value.integer(1, 3650),
+    default: '30',
+    doc: "Days for which sweeps are kept. Each region's last complete one is kept for longer.",
+  }),
+  fenceHours: option({
+    env: 'SPOKECAST_FENCE_HOURS',
+    schema: value.integer(1, 720),
+    default: '24',
+    doc: 'Hours for which fences are kept: how long after a change GET /v1/fences/{id} can tell how far it has come.',
+  }),
   databaseConnectionsMax: option({
     env: 'SPOKECAST_DATABASE_CONNECTIONS_MAX',
     schema: value.integer(2, 200),

@@ -246,7 +246,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     clock,
     everyMs: 3_600_000,
     retryMs: () => 60_000,
-    turn: () => trimLedger(db),
+    turn: () => trimLedger(db, config),
     onError: warn('the ledger could not be trimmed'),
   });
 

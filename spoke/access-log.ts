@@ -5,7 +5,7 @@ import type { Logger } from '../contexts/base/log.ts';
 import type { Random } from '../contexts/base/random.ts';
 import { TokenBucket } from './cache/token-bucket.ts';
 import type { GatewayConfig } from './config.ts';
-import { agentKeyHeader, readCredential } from './credentials.ts';
+import { agentKeyHeader, type ImportedKeys, readCredential } from './credentials.ts';
 import type { Decision } from './decide.ts';
 
 export interface AccessLogOptions {
@@ -15,6 +15,7 @@ export interface AccessLogOptions {
   share: number;
   /** Requests without an answer of 2xx or 3xx of ours that are written down in a second; the others are counted. */
   refusalsPerSecond: number;
+  importedKeys: ImportedKeys;
   clock: Clock;
   random: Random;
   metrics: { logged(outcome: AccessOutcome): void };
@@ -104,7 +105,7 @@ export class AccessLog {
       path: pathOf(target),
       status,
       code,
-      keyId: keyIdOf(incoming),
+      keyId: keyIdOf(incoming, this.#options.importedKeys),
       durationMs: Math.round((clock.monotonic() - startedAt) * 1_000) / 1_000,
       upstream,
       remoteAddress,
@@ -118,12 +119,17 @@ export class AccessLog {
 
 /** What a gateway's options make of it. A rehearsal is nobody's request. */
 export function accessLogOf(
-  { accessLog: share, accessLogRefusalsPerSecond: refusalsPerSecond, shadowSocket }: GatewayConfig,
-  parts: Omit<AccessLogOptions, 'share' | 'refusalsPerSecond'>,
+  {
+    accessLog: share,
+    accessLogRefusalsPerSecond: refusalsPerSecond,
+    importedKeys,
+    shadowSocket,
+  }: GatewayConfig,
+  parts: Omit<AccessLogOptions, 'share' | 'refusalsPerSecond' | 'importedKeys'>,
 ): AccessLog | undefined {
   return share === 'off' || shadowSocket !== undefined
     ? undefined
-    : new AccessLog({ ...parts, share, refusalsPerSecond });
+    : new AccessLog({ ...parts, share, refusalsPerSecond, importedKeys });
 }
 
 const pathLengthMax = 512;
@@ -134,9 +140,10 @@ function pathOf(target: string): string {
   return path.replaceAll(/sp[ak]_[0-9A-Za-z_]+/g, '[secret]');
 }
 
-function keyIdOf({ headers }: IncomingMessage): string | undefined {
+function keyIdOf({ headers }: IncomingMessage, importedKeys: ImportedKeys): string | undefined {
   const agentKey = headers[agentKeyHeader];
-  const shown = readCredential(headers.authorization, typeof agentKey === 'string' ? agentKey : undefined);
+  const shownKey = typeof agentKey === 'string' ? agentKey : undefined;
+  const shown = readCredential(headers.authorization, shownKey, importedKeys);
   return shown.state === 'shown' ? shown.keyId : undefined;
 }
 

@@ -3,7 +3,7 @@ import { claimedId, verifierMatches } from '../contexts/secrets.ts';
 import type { LoadingCache } from './cache/cache.ts';
 import type { Lookup, PresentLookup } from './cache/outcomes.ts';
 import type { ClientAddresses } from './client-address.ts';
-import { parse, readShown } from './credentials.ts';
+import { type ImportedKeys, parse, readShown } from './credentials.ts';
 import {
   type Decision,
   decideCredential,
@@ -54,6 +54,7 @@ export class Authenticator {
   readonly #clock: Clock;
   readonly #addresses: ClientAddresses | undefined;
   readonly #limiter: RateLimiter | undefined;
+  readonly #importedKeys: ImportedKeys;
   readonly #requirements = new Requirements();
 
   /** Without `addresses` nobody can tell where a request comes from; without `limiter` nothing is counted. */
@@ -62,11 +63,13 @@ export class Authenticator {
     clock: Clock;
     addresses?: ClientAddresses | undefined;
     limiter?: RateLimiter | undefined;
+    importedKeys?: ImportedKeys;
   }) {
     this.#cache = options.cache;
     this.#clock = options.clock;
     this.#addresses = options.addresses;
     this.#limiter = options.limiter;
+    this.#importedKeys = options.importedKeys ?? 'refused';
   }
 
   authenticate(shown: Shown): Decision | Promise<Decision> {
@@ -78,9 +81,10 @@ export class Authenticator {
     // What matches a verifier has form and checksum as well: nearly always nothing else has to be looked at.
     if (held !== undefined && verifierMatches(secret, held.value.verifier))
       return this.#withSecret(held, shown, now);
-    const credential = parse(secret);
+    const credential = parse(secret, this.#importedKeys);
     if (credential.state !== 'shown') return decideCredential(credential)!;
-    const key = held ?? this.#cache.get('agent-key', credential.keyId);
+    const isClaimed = credential.keyId === claimed; // not of a foreign secret, whatever stands where an id would
+    const key = (isClaimed ? held : undefined) ?? this.#cache.get('agent-key', credential.keyId);
     if (key instanceof Promise) return key.then((found) => this.#withKey(secret, found, shown));
     return this.#withKey(secret, key, shown);
   }

@@ -7,6 +7,7 @@ import {
   parseOptions,
   value,
 } from '../contexts/base/options.ts';
+import { importedKeysChoices } from './credentials.ts';
 import { doorOptions } from './door-options.ts';
 import { networks } from './forward/trusted-proxies.ts';
 import { observerOptions } from './observer-options.ts';
@@ -143,6 +144,12 @@ export const gatewayOptions = {
     schema: value.integer(0, 100_000_000),
     default: '1000000',
     doc: 'Agent keys of the region that this gateway can tell from made-up ones, two bytes of memory each. They are read once after the start. With more of them ever more made-up ones pass for known; 0 for no census.',
+  }),
+  importedKeys: option({
+    env: 'SPOKECAST_IMPORTED_KEYS',
+    schema: value.oneOf(importedKeysChoices),
+    default: 'refused',
+    doc: 'What is made of secrets that have not the form of an agent key: refused at once, or looked-up by their hash among the keys that were imported. Each one nobody here has heard of is then read from the store, within SPOKECAST_UNKNOWN_PER_SECOND.',
   }),
   fillWaitMs: option({
     env: 'SPOKECAST_FILL_WAIT_MS',

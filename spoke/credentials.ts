@@ -1,4 +1,4 @@
-import { parseSecret } from '../contexts/secrets.ts';
+import { importedKeyId, isForeignSecret, parseSecret, verifierOf } from '../contexts/secrets.ts';
 
 /** The header for clients that need `authorization` for something else. */
 export const agentKeyHeader = 'spokecast-agent-key';
@@ -18,9 +18,17 @@ export type Credential =
 const absent = { state: 'absent' } as const;
 const malformed = { state: 'malformed' } as const;
 
-export function readCredential(authorization: string | undefined, agentKey: string | undefined): Credential {
+/** What is made of a secret that is not of our form: nothing, or it is looked up by its hash (docs/adr/0036). */
+export const importedKeysChoices = ['refused', 'looked-up'] as const;
+export type ImportedKeys = (typeof importedKeysChoices)[number];
+
+export function readCredential(
+  authorization: string | undefined,
+  agentKey: string | undefined,
+  importedKeys: ImportedKeys = 'refused',
+): Credential {
   const secret = readShown(authorization, agentKey);
-  return typeof secret === 'string' ? parse(secret) : secret;
+  return typeof secret === 'string' ? parse(secret, importedKeys) : secret;
 }
 
 /** What is shown in an agent key's place, whatever it is. */
@@ -33,9 +41,14 @@ export function readShown(
   return secretIn(authorization)?.trim() ?? malformed;
 }
 
-/** Whether the header carries an agent key, which must not be handed on: whatever would be taken for one. */
-export function carriesAgentKey(authorization: string): boolean {
-  return readCredential(authorization, undefined).state === 'shown';
+/**
+ * Whether the header carries an agent key, which must not be handed on: whatever would be taken for one of ours, and
+ * what `agentKey` shows as well.
+ */
+export function carriesAgentKey(authorization: string, agentKey?: string): boolean {
+  const secret = secretIn(authorization)?.trim();
+  if (secret === undefined) return false;
+  return secret === agentKey?.trim() || parse(secret, 'refused').state === 'shown';
 }
 
 /** The bearer token or Basic password; undefined for any other scheme. */
@@ -51,8 +64,10 @@ function secretIn(authorization: string): string | undefined {
   return colon < 0 ? undefined : pair.slice(colon + 1);
 }
 
-/** What was shown, looked at: an agent key has a form and a checksum. */
-export function parse(secret: string): Credential {
+/** What was shown, looked at: an agent key has a form and a checksum, an imported one hardly any. */
+export function parse(secret: string, importedKeys: ImportedKeys): Credential {
   const keyId = parseSecret('agentKey', secret);
-  return keyId === undefined ? malformed : { state: 'shown', keyId, secret };
+  if (keyId !== undefined) return { state: 'shown', keyId, secret };
+  if (importedKeys === 'refused' || !isForeignSecret(secret)) return malformed;
+  return { state: 'shown', keyId: importedKeyId(verifierOf(secret)), secret };
 }

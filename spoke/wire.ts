@@ -196,6 +196,7 @@ export class Gateway implements AsyncDisposable {
     this.authenticator = new Authenticator({
       ...{ cache: this.cache, clock, addresses: new ClientAddresses(config.trustedProxies) },
       limiter,
+      importedKeys: config.importedKeys,
     });
     this.#forwarder = new Forwarder(forwardSettingsOf(config), {
       clock,

@@ -8,8 +8,10 @@ import type { Services } from '../services.ts';
 export interface AuditEntry {
   action:
     | 'create'
+    | 'import'
     | 'update'
     | 'delete'
+    | 'undelete'
     | 'rotate'
     | 'refresh'
     | 'request'

@@ -1,4 +1,4 @@
-import { ProblemError } from '../http/problems.ts';
+import { type HubProblemCode, ProblemError } from '../http/problems.ts';
 
 /** What the driver and the server report, told apart by what the hub does about it. */
 export type DatabaseFault =
@@ -47,9 +47,27 @@ export function brokenConstraint(error: unknown): string | undefined {
   return String(rootOf(error).constraint_name ?? '');
 }
 
+/** What the triggers of 0011_tenant_policies.sql refuse. Their words are made for people. */
+const policyProblems = {
+  quota_clusters: 'QUOTA_EXCEEDED',
+  quota_agent_keys: 'QUOTA_EXCEEDED',
+  quota_regions: 'QUOTA_EXCEEDED',
+  residency: 'REGION_NOT_ALLOWED',
+  residency_policy: 'RESIDENCY_IN_USE',
+} as const satisfies Record<string, HubProblemCode>;
+
+function brokenPolicy(error: unknown): ProblemError | undefined {
+  const { code, constraint_name: broken, message } = rootOf(error);
+  if (code !== '23514' || typeof broken !== 'string' || !Object.hasOwn(policyProblems, broken))
+    return undefined;
+  return new ProblemError(policyProblems[broken as keyof typeof policyProblems], { detail: `${message}` });
+}
+
 /** The problem to answer with, whatever was thrown. Nothing of an unexpected error's own text is in it. */
 export function toProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
+  const refused = brokenPolicy(error);
+  if (refused) return refused;
   const fault = databaseFault(error);
   if (fault === 'unavailable' || fault === 'conflict') {
     return new ProblemError('DATABASE_UNAVAILABLE', { headers: { 'retry-after': '1' } });

@@ -1,25 +1,47 @@
 import { sql } from 'drizzle-orm';
+import { auditLog } from './audit-table.ts';
 import { trimLosses } from './budget.ts';
 import type { Queryable } from './client.ts';
+import { purgeDeleted } from './deletions.ts';
 import { trimEvents } from './events.ts';
 import { trimFences } from './fences.ts';
 import { holdings, sweeps } from './schema.ts';
 
-/** Fences, or events, removed at a time: a day of them is worked off without a long lock. */
+/** Rows removed at a time: a day of them is worked off without a long lock. */
 const batch = 1000;
+
+/** For how long the hub keeps what it only keeps for people. */
+export interface Retention {
+  /** 0 for ever. */
+  auditDays: number;
+  sweepDays: number;
+  fenceHours: number;
+}
 
 /**
  * Removes what nobody needs any more: memories of placements that ended over two days ago (the triggers look back
- * one), fences and events older than a day, and sweeps over a month old, but for the region's last complete one, whose mark the
- * next sweep begins at.
+ * one), deletions that nobody has taken back, and what is beyond its retention. A region's last complete sweep stays,
+ * for the next one begins at its mark.
  */
-export async function trimLedger(db: Queryable): Promise<void> {
+export async function trimLedger(db: Queryable, retention: Retention): Promise<void> {
   await trimLosses(db);
+  await purgeDeleted(db);
   await db.execute(sql`delete from ${holdings} where until < now() - interval '2 days'`);
-  while ((await trimFences(db, batch)) === batch);
+  while ((await trimFences(db, batch, retention.fenceHours)) === batch);
   while ((await trimEvents(db, batch)) === batch);
   await db.execute(sql`
-    delete from ${sweeps} s where s.requested_at < now() - interval '30 days'
+    delete from ${sweeps} s where s.requested_at < now() - ${retention.sweepDays} * interval '1 day'
       and exists (select from ${sweeps} later where later.region = s.region and later.status = 'completed'
         and later.id <> s.id and later.finished_at > coalesce(s.finished_at, s.requested_at))`);
+  if (retention.auditDays > 0) while ((await trimAudit(db, retention.auditDays)) === batch);
+}
+
+/** The oldest come first by their ids, so that no batch looks through what stays. */
+async function trimAudit(db: Queryable, days: number): Promise<number> {
+  const removed = await db.execute(sql`
+    delete from ${auditLog} where id in (
+      select id from (select id, at from ${auditLog} order by id limit ${batch}) oldest
+      where at < now() - ${days} * interval '1 day')
+    returning 1`);
+  return removed.length;
 }

@@ -17,7 +17,10 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
-import { id, xid8 } from './columns.ts';
+import { id, ids, xid8 } from './columns.ts';
+import type { SweepCounts } from './sweep-counts.ts';
+
+export type { SweepCounts };
 
 /**
  * The hub's tables. The triggers that make "nothing forgets" true (law 1) live beside them as SQL in
@@ -128,10 +131,19 @@ export const tenants = pgTable(
     status: text('status', { enum: ['active', 'suspended'] })
       .notNull()
       .default('active'),
+    /** How many of each the tenant may have; null for any number. Kept by triggers, whoever writes. */
+    clustersMax: integer('clusters_max'),
+    agentKeysMax: integer('agent_keys_max'),
+    regionsMax: integer('regions_max'),
+    /** Where its clusters may be placed; null for anywhere. Kept by triggers, and by what the publisher derives. */
+    allowedRegions: ids('allowed_regions'),
     createdAt,
     updatedAt,
   },
-  (t) => [check('tenants_status', sql`${t.status} in ('active', 'suspended')`)],
+  (t) => [
+    check('tenants_status', sql`${t.status} in ('active', 'suspended')`),
+    check('tenants_quotas', sql`${t.clustersMax} >= 0 and ${t.agentKeysMax} >= 0 and ${t.regionsMax} >= 0`),
+  ],
 );
 
 /** One of several upstreams: the lowest priority that is usable takes the requests, shared by weight. */
@@ -308,25 +320,6 @@ export const outbox = pgTable(
   },
   (t) => [index('outbox_order').on(t.tightens.desc(), t.id)],
 );
-
-export interface SweepCounts {
-  scanned: number;
-  written: number;
-  reannounced: number;
-  missing: number;
-  stale: number;
-  corrupt: number;
-  orphan: number;
-  ahead: number;
-  quarantined: number;
-  expired: number;
-  /** Of those ahead, what was left for a person: mending it might let in somebody who was revoked. */
-  heldAhead: number;
-  /** Differences left as they are because the budget of losses holds them. */
-  held: number;
-  /** Differences left as they are because the region is frozen. */
-  frozen: number;
-}
 
 export const sweeps = pgTable(
   'sweeps',

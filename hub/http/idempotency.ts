@@ -27,9 +27,6 @@ export interface KeptAnswer {
   fence: string | null;
 }
 
-/** Hours an answer is kept for. Sending the key again later makes a new request of it. */
-export const idempotencyHours = 24;
-
 const keyPattern = /^[\x21-\x7e]{1,255}$/;
 
 /** @throws ProblemError 400 where the header's value is no key. */
@@ -73,12 +70,12 @@ export async function keepAnswer(
   await tx.update(idempotencyKeys).set({ status, body: answer }).where(isRow(claim));
 }
 
-/** Removes up to `limit` answers that were kept long enough. Returns how many. */
-export async function removeOldAnswers(db: Queryable, limit: number): Promise<number> {
+/** Removes up to `limit` answers older than that: their keys make new requests from then on. Returns how many. */
+export async function removeOldAnswers(db: Queryable, limit: number, hours: number): Promise<number> {
   const removed = await db.execute(sql`
     delete from ${idempotencyKeys} where ctid in (
       select ctid from ${idempotencyKeys}
-      where created_at < now() - ${idempotencyHours} * interval '1 hour' limit ${limit} for update skip locked)
+      where created_at < now() - ${hours} * interval '1 hour' limit ${limit} for update skip locked)
     returning 1`);
   return removed.length;
 }

@@ -106,6 +106,21 @@ export const hubProblems = {
     'The link does not work',
     'It was used, has expired, or was replaced by a later one. Ask for another.',
   ],
+  QUOTA_EXCEEDED: [
+    409,
+    'The tenant has as many as it may',
+    'A quota of the tenant is used up: of clusters, agent keys or regions. `detail` says which.',
+  ],
+  RESIDENCY_IN_USE: [
+    409,
+    'Clusters are placed outside of that residency',
+    'Move them into the allowed regions first.',
+  ],
+  SECRET_TAKEN: [
+    409,
+    'A key was imported with this secret',
+    'A secret belongs to one key. Revoke that key first, or change it instead.',
+  ],
   TOO_MANY_SECRETS: [
     409,
     'Too many secrets of the key are ending',
@@ -141,6 +156,11 @@ export const hubProblems = {
     422,
     'There is no such region',
     'A placement or a sweep names a region that does not exist; `errors` says which.',
+  ],
+  REGION_NOT_ALLOWED: [
+    422,
+    'The tenant may not be in this region',
+    "The tenant's residency names the regions that its clusters may be placed in.",
   ],
   IDEMPOTENCY_KEY_REUSED: [
     422,

@@ -83,7 +83,7 @@ const description = `The admin API of Spokecast's hub.
 - Authenticate with \`authorization: Bearer <application key>\`. A key has a role and belongs to the platform or to one tenant; to a tenant's key, other tenants' things do not exist (404).
 - Every error is a problem document (RFC 9457) with a stable \`code\`; every answer carries \`spokecast-request-id\`.
 - Lists are \`{items, nextCursor}\`; pass \`nextCursor\` as \`cursor\` for the next page.
-- \`POST\` takes an \`Idempotency-Key\`: for 24 hours the same request gives the same answer again, marked with \`idempotency-replayed: true\`, and does nothing. A replay of a key's creation omits the secret and says \`secretOmitted\`.
+- \`POST\` takes an \`Idempotency-Key\`: for 24 hours (\`SPOKECAST_IDEMPOTENCY_HOURS\`) the same request gives the same answer again, marked with \`idempotency-replayed: true\`, and does nothing. A replay of a key's creation omits the secret and says \`secretOmitted\`.
 - \`PATCH\` changes the fields that are given. \`PUT\`, \`PATCH\` and \`DELETE\` honour \`If-Match\` with the \`ETag\` of a read.
 - Bodies are JSON of at most 64 KiB. Unknown fields and parameters are refused.
 - Every change is in the audit log.
@@ -217,6 +217,7 @@ export function problemsOf(route: AnyRoute): HubProblemCode[] {
   const codes: HubProblemCode[] = [
     'UNAUTHENTICATED',
     'FORBIDDEN',
+    'CROSS_ORIGIN',
     'TOO_MANY_FAILED_LOGINS',
     'INTERNAL',
     'DATABASE_UNAVAILABLE',
@@ -224,8 +225,7 @@ export function problemsOf(route: AnyRoute): HubProblemCode[] {
     'STOPPING',
   ];
   if (route.query || route.body || route.method !== 'GET') codes.push('VALIDATION_FAILED');
-  if (route.method !== 'GET')
-    codes.push('CROSS_ORIGIN', 'MALFORMED_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
+  if (route.method !== 'GET') codes.push('MALFORMED_JSON', 'BODY_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE');
   if (route.method === 'GET' && !route.query) codes.push('VALIDATION_FAILED');
   if (route.method === 'POST') codes.push('IDEMPOTENCY_KEY_REUSED');
   return [...new Set([...codes, ...route.problems])];

@@ -12,6 +12,7 @@ export const tags = {
   contexts: 'What is replicated, one thing at a time: what the hub derives and what each region holds.',
   sweeps: 'Compare everything a region should hold with everything it holds, and repair the difference.',
   seedings: 'Fill a region that is new or empty, before it serves.',
+  deletions: 'Tenants and clusters that were deleted and can still be brought back.',
   fences: 'How far a change has come: stored by each region, seen by each gateway.',
   events: 'What happens, as it happens: changes, and how far they have come, as a stream.',
   'audit-log': 'What was changed, by whom, before and after.',

@@ -54,6 +54,12 @@ export const commandList: readonly ListedCommand[] = [
   },
   { name: 'agent-keys', summary: "clusters' credentials", heading: 'Platform', load: api },
   {
+    name: 'deletions',
+    summary: 'what was deleted and can be brought back',
+    heading: 'Platform',
+    load: api,
+  },
+  {
     name: 'application-keys',
     summary: 'the credentials of people and programs that use the hub API',
     heading: 'Platform',

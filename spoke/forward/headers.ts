@@ -1,5 +1,5 @@
 import { identityHeaders } from '../answers.ts';
-import { carriesAgentKey } from '../credentials.ts';
+import { agentKeyHeader, carriesAgentKey } from '../credentials.ts';
 import type { PreparedAgentKey } from '../prepared.ts';
 import type { Hop } from './hop.ts';
 
@@ -106,7 +106,7 @@ export function requestHeaders(
       case 'trailer': // whoever sends trailers on announces them
         continue;
       case 'authorization':
-        if (value === shown || carriesAgentKey(value)) continue;
+        if (value === shown || carriesAgentKey(value, headerIn(raw, agentKeyHeader))) continue;
     }
     if (ends || listed.has(lower)) continue;
     headers.push(name, value);
@@ -127,6 +127,11 @@ export function requestHeaders(
     key.id,
   );
   return headers;
+}
+
+function headerIn(raw: readonly string[], name: string): string | undefined {
+  for (let at = 0; at + 1 < raw.length; at += 2) if (raw[at]!.toLowerCase() === name) return raw[at + 1];
+  return undefined;
 }
 
 /** This hop in the words of RFC 7239. */

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { systemRandom } from '../../contexts/base/random.ts';
-import { newId } from '../../contexts/ids.ts';
+import { isId, newId } from '../../contexts/ids.ts';
 import {
+  importedKeyId,
+  isForeignSecret,
   newSecret,
   parseSecret,
   type SecretOf,
@@ -74,6 +76,36 @@ describe('secrets', () => {
     ['a line too many', `${newSecret('agentKey', newId('agentKey', clock, systemRandom), systemRandom)}\n`],
   ])('%s is malformed', (_what, text) => {
     expect(parseSecret('agentKey', text)).toBeUndefined();
+  });
+});
+
+describe('secrets made elsewhere', () => {
+  test.each([
+    ['a token', 'ghx9-Zk3/+=~!0123', true],
+    ['the shortest', 'x'.repeat(16), true],
+    ['one shorter', 'x'.repeat(15), false],
+    ['the longest', 'x'.repeat(512), true],
+    ['one longer', 'x'.repeat(513), false],
+    ['two words', 'eight888 eight888', false],
+    ['no ASCII', 'ü'.repeat(20), false],
+    ['a typing error of an agent key', `spk_${'0'.repeat(26)}_oops`, false],
+    ['a typing error of an application key', `spa_${'0'.repeat(26)}_oops`, false],
+  ])('%s', (_what, text, taken) => {
+    expect(isForeignSecret(text)).toBe(taken);
+  });
+
+  test('[law 10] give an id that is one, and has nothing of their verifier in it', () => {
+    const ids = new Set<string>();
+    for (let n = 0; n < 1_000; n++) {
+      const verifier = verifierOf(`elsewhere-${n}-0123456789`);
+      const id = importedKeyId(verifier);
+      expect(isId('agentKey', id)).toBe(true);
+      expect(importedKeyId(verifier)).toBe(id);
+      ids.add(id);
+    }
+    expect(ids.size).toBe(1_000);
+    // The wire: gateways and hubs of every version come to this id, or the agents of imported keys are locked out.
+    expect(importedKeyId(verifierOf('made-elsewhere-0123456789'))).toBe('aki_2k2ryr020bhx8rmkdwkfyvh5c6');
   });
 });
 

@@ -1,6 +1,12 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { noVerifier, parseSecret, verifierMatches, verifierOf } from '../../contexts/secrets.ts';
+import {
+  importedKeyId,
+  noVerifier,
+  parseSecret,
+  verifierMatches,
+  verifierOf,
+} from '../../contexts/secrets.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -45,6 +51,58 @@ describe('agent keys', () => {
     await sql.end();
     expect(verifierMatches(secret, row!.verifier)).toBe(true);
     expect(everything).not.toContain(row!.verifier);
+  });
+
+  test('are imported by the hash of a secret, once, and then rotated like any other', async () => {
+    const verifier = verifierOf('made-elsewhere-0123456789');
+    const hex = Buffer.from(verifier, 'base64url').toString('hex');
+    const id = importedKeyId(verifier);
+    const path = '/v1/agent-keys/import';
+    const body = { clusterId: cluster, name: 'old agent', secretSha256: hex, permissions: ['read'] };
+    const [one, other] = await Promise.all([hub.owner.post(path, body), hub.owner.post(path, body)]);
+    expect([one.status, other.status].sort()).toEqual([201, 409]);
+    const made = one.status === 201 ? one.body : other.body;
+    expect(made).toMatchObject({ id, clusterId: cluster, permissions: ['read'], status: 'active' });
+    const again = await hub.owner.post(path, { ...body, secretSha256: verifier });
+    expect(again.body).toMatchObject({
+      code: 'SECRET_TAKEN',
+      errors: [{ pointer: '/secretSha256', detail: expect.stringContaining(id) }],
+    });
+    const sql = postgres(hub.databaseUrl, { max: 1 });
+    const rowOf = async () =>
+      (await sql`select verifier, retiring, restricted_verifier from agent_keys where id = ${id}`)[0];
+    expect(await rowOf()).toMatchObject({ verifier, retiring: [] });
+    const rotated = await hub.owner.post(`/v1/agent-keys/${id}/rotate`, { graceSeconds: 3600 });
+    expect(parseSecret('agentKey', rotated.body.secret)).toBe(id);
+    expect(await rowOf()).toMatchObject({
+      verifier: verifierOf(rotated.body.secret),
+      retiring: [{ verifier, endsAtMs: expect.any(Number) }],
+    });
+    expect((await hub.owner.delete(`/v1/agent-keys/${id}`)).status).toBe(204);
+    const bound = await hub.owner.post(path, { ...body, allowedNetworks: ['192.0.2.0/24'] });
+    expect(bound.body, 'the same secret is the same key').toMatchObject({ id });
+    expect(await rowOf()).toMatchObject({ verifier: noVerifier, restricted_verifier: verifier });
+    await sql.end();
+
+    const log = JSON.stringify((await hub.owner.get(`/v1/audit-log?resourceId=${id}`)).body);
+    expect(log).toContain('agent-key.import');
+    for (const text of [verifier, hex]) expect(log + JSON.stringify([made, again.body])).not.toContain(text);
+  });
+
+  test.each([
+    ['a secret', 'made-elsewhere-0123456789'],
+    ['a shorter hash', 'a'.repeat(40)],
+    ['bits beyond the end', `${'A'.repeat(42)}B`],
+  ])('are not imported by %s', async (_what, secretSha256) => {
+    const answer = await hub.owner.post('/v1/agent-keys/import', {
+      clusterId: cluster,
+      name: 'no',
+      secretSha256,
+    });
+    expect(answer.body).toMatchObject({
+      code: 'VALIDATION_FAILED',
+      errors: [expect.objectContaining({ pointer: '/secretSha256' })],
+    });
   });
 
   test('are disabled, given other permissions and an expiry, and revoked', async () => {

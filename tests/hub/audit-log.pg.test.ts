@@ -78,3 +78,38 @@ describe('the audit log', () => {
     expect(items.map(({ action }: Entry) => action)).toEqual(['application-key.create', 'tenant.create']);
   });
 });
+
+describe('the history of a context', () => {
+  const actionsOf = async (kind: string, key: string) => {
+    const actions: string[] = [];
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const path = `/v1/contexts/${kind}/${key}/history?limit=2${cursor && `&cursor=${cursor}`}`;
+      const { body } = await hub.owner.get(path);
+      actions.push(...body.items.map((entry: { action: string }) => entry.action));
+      cursor = body.nextCursor;
+    }
+    return actions;
+  };
+
+  test('is what was done to it, to what it went and came back with, and nothing else', async () => {
+    const region = await make.region(hub.owner);
+    const tenant = await make.tenant(hub.owner);
+    const cluster = await make.cluster(hub.owner, tenant, [region]);
+    const { id } = await make.agentKey(hub.owner, cluster);
+    await make.agentKey(hub.owner, cluster);
+    await hub.owner.patch(`/v1/clusters/${cluster}`, { settings: { of: 'the cluster' } });
+    await hub.owner.patch(`/v1/agent-keys/${id}`, { status: 'disabled' });
+    await hub.owner.post(`/v1/contexts/agent-key/${id}/refresh`);
+    await hub.owner.delete(`/v1/clusters/${cluster}`);
+    await hub.owner.post(`/v1/clusters/${cluster}/undelete`);
+    await hub.owner.delete(`/v1/tenants/${tenant}?cascade=true`);
+    expect(await actionsOf('agent-key', id)).toEqual([
+      ...['tenant.delete', 'cluster.undelete', 'cluster.delete'],
+      ...['context.refresh', 'agent-key.update', 'agent-key.create'],
+    ]);
+    expect(await actionsOf('cluster', cluster)).toEqual([
+      ...['tenant.delete', 'cluster.undelete', 'cluster.delete', 'cluster.update', 'cluster.create'],
+    ]);
+    expect((await hub.owner.get('/v1/contexts/agent-key/aki_nobody/history')).status).toBe(404);
+  });
+});

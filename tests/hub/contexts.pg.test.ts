@@ -70,6 +70,17 @@ async function look(kind: string, id: string, where = 'north') {
 }
 
 describe('GET /v1/contexts/{kind}/{key}', () => {
+  test('[law 10] tells no verifier, neither of the present secret nor of those before it', async () => {
+    const { id } = await make.agentKey(hub.owner, cluster, { allowedNetworks: ['192.0.2.0/24'] });
+    await hub.owner.post(`/v1/agent-keys/${id}/rotate`, { graceSeconds: 3600 });
+    const { derived } = await look('agent-key', id);
+    expect(derived.body).toMatchObject({ clusterId: cluster, allowedNetworks: ['192.0.2.0/24'] });
+    const [row] =
+      await database.sql`select restricted_verifier as present, retiring from agent_keys where id = ${id}`;
+    for (const verifier of [row!.present, row!.retiring[0].verifier])
+      expect(JSON.stringify(derived)).not.toContain(verifier);
+  });
+
   test('tells missing, in-sync, stale and gone', async () => {
     const { id } = await make.agentKey(hub.owner, cluster);
     const ref = { kind: 'agent-key', key: id } as const;
@@ -243,5 +254,58 @@ describe('POST /v1/contexts/{kind}/{key}/refresh', () => {
     expect((await hub.owner.post('/v1/contexts/cluster/vci_00000000000000000000000000/refresh')).status).toBe(
       404,
     );
+  });
+});
+
+describe('GET /v1/tenants/{id}/residency', () => {
+  test('tells from the stores where everything of a tenant is, and what nobody can tell', async () => {
+    const { body: made } = await hub.owner.post('/v1/tenants', {
+      name: 'Resident',
+      allowedRegions: ['north'],
+    });
+    const placed = await make.cluster(hub.owner, made.id, ['north']);
+    const { id: keyId } = await make.agentKey(hub.owner, placed);
+    const refs = [
+      { kind: 'agent-key', key: keyId },
+      { kind: 'tenant', key: made.id },
+      { kind: 'cluster', key: placed },
+    ] as const;
+    for (const ref of refs) {
+      await publish('north', ref);
+      await publish('south', ref); // a tombstone
+    }
+    const path = `/v1/tenants/${made.id}/residency`;
+    const proven = { regions: ['north'], outside: [], unproven: [] };
+    expect((await hub.owner.get(path)).body).toEqual({
+      items: refs.map((ref) => ({ ...ref, ...proven })),
+      nextCursor: null,
+    });
+
+    // As somebody would have copied it there by hand, newer than the tombstone.
+    const [build] = await buildContexts(database.db, 'north', [refs[2]], systemClock);
+    if (build!.state !== 'live') throw new Error(build!.state);
+    const { epoch, revision } = decodeVersion(build!.envelope.version)!;
+    const sealed = seal({
+      ...{ kind: 'cluster', key: placed, epoch, revision: revision + 1, builtAtMs: 0 },
+      body: JSON.parse(build!.envelope.bodyText!),
+    });
+    if (sealed.outcome !== 'sealed') throw new Error(sealed.reason);
+    await stores.get('spokecast-test-south')!.put(sealed.envelope);
+    const pages = [];
+    for (let cursor: string | null = ''; cursor !== null; ) {
+      const { body } = await hub.owner.get(`${path}?limit=1${cursor && `&cursor=${cursor}`}`);
+      pages.push(...body.items);
+      cursor = body.nextCursor;
+    }
+    expect(pages).toEqual([
+      { ...refs[0], ...proven },
+      { ...refs[1], ...proven },
+      { ...refs[2], regions: ['north', 'south'], outside: ['south'], unproven: [] },
+    ]);
+
+    broken.set('spokecast-test-south', () => Promise.reject(new StoreError('STORE_UNAVAILABLE', 'gone')));
+    const { body } = await hub.owner.get(path);
+    broken.delete('spokecast-test-south');
+    expect(body.items[2]).toEqual({ ...refs[2], regions: ['north'], outside: [], unproven: ['south'] });
   });
 });

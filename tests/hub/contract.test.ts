@@ -10,6 +10,8 @@ const tenant = {
   id: 'ten_01k9c0v8w1e4qafk3s7m2t6xhz',
   name: 'Acme',
   status: 'active',
+  quotas: { clusters: null, agentKeys: null, regions: null },
+  allowedRegions: null,
   createdAt: '2026-11-21T09:30:00.000Z',
   updatedAt: '2026-11-21T09:30:00.000Z',
 };

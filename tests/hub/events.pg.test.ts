@@ -175,7 +175,7 @@ describe('the stream of events', () => {
     await rename('older than a day too');
     const [later] = await stream.take(1);
     await sql`update events set at = now() - interval '25 hours' where position <= ${Number(later!.id.split('-')[1])}`;
-    await trimLedger(hub.hub.services.database.db);
+    await trimLedger(hub.hub.services.database.db, { auditDays: 0, sweepDays: 30, fenceHours: 24 });
     for (const id of [old!.id, `2-${later!.id.split('-')[1]}`, '1-999999999']) {
       const answer = await hub.owner.get('/v1/events', { headers: { 'last-event-id': id } });
       expect(answer.body, id).toMatchObject({ status: 410, code: 'EVENTS_EXPIRED' });

@@ -13,6 +13,8 @@ import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
 /** The hub's side of fences, with a hand in the place of the publisher: what it writes is all that the hub knows. */
+const retention = { auditDays: 0, sweepDays: 30, fenceHours: 24 };
+
 let hub: TestHub;
 let sql: postgres.Sql;
 let north: string;
@@ -277,17 +279,19 @@ describe('a fence', () => {
     expect((await hub.owner.get(`/v1/regions/${north}/gateways`)).body.items).toEqual([]);
   });
 
-  test('is kept for a day, with all that belongs to it', async () => {
+  test('is kept for as long as is set, with all that belongs to it', async () => {
     await empty();
     const { fence } = await newKey();
     const receipts = twoJobs();
     await relay(receipts);
     for (const id of Object.values(receipts)) await writeReceipt(db(), receipt(id));
-    await trimLedger(db());
+    await trimLedger(db(), retention);
     expect((await look(fence)).id).toBe(fence);
     await sql`update fences set created_at = now() - interval '25 hours' where id = ${fence}`;
+    await trimLedger(db(), { ...retention, fenceHours: 48 });
+    expect((await look(fence)).id).toBe(fence);
     await sql`update receipts set created_at = now() - interval '26 hours' where id = any(${Object.values(receipts)})`;
-    await trimLedger(db());
+    await trimLedger(db(), retention);
     expect((await hub.owner.get(`/v1/fences/${fence}`)).status).toBe(404);
     const [left] = await sql`
       select (select count(*) from fence_regions where fence = ${fence}) + (select count(*) from fence_jobs where fence = ${fence})

@@ -45,7 +45,23 @@ beforeAll(async () => {
   const changed = await hub.as(ownKey.secret).patch(`/v1/clusters/${cluster}`, { settings: { a: 1 } });
   const fence = changed.headers.get('spokecast-fence')!;
   const seeding = (await hub.owner.post('/v1/seedings', { region })).body.id;
-  theirs = { region, tenant, cluster, agentKey, applicationKey, user, sweep, seeding, fence };
+  const deletedTenant = await make.tenant(hub.owner, 'Theirs once');
+  await hub.owner.delete(`/v1/tenants/${deletedTenant}`);
+  const deletedCluster = await make.cluster(hub.owner, tenant, [region]);
+  await hub.owner.delete(`/v1/clusters/${deletedCluster}`);
+  theirs = {
+    deletedTenant,
+    deletedCluster,
+    region,
+    tenant,
+    cluster,
+    agentKey,
+    applicationKey,
+    user,
+    sweep,
+    seeding,
+    fence,
+  };
   ownTenant = await make.tenant(hub.owner, 'Own');
 });
 afterAll(async () => {
@@ -57,10 +73,15 @@ afterAll(async () => {
 const paths = (): Record<string, string> => ({
   '/v1/tenants': '/v1/tenants',
   '/v1/tenants/{id}': `/v1/tenants/${theirs.tenant}`,
+  '/v1/tenants/{id}/residency': `/v1/tenants/${theirs.tenant}/residency`,
+  '/v1/tenants/{id}/undelete': `/v1/tenants/${theirs.deletedTenant}/undelete`,
   '/v1/clusters': '/v1/clusters',
   '/v1/clusters/{id}': `/v1/clusters/${theirs.cluster}`,
+  '/v1/clusters/{id}/undelete': `/v1/clusters/${theirs.deletedCluster}/undelete`,
+  '/v1/deletions': '/v1/deletions',
   '/v1/clusters/{id}/agent-keys': `/v1/clusters/${theirs.cluster}/agent-keys`,
   '/v1/agent-keys': '/v1/agent-keys',
+  '/v1/agent-keys/import': '/v1/agent-keys/import',
   '/v1/agent-keys/{id}': `/v1/agent-keys/${theirs.agentKey}`,
   '/v1/agent-keys/{id}/rotate': `/v1/agent-keys/${theirs.agentKey}/rotate`,
   '/v1/application-keys': '/v1/application-keys',
@@ -73,6 +94,7 @@ const paths = (): Record<string, string> => ({
   '/v1/regions/{id}/gateways': `/v1/regions/${theirs.region}/gateways`,
   '/v1/fences/{id}': `/v1/fences/${theirs.fence}`,
   '/v1/contexts/{kind}/{key}': `/v1/contexts/cluster/${theirs.cluster}`,
+  '/v1/contexts/{kind}/{key}/history': `/v1/contexts/cluster/${theirs.cluster}/history`,
   '/v1/contexts/{kind}/{key}/refresh': `/v1/contexts/cluster/${theirs.cluster}/refresh`,
   '/v1/sweeps': '/v1/sweeps',
   '/v1/sweeps/{id}': `/v1/sweeps/${theirs.sweep}`,
@@ -100,6 +122,11 @@ const bodies = (): Record<string, object> => ({
   'PATCH /v1/clusters/{id}': { name: 'intruded' },
   'POST /v1/clusters/{id}/agent-keys': { keys: [{ name: 'intruder' }] },
   'POST /v1/agent-keys': { clusterId: theirs.cluster, name: 'intruder' },
+  'POST /v1/agent-keys/import': {
+    clusterId: theirs.cluster,
+    name: 'intruder',
+    secretSha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+  },
   'PATCH /v1/agent-keys/{id}': { name: 'intruded' },
   'POST /v1/agent-keys/{id}/rotate': { graceSeconds: 0 },
   'POST /v1/application-keys': { role: 'viewer', name: 'intruder', tenantId: theirs.tenant },
@@ -130,7 +157,7 @@ function attempt(
   const concrete = paths()[path];
   if (!concrete) throw new Error(`add an example of ${path} to this suite`);
   const body = bodies()[name];
-  const needsBody = method === 'PATCH' || (method === 'POST' && !/\/(refresh|approve)$/.test(path));
+  const needsBody = method === 'PATCH' || (method === 'POST' && !/\/(refresh|approve|undelete)$/.test(path));
   if (needsBody && !body) throw new Error(`add a body for ${name} to this suite`);
   return hub.as(secret).send(method, concrete, { ...(body ? { body } : {}), headers });
 }
@@ -154,6 +181,8 @@ async function everything(): Promise<unknown> {
     'idempotency_keys',
     'fences',
     'fence_regions',
+    'deletions',
+    'deleted_rows',
     'users',
     'memberships',
     'sessions',

@@ -39,7 +39,14 @@ describe('in bash', () => {
 
   test('commands, subcommands, flags and choices are offered, each in its place', async () => {
     expect(await offered('spokecast cl')).toEqual(['clusters']);
-    expect(await offered('spokecast clusters ')).toEqual(['create', 'list', 'get', 'update', 'delete']);
+    expect(await offered('spokecast clusters ')).toEqual([
+      'create',
+      'list',
+      'get',
+      'update',
+      'delete',
+      'undelete',
+    ]);
     expect(await offered('spokecast clusters update vci_x --sta')).toEqual(['--status']);
     expect(await offered('spokecast clusters update vci_x --status ')).toEqual(['active', 'disabled']);
     expect(await offered('spokecast clusters update --status active vci_x --na')).toEqual(['--name']);

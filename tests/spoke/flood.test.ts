@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
 import { systemRandom } from '../../contexts/base/random.ts';
+import { importedKeyId, verifierOf } from '../../contexts/secrets.ts';
+import { Authenticator } from '../../spoke/authenticate.ts';
 import { KnownKeys } from '../../spoke/cache/known-keys.ts';
 import { Census } from '../../spoke/census.ts';
 import { cacheWorld } from './support/cache-world.ts';
@@ -112,6 +114,25 @@ describe('[law 8] a flood of made-up keys', () => {
     gate.open();
     await world.clock.advance(10);
     expect((await cold).outcome).toBe('filled');
+  });
+
+  test('of no form at all is bounded too where imported keys are looked up, and those feel nothing of it', async () => {
+    const settings = { unknownPerSecond: 10, unknownBurst: 20 };
+    await using world = await counted(settings, 1);
+    const secret = 'made-elsewhere-0123456789';
+    const key = keyContext({ ...world.demos[0]!, keyId: importedKeyId(verifierOf(secret)), secret }, 1);
+    await world.store.put(key);
+    world.cache.announced(announcementOf(key));
+    const authenticator = new Authenticator({ ...world, importedKeys: 'looked-up' });
+    const ask = (shown: string) =>
+      authenticator.authenticate({ authorization: undefined, agentKey: shown, clusterId: undefined });
+    const nonsense = Array.from({ length: 500 }, (_, n) => ask(`nonsense-nonsense-${n}`));
+    const known = ask(secret);
+    await world.clock.advance(1_000);
+    expect((await known).outcome).toBe('granted');
+    const codes = (await Promise.all(nonsense)).map((each) => each.outcome === 'refused' && each.code);
+    expect(new Set(codes)).toEqual(new Set(['NOT_FOUND', 'OVERLOADED']));
+    expect(codes.filter((code) => code === 'NOT_FOUND').length).toBeLessThanOrEqual(20 + 2);
   });
 
   test('of keys that are known and gone is read at the set rate too', async () => {

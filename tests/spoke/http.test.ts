@@ -1,10 +1,11 @@
 import { describe, expect, test, vi } from 'vitest';
 import { systemRandom } from '../../contexts/base/random.ts';
-import { newSecret, verifierOf } from '../../contexts/secrets.ts';
+import { importedKeyId, newSecret, verifierOf } from '../../contexts/secrets.ts';
 import {
   allOf,
   boundKeyContext,
   clusterContext,
+  type Demo,
   gone,
   initialise,
   keyContext,
@@ -15,8 +16,8 @@ import {
 import { gatewayWorld } from './support/gateway-world.ts';
 import { send, startUpstream } from './support/upstream.ts';
 
-async function ready() {
-  const world = await gatewayWorld({ initialised: true });
+async function ready(environment: Record<string, string> = {}) {
+  const world = await gatewayWorld({ initialised: true, environment });
   await vi.waitFor(() => expect(world.gateway.readiness().status).toBe('ready'));
   const demo = newDemo();
   await publish(world.store, ...allOf(demo, 1));
@@ -25,6 +26,62 @@ async function ready() {
 
 const basic = (user: string, password: string) =>
   `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+
+describe('imported keys', () => {
+  const secret = 'made-elsewhere-0123456789';
+  const imported = (demo: Demo): Demo => ({ ...demo, keyId: importedKeyId(verifierOf(secret)), secret });
+
+  test('are let in by the secret that the agent has, however it is shown, and forwarded without it', async () => {
+    await using world = await ready({ SPOKECAST_IMPORTED_KEYS: 'looked-up' });
+    const seen: string[][] = [];
+    await using upstream = await startUpstream((incoming, outgoing) => {
+      seen.push(incoming.rawHeaders);
+      outgoing.end();
+    });
+    const demo = imported(world.demo);
+    await publish(world.store, clusterContext(demo, 2, { upstreamUrl: upstream.url }), keyContext(demo, 1));
+    const ways: Record<string, string>[] = [
+      { authorization: `Bearer ${secret}` },
+      { authorization: basic('anyone', secret) },
+      { 'spokecast-agent-key': secret },
+      { 'spokecast-agent-key': secret, authorization: `Bearer ${secret}` },
+    ];
+    for (const headers of ways) {
+      const response = await fetch(`${world.url}/v1/authenticate`, { headers });
+      expect(await response.json(), JSON.stringify(headers)).toMatchObject({ keyId: demo.keyId });
+      const forwarded = await send(world.url, { path: `/v1/clusters/${demo.clusterId}/x`, headers });
+      expect(forwarded.status).toBe(200);
+      expect(JSON.stringify(seen.at(-1))).toContain(demo.keyId);
+      expect(JSON.stringify(seen.at(-1))).not.toContain(secret);
+    }
+  });
+
+  test('are looked up nowhere else: others are unknown, typing errors malformed, and a revocation is a 401', async () => {
+    await using world = await ready({ SPOKECAST_IMPORTED_KEYS: 'looked-up' });
+    const demo = imported(world.demo);
+    await publish(world.store, keyContext(demo, 1));
+    const code = async (shown: string) =>
+      ((await (await world.authenticate(shown)).json()) as { code?: string }).code;
+    expect(await code(`${secret}x`)).toBe('NOT_FOUND');
+    expect(await code(`spk_${secret}`)).toBe('MALFORMED');
+    expect(await code('short')).toBe('MALFORMED');
+    const ours = newSecret('agentKey', demo.keyId, systemRandom);
+    expect(await code(ours), 'its id is no secret').toBe('NOT_FOUND');
+    expect(await code(secret)).toBeUndefined();
+    await publish(world.store, gone('agent-key', demo.keyId, 2));
+    await vi.waitFor(async () => expect(await code(secret)).toBe('NOT_FOUND'), { timeout: 30_000 });
+  });
+
+  test('are refused without a look-up where nothing is said of them', async () => {
+    await using world = await ready();
+    await publish(world.store, keyContext(imported(world.demo), 1));
+    world.store.resetCounts();
+    expect(await (await world.authenticate(secret)).json()).toMatchObject({ status: 401, code: 'MALFORMED' });
+    expect(
+      world.gateway.cache.inspect('agent-key', importedKeyId(verifierOf(secret))).lookup,
+    ).toBeUndefined();
+  });
+});
 
 describe('credentials', () => {
   test('are taken as a bearer token, as a password and as a header of ours', async () => {

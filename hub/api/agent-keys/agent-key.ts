@@ -9,7 +9,7 @@ import { retiringOf } from '../../db/agent-key-bounds.ts';
 import type { Queryable } from '../../db/client.ts';
 import { agentKeys, clusters } from '../../db/schema.ts';
 import { expiresAt, idOf, keyStatus, moment, name } from '../../http/fields.ts';
-import { fail } from '../../http/problems.ts';
+import { blame, fail } from '../../http/problems.ts';
 
 export const permissions = z
   .array(z.string().regex(permissionName, permissionNameRule))
@@ -122,6 +122,20 @@ export function toAgentKey(row: AgentKeyRow): z.infer<typeof AgentKey> {
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   };
+}
+
+/**
+ * Makes sure that the cluster of a new key is there for the actor, and stays until the transaction ends.
+ * @throws ProblemError 404, also for another tenant's.
+ */
+export async function requireCluster(db: Queryable, actor: Actor, clusterId: string): Promise<void> {
+  const [cluster] = await db
+    .select({ tenantId: clusters.tenantId })
+    .from(clusters)
+    .where(eq(clusters.id, clusterId))
+    .for('key share');
+  if (!cluster || !sees(actor, cluster.tenantId))
+    blame('NOT_FOUND', '/clusterId', `there is no cluster ${clusterId}`);
 }
 
 /** The key's row, locked where a change is to follow. @throws ProblemError 404, also for another tenant's. */

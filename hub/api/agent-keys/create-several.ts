@@ -50,7 +50,7 @@ export const createAgentKeys = defineRoute({
   params: clusterParams,
   body,
   answer: { status: 201, description: 'The keys with their secrets.', schema: AgentKeysCreated },
-  problems: ['NOT_FOUND', 'NAME_TAKEN'],
+  problems: ['NOT_FOUND', 'NAME_TAKEN', 'QUOTA_EXCEEDED'],
   async handle(call) {
     const { db, actor, services } = call;
     const { clock, random } = services;

@@ -1,14 +1,11 @@
 import { z } from '@hono/zod-openapi';
-import { eq } from 'drizzle-orm';
 import { newId } from '../../../contexts/ids.ts';
 import { newSecret, verifierOf } from '../../../contexts/secrets.ts';
-import { sees } from '../../access.ts';
 import { writeAudit } from '../../data/audit.ts';
 import { checkedExpiry, toTimestamp } from '../../data/expiry.ts';
 import { rateColumns, secretColumns } from '../../db/agent-key-bounds.ts';
-import { agentKeys, clusters } from '../../db/schema.ts';
+import { agentKeys } from '../../db/schema.ts';
 import { expiresAt, idOf, name } from '../../http/fields.ts';
-import { blame } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
 import {
   AgentKeyCreated,
@@ -16,6 +13,7 @@ import {
   findAgentKey,
   permissions,
   rateLimit,
+  requireCluster,
   toAgentKey,
 } from './agent-key.ts';
 
@@ -43,18 +41,12 @@ export const createAgentKey = defineRoute({
   operation: 'agent-keys.write',
   body,
   answer: { status: 201, description: 'The key with its secret.', schema: AgentKeyCreated },
-  problems: ['NOT_FOUND'],
+  problems: ['NOT_FOUND', 'QUOTA_EXCEEDED'],
   async handle(call) {
     const { db, actor, services } = call;
     const { clusterId, name, permissions = [], allowedNetworks = null, rateLimit = null } = call.body;
     const expiry = checkedExpiry(call.body.expiresAt, services.clock) ?? null;
-    const [cluster] = await db
-      .select({ tenantId: clusters.tenantId })
-      .from(clusters)
-      .where(eq(clusters.id, clusterId))
-      .for('key share');
-    if (!cluster || !sees(actor, cluster.tenantId))
-      return blame('NOT_FOUND', '/clusterId', `there is no cluster ${clusterId}`);
+    await requireCluster(db, actor, clusterId);
 
     const id = newId('agentKey', services.clock, services.random);
     const secret = newSecret('agentKey', id, services.random);

@@ -11,7 +11,8 @@ export const deleteAgentKey = defineRoute({
   operationId: 'deleteAgentKey',
   tag: 'agent-keys',
   summary: 'Revoke an agent key',
-  description: 'Every gateway refuses it within a second. There is no way back: the id is never used again.',
+  description:
+    'Every gateway refuses it within a second. There is no way back: the id is never used again, unless the secret was imported and is imported once more.',
   operation: 'agent-keys.write',
   params: agentKeyParams,
   answer: { status: 204, description: 'It is revoked.' },

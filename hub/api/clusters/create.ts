@@ -46,7 +46,14 @@ export const createCluster = defineRoute({
   operation: 'clusters.write',
   body,
   answer: { status: 201, description: 'The cluster, active.', schema: Cluster },
-  problems: ['NOT_FOUND', 'NAME_TAKEN', 'REGION_UNKNOWN', 'REGION_NOT_ACTIVE'],
+  problems: [
+    'NOT_FOUND',
+    'NAME_TAKEN',
+    'REGION_UNKNOWN',
+    'REGION_NOT_ACTIVE',
+    'REGION_NOT_ALLOWED',
+    'QUOTA_EXCEEDED',
+  ],
   async handle(call) {
     const { db, actor, services } = call;
     const { placements, settings = {}, ...rest } = call.body;

@@ -3,6 +3,7 @@ import { writeAudit } from '../../data/audit.ts';
 import { clusters } from '../../db/schema.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { defineRoute } from '../../http/route.ts';
+import { keepForUndelete } from '../deletions/deletion.ts';
 import { clusterParams, lockCluster, toCluster } from './cluster.ts';
 
 export const deleteCluster = defineRoute({
@@ -11,6 +12,8 @@ export const deleteCluster = defineRoute({
   operationId: 'deleteCluster',
   tag: 'clusters',
   summary: 'Delete a cluster with its agent keys',
+  description:
+    'Every gateway refuses its keys within a second; `POST /v1/clusters/{id}/undelete` brings it back with them until the hub purges it (`SPOKECAST_UNDELETE_DAYS`).',
   operation: 'clusters.write',
   params: clusterParams,
   answer: { status: 204, description: 'It is gone, and so are its keys.' },
@@ -19,6 +22,8 @@ export const deleteCluster = defineRoute({
     const row = await lockCluster(call.db, call.actor, call.params.id);
     const before = toCluster(row);
     checkIfMatch(call.ifMatch, etagOf(before));
+    const { id, name, tenantId } = row;
+    await keepForUndelete(call, { resourceType: 'cluster', resourceId: id, name, tenantId });
     await call.db.delete(clusters).where(eq(clusters.id, row.id)); // keys and placements follow by foreign key
     await writeAudit(call, {
       action: 'delete',

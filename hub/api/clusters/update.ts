@@ -47,7 +47,15 @@ export const updateCluster = defineRoute({
   params: clusterParams,
   body,
   answer: { status: 200, description: 'The cluster as it is now.', schema: Cluster },
-  problems: ['NOT_FOUND', 'NAME_TAKEN', 'REGION_UNKNOWN', 'REGION_NOT_ACTIVE', 'PRECONDITION_FAILED'],
+  problems: [
+    'NOT_FOUND',
+    'NAME_TAKEN',
+    'REGION_UNKNOWN',
+    'REGION_NOT_ACTIVE',
+    'REGION_NOT_ALLOWED',
+    'QUOTA_EXCEEDED',
+    'PRECONDITION_FAILED',
+  ],
   async handle(call) {
     const { db, actor } = call;
     const row = await lockCluster(db, actor, call.params.id);

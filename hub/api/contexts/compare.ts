@@ -69,6 +69,6 @@ export function toStored(item: StoredItem | undefined): z.input<typeof Stored> {
 function visibleBody(build: Build & { state: 'live' | 'gone' }): z.input<typeof Derived>['body'] {
   const opened = open(build.envelope);
   if (opened.outcome !== 'live') return null;
-  const { verifier: _, ...visible } = opened.body as unknown as Record<string, never>;
+  const { verifier: _, verifiers: __, ...visible } = opened.body as unknown as Record<string, never>;
   return visible;
 }

@@ -8,24 +8,43 @@ export type Look =
   | { outcome: 'read'; item: StoredItem | undefined }
   | { outcome: 'unreachable'; reason: string };
 
-/** Reads one context from a region's store. Never throws: whatever is wrong with the store is the answer. */
+/** Contexts by `refText`; what is not among them is not there. */
+export type LookAtMany =
+  | { outcome: 'read'; items: ReadonlyMap<string, StoredItem> }
+  | { outcome: 'unreachable'; reason: string };
+
+/** Reads one context from a region's store, as {@link lookIntoMany}. */
 export async function lookInto(
   region: RegionRow,
   ref: ContextRef,
   hubId: string,
   services: Services,
 ): Promise<Look> {
+  const look = await lookIntoMany(region, [ref], hubId, services);
+  return look.outcome === 'read' ? { outcome: 'read', item: look.items.get(refText(ref)) } : look;
+}
+
+/**
+ * Reads up to `limits.batchMax` contexts from a region's store. Never throws: whatever is wrong with the store is the
+ * answer.
+ */
+export async function lookIntoMany(
+  region: RegionRow,
+  refs: readonly ContextRef[],
+  hubId: string,
+  services: Services,
+): Promise<LookAtMany> {
   const { environment, stores, metrics } = services;
   if (region.status === 'disabled') return { outcome: 'unreachable', reason: 'the region is disabled' };
   try {
     const { storeEndpoint: endpoint, storeAwsRegion: awsRegion, storeTable: table } = region;
     const store = stores.get(region.id, { endpoint, awsRegion, table });
-    const { items, identity } = await withTimeout(store.read([ref]), services);
+    const { items, identity } = await withTimeout(store.read(refs), services);
     if (identity === undefined)
       throw new StoreError('STORE_NOT_INITIALISED', 'the table has not been set up yet');
     checkOwner(identity, { environment, region: region.id, hubId });
     metrics.storeReads.inc({ region: region.id, outcome: 'read' });
-    return { outcome: 'read', item: items.get(refText(ref)) };
+    return { outcome: 'read', items };
   } catch (error) {
     metrics.storeReads.inc({ region: region.id, outcome: 'unreachable' });
     services.log.warn({ region: region.id, error: String(error) }, "could not read a region's store");

@@ -4,9 +4,23 @@ import { writeAudit } from '../../data/audit.ts';
 import { tenants } from '../../db/schema.ts';
 import { name } from '../../http/fields.ts';
 import { defineRoute } from '../../http/route.ts';
-import { Tenant, toTenant, withUniqueName } from './tenant.ts';
+import {
+  allowedRegions,
+  quotaColumns,
+  quotasInput,
+  residencyOf,
+  Tenant,
+  toTenant,
+  withUniqueName,
+} from './tenant.ts';
 
-const body = z.strictObject({ name: name.openapi({ example: 'Acme' }) }).openapi('TenantCreate');
+const body = z
+  .strictObject({
+    name: name.openapi({ example: 'Acme' }),
+    quotas: quotasInput.optional(),
+    allowedRegions: allowedRegions.optional(),
+  })
+  .openapi('TenantCreate', { example: { name: 'Acme', quotas: { clusters: 100 } } });
 
 export const createTenant = defineRoute({
   method: 'POST',
@@ -17,10 +31,13 @@ export const createTenant = defineRoute({
   operation: 'tenants.write',
   body,
   answer: { status: 201, description: 'The tenant, active.', schema: Tenant },
-  problems: ['NAME_TAKEN'],
+  problems: ['NAME_TAKEN', 'REGION_UNKNOWN'],
   async handle(call) {
     const { clock, random } = call.services;
-    const values = { id: newId('tenant', clock, random), name: call.body.name };
+    const { name, quotas = {} } = call.body;
+    const allowedRegions = await residencyOf(call.db, call.body.allowedRegions);
+    const id = newId('tenant', clock, random);
+    const values = { id, name, allowedRegions, ...quotaColumns(quotas) };
     const [row] = await withUniqueName(values.name, () => call.db.insert(tenants).values(values).returning());
     const tenant = toTenant(row!);
     await writeAudit(call, {

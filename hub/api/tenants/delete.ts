@@ -5,6 +5,7 @@ import { clusters, tenants } from '../../db/schema.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
+import { keepForUndelete } from '../deletions/deletion.ts';
 import { findTenant, tenantParams, toTenant } from './tenant.ts';
 
 export const deleteTenant = defineRoute({
@@ -14,7 +15,7 @@ export const deleteTenant = defineRoute({
   tag: 'tenants',
   summary: 'Delete a tenant',
   description:
-    'Its application keys go with it. Its clusters and their agent keys do so only with `cascade=true`.',
+    'Its application keys go with it. Its clusters and their agent keys do so only with `cascade=true`. Every gateway refuses them within a second; `POST /v1/tenants/{id}/undelete` brings all of it back until the hub purges it (`SPOKECAST_UNDELETE_DAYS`).',
   operation: 'tenants.write',
   params: tenantParams,
   query: z.strictObject({
@@ -40,6 +41,8 @@ export const deleteTenant = defineRoute({
         `It has ${held!.clusters}. Delete them first, or add ?cascade=true to delete them and their keys too.`,
       );
     }
+    const { id, name } = row;
+    await keepForUndelete(call, { resourceType: 'tenant', resourceId: id, name, tenantId: id });
     await call.db.delete(tenants).where(eq(tenants.id, row.id));
     await writeAudit(call, {
       action: 'delete',

@@ -6,10 +6,26 @@ import { tenants } from '../../db/schema.ts';
 import { checkIfMatch, etagOf } from '../../http/etag.ts';
 import { name } from '../../http/fields.ts';
 import { defineRoute } from '../../http/route.ts';
-import { findTenant, Tenant, tenantParams, tenantStatus, toTenant, withUniqueName } from './tenant.ts';
+import {
+  allowedRegions,
+  findTenant,
+  quotaColumns,
+  quotasInput,
+  residencyOf,
+  Tenant,
+  tenantParams,
+  tenantStatus,
+  toTenant,
+  withUniqueName,
+} from './tenant.ts';
 
 const body = z
-  .strictObject({ name: name.optional(), status: tenantStatus.optional() })
+  .strictObject({
+    name: name.optional(),
+    status: tenantStatus.optional(),
+    quotas: quotasInput.optional(),
+    allowedRegions: allowedRegions.optional(),
+  })
   .openapi('TenantUpdate', { example: { status: 'suspended' } });
 
 export const updateTenant = defineRoute({
@@ -17,17 +33,19 @@ export const updateTenant = defineRoute({
   path: '/v1/tenants/{id}',
   operationId: 'updateTenant',
   tag: 'tenants',
-  summary: 'Rename, suspend or reactivate a tenant',
+  summary: 'Rename, suspend or reactivate a tenant, bound it to quotas or regions',
   operation: 'tenants.write',
   params: tenantParams,
   body,
   answer: { status: 200, description: 'The tenant as it is now.', schema: Tenant },
-  problems: ['NOT_FOUND', 'NAME_TAKEN', 'PRECONDITION_FAILED'],
+  problems: ['NOT_FOUND', 'NAME_TAKEN', 'REGION_UNKNOWN', 'RESIDENCY_IN_USE', 'PRECONDITION_FAILED'],
   async handle(call) {
     const row = await findTenant(call.db, call.actor, call.params.id, 'lock');
     const before = toTenant(row);
     checkIfMatch(call.ifMatch, etagOf(before));
-    const changes = changesOf(row, call.body);
+    const { quotas, ...fields } = call.body;
+    const allowedRegions = await residencyOf(call.db, fields.allowedRegions);
+    const changes = changesOf(row, { ...fields, allowedRegions, ...quotaColumns(quotas ?? {}) });
     if (!changes) return { body: before, representation: before };
 
     const [changed] = await withUniqueName(call.body.name, () =>

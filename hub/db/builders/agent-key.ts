@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import { type BoundsRow, boundsColumns, boundsOf } from '../agent-key-bounds.ts';
 import { agentKeys, clusters, holdings, placements } from '../schema.ts';
 import { defineBuilder } from './builder.ts';
+import { mayReside } from './residency.ts';
 
 interface Row extends BoundsRow {
   key: string;
@@ -27,7 +28,7 @@ export const agentKeyBuilder = defineBuilder({
     from ${agentKeys}
     join ${clusters} on ${clusters.id} = ${agentKeys.clusterId}
     join ${placements} on ${placements.clusterId} = ${agentKeys.clusterId}
-    where ${placements.region} = ${region}`,
+    where ${placements.region} = ${region} and ${mayReside(clusters.tenantId, region)}`,
   holders: (keys) => sql`
     select ${agentKeys.id} as "key", regions_of_cluster(${agentKeys.clusterId}) as regions
     from ${agentKeys} where ${agentKeys.id} = any(${keys})`,

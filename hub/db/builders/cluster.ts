@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { clusters, holdings, type PlacementOverrides, placements, type UpstreamChoice } from '../schema.ts';
 import { defineBuilder } from './builder.ts';
+import { mayReside } from './residency.ts';
 
 interface Row {
   key: string;
@@ -23,7 +24,7 @@ export const clusterBuilder = defineBuilder({
       ${clusters.settings} as settings,
       ${placements.overrides} as overrides
     from ${clusters} join ${placements} on ${placements.clusterId} = ${clusters.id}
-    where ${placements.region} = ${region}`,
+    where ${placements.region} = ${region} and ${mayReside(clusters.tenantId, region)}`,
   holders: (keys) => sql`select k as "key", regions_of_cluster(k) as regions from unnest(${keys}) k`,
   leftOnPurpose: (region, key) => sql`
     select ${holdings.intended} from ${holdings}

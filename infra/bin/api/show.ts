@@ -18,6 +18,12 @@ const counted: Column = [
   },
 ];
 
+const audited: Column[] = [
+  ...plain('at'),
+  ['actor', ({ actor }) => (actor as { name: string }).name],
+  ...plain('action', 'resourceId', 'tenantId', 'id'),
+];
+
 /** What of a thing stands in a list, by the name of its page's schema. Those not named here show all that is plain. */
 const columns: Readonly<Record<string, readonly Column[]>> = {
   TenantPage: plain('id', 'name', 'status', 'createdAt'),
@@ -32,13 +38,11 @@ const columns: Readonly<Record<string, readonly Column[]>> = {
     ['held', ({ counts }) => (counts as Record<string, number> | null)?.held],
     ...plain('finishedAt', 'error'),
   ],
+  ResidencePage: plain('kind', 'key', 'regions', 'outside', 'unproven'),
   SeedingPage: plain('id', 'region', 'cause', 'phase', 'sweeps', 'requestedAt', 'readyAfterMs', 'error'),
   HoldPage: plain('region', 'kind', 'key', 'reason', 'since', 'detail'),
-  AuditPage: [
-    ...plain('at'),
-    ['actor', ({ actor }) => (actor as { name: string }).name],
-    ...plain('action', 'resourceId', 'tenantId', 'id'),
-  ],
+  AuditPage: audited,
+  HistoryPage: audited,
 };
 
 /** A list for people: columns, or a sentence where there is nothing. */

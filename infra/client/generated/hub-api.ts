@@ -6,8 +6,20 @@ export type Tenant = {
   name: string;
   /** `suspended`: every gateway refuses all its agent keys with 403. */
   status: "active" | "suspended";
+  quotas: Quotas;
+  /** The residency of the tenant: the only regions that its clusters may be placed in, and its contexts published to. null for anywhere. */
+  allowedRegions: string[] | null;
   createdAt: string;
   updatedAt: string;
+};
+
+export type Quotas = {
+  /** Clusters at the most; null for any number. */
+  clusters: number | null;
+  /** Agent keys of all its clusters at the most. */
+  agentKeys: number | null;
+  /** Regions that its clusters are placed in at the most. */
+  regions: number | null;
 };
 
 /** RFC 9457. */
@@ -29,6 +41,17 @@ export type Problem = {
 export type TenantCreate = {
   /** Trimmed; no control characters. */
   name: string;
+  /** How many of each the tenant may have. Those that are not given stay as they are. What is there already stays, also beyond a quota. */
+  quotas?: {
+    /** Clusters at the most; null for any number. */
+    clusters?: number | null;
+    /** Agent keys of all its clusters at the most. */
+    agentKeys?: number | null;
+    /** Regions that its clusters are placed in at the most. */
+    regions?: number | null;
+  };
+  /** The residency of the tenant: the only regions that its clusters may be placed in, and its contexts published to. null for anywhere. */
+  allowedRegions?: string[] | null;
 };
 
 export type TenantPage = {
@@ -42,6 +65,34 @@ export type TenantUpdate = {
   name?: string;
   /** `suspended`: every gateway refuses all its agent keys with 403. */
   status?: "active" | "suspended";
+  /** How many of each the tenant may have. Those that are not given stay as they are. What is there already stays, also beyond a quota. */
+  quotas?: {
+    /** Clusters at the most; null for any number. */
+    clusters?: number | null;
+    /** Agent keys of all its clusters at the most. */
+    agentKeys?: number | null;
+    /** Regions that its clusters are placed in at the most. */
+    regions?: number | null;
+  };
+  /** The residency of the tenant: the only regions that its clusters may be placed in, and its contexts published to. null for anywhere. */
+  allowedRegions?: string[] | null;
+};
+
+export type ResidencePage = {
+  items: Residence[];
+  /** For the next page; null on the last. */
+  nextCursor: string | null;
+};
+
+export type Residence = {
+  kind: string;
+  key: string;
+  /** Whose stores have it. A tombstone is not it: nothing is left in one. */
+  regions: string[];
+  /** Those of them that the residency does not allow. Empty, and nothing `unproven`, is the proof. */
+  outside: string[];
+  /** Whose stores did not answer, or are disabled. */
+  unproven: string[];
 };
 
 export type Cluster = {
@@ -118,6 +169,28 @@ export type ClusterUpdate = {
   settings?: Record<string, unknown>;
   /** Replaces all placements; regions that are not named lose the cluster and its keys. */
   placements?: Placement[];
+};
+
+export type DeletionPage = {
+  items: Deletion[];
+  /** For the next page; null on the last. */
+  nextCursor: string | null;
+};
+
+export type Deletion = {
+  id: string;
+  resourceType: "tenant" | "cluster";
+  resourceId: string;
+  /** As it was called. The name is free meanwhile. */
+  name: string;
+  tenantId: string;
+  /** That come back with it, itself among them. */
+  clusters: number;
+  /** That come back with it. */
+  agentKeys: number;
+  deletedAt: string;
+  /** Until then it can be brought back. */
+  purgeAt: string;
 };
 
 export type AgentKeyCreated = {
@@ -197,12 +270,6 @@ export type AgentKeysCreate = {
   }[];
 };
 
-export type AgentKeyPage = {
-  items: AgentKey[];
-  /** For the next page; null on the last. */
-  nextCursor: string | null;
-};
-
 export type AgentKey = {
   id: string;
   clusterId: string;
@@ -230,6 +297,33 @@ export type AgentKey = {
   }[];
   createdAt: string;
   updatedAt: string;
+};
+
+export type AgentKeyImport = {
+  clusterId: string;
+  /** Trimmed; no control characters. */
+  name: string;
+  /** SHA-256 of the whole secret as agents send it, in UTF-8: 64 hex digits, or 43 characters of base64url. Never the secret itself. */
+  secretSha256: string;
+  /** RFC 3339, in the future; null for never. */
+  expiresAt?: string | null;
+  /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
+  permissions?: string[];
+  /** Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere. */
+  allowedNetworks?: string[] | null;
+  /** How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number. */
+  rateLimit?: {
+    /** Requests that are granted in a window. */
+    limit: number;
+    /** Milliseconds, in whole seconds. */
+    windowMs: number;
+  } | null;
+};
+
+export type AgentKeyPage = {
+  items: AgentKey[];
+  /** For the next page; null on the last. */
+  nextCursor: string | null;
 };
 
 export type AgentKeyUpdate = {
@@ -591,6 +685,32 @@ export type RefreshRequested = {
   status: "requested";
 };
 
+export type HistoryPage = {
+  items: AuditEntry[];
+  /** For the next page; null on the last. */
+  nextCursor: string | null;
+};
+
+export type AuditEntry = {
+  id: string;
+  at: string;
+  /** The application key that did it, as it was called then; `cli` for the command line. */
+  actor: {
+    id: string;
+    name: string;
+  };
+  action: string;
+  resourceType: string;
+  resourceId: string;
+  /** Whose entry it is; null for the platform's own. */
+  tenantId: string | null;
+  /** As it was before; null where it was not there. */
+  before: Record<string, unknown> | null;
+  /** As it was afterwards; null where it was gone. */
+  after: Record<string, unknown> | null;
+  requestId: string;
+};
+
 export type SweepRequested = {
   /** Of the one sweep, or of the first of `items`. */
   id: string;
@@ -736,26 +856,6 @@ export type AuditPage = {
   nextCursor: string | null;
 };
 
-export type AuditEntry = {
-  id: string;
-  at: string;
-  /** The application key that did it, as it was called then; `cli` for the command line. */
-  actor: {
-    id: string;
-    name: string;
-  };
-  action: string;
-  resourceType: string;
-  resourceId: string;
-  /** Whose entry it is; null for the platform's own. */
-  tenantId: string | null;
-  /** As it was before; null where it was not there. */
-  before: Record<string, unknown> | null;
-  /** As it was afterwards; null where it was gone. */
-  after: Record<string, unknown> | null;
-  requestId: string;
-};
-
 /** One event of the stream, by its fields; `data` is JSON. */
 export type HubEvent = AuditEvent | PropagationEvent | ReadyEvent | EndEvent;
 
@@ -872,7 +972,7 @@ export interface Operations {
     body: undefined;
     answer: Tenant;
   };
-  /** Rename, suspend or reactivate a tenant. */
+  /** Rename, suspend or reactivate a tenant, bound it to quotas or regions. */
   updateTenant: {
     path: {
       /** The id of a tenant. */
@@ -911,6 +1011,41 @@ export interface Operations {
     };
     body: undefined;
     answer: undefined;
+  };
+  /** Bring back a deleted tenant. */
+  undeleteTenant: {
+    path: {
+      /** The id of a tenant. */
+      id: string;
+    };
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** Chosen by you, unique a request: a UUID, say. */
+      'idempotency-key'?: string;
+    };
+    body: undefined;
+    answer: Tenant;
+  };
+  /** Prove from the stores where a tenant's contexts are. */
+  getTenantResidency: {
+    path: {
+      /** The id of a tenant. */
+      id: string;
+    };
+    query: {
+      /** Items a page. */
+      limit?: number;
+      /** `nextCursor` of the page before. Opaque, and good for this list only. */
+      cursor?: string;
+    };
+    headers: Record<never, never>;
+    body: undefined;
+    answer: ResidencePage;
   };
   /** Create a cluster. */
   createCluster: {
@@ -998,6 +1133,40 @@ export interface Operations {
     body: undefined;
     answer: undefined;
   };
+  /** Bring back a deleted cluster with its agent keys. */
+  undeleteCluster: {
+    path: {
+      /** The id of a cluster. */
+      id: string;
+    };
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** Chosen by you, unique a request: a UUID, say. */
+      'idempotency-key'?: string;
+    };
+    body: undefined;
+    answer: Cluster;
+  };
+  /** List what can be undeleted, oldest deletion first. */
+  listDeletions: {
+    path: Record<never, never>;
+    query: {
+      /** Items a page. */
+      limit?: number;
+      /** `nextCursor` of the page before. Opaque, and good for this list only. */
+      cursor?: string;
+      /** Of this tenant. */
+      tenantId?: string;
+    };
+    headers: Record<never, never>;
+    body: undefined;
+    answer: DeletionPage;
+  };
   /** Create an agent key. */
   createAgentKey: {
     path: Record<never, never>;
@@ -1051,6 +1220,22 @@ export interface Operations {
     };
     body: AgentKeysCreate;
     answer: AgentKeysCreated;
+  };
+  /** Import an agent key that was made elsewhere. */
+  importAgentKey: {
+    path: Record<never, never>;
+    query: {
+      /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
+      wait?: "regions";
+      /** Milliseconds to wait at the most, with `wait`. */
+      timeoutMs?: number;
+    };
+    headers: {
+      /** Chosen by you, unique a request: a UUID, say. */
+      'idempotency-key'?: string;
+    };
+    body: AgentKeyImport;
+    answer: AgentKey;
   };
   /** Read an agent key. */
   getAgentKey: {
@@ -1538,6 +1723,24 @@ export interface Operations {
     };
     body: undefined;
     answer: RefreshRequested;
+  };
+  /** List what was done to a context, latest first. */
+  getContextHistory: {
+    path: {
+      /** The kind of the context. */
+      kind: "tenant" | "cluster" | "agent-key" | "heartbeat";
+      /** What the context is looked up by: the id of the tenant, cluster or agent key; of the region, for its heartbeat. */
+      key: string;
+    };
+    query: {
+      /** Items a page. */
+      limit?: number;
+      /** `nextCursor` of the page before. Opaque, and good for this list only. */
+      cursor?: string;
+    };
+    headers: Record<never, never>;
+    body: undefined;
+    answer: HistoryPage;
   };
   /** Ask for a sweep of one region, or of all. */
   createSweep: {

@@ -95,6 +95,24 @@ async function population(): Promise<ContextRef[]> {
   return [...new Map(refs.map((ref) => [refText(ref), ref])).values()];
 }
 
+test('a placement outside of residency derives nothing there, however it came to be', async () => {
+  await hub.sql`insert into tenants (id, name) values ('ten_1', 'Acme')`;
+  await hub.sql`insert into clusters (id, tenant_id, name, upstream_url) values ('vci_1', 'ten_1', 'c', 'http://up')`;
+  await hub.sql`insert into agent_keys (id, cluster_id, name, verifier) values ('aki_1', 'vci_1', 'k', ${verifier})`;
+  await hub.sql`insert into placements (cluster_id, region) values ('vci_1', 'r1'), ('vci_1', 'r2')`;
+  await hub.sql.begin(async (sql) => {
+    await sql`alter table tenants disable trigger keep_residency`;
+    await sql`update tenants set allowed_regions = '{r1,r3}'`;
+    await sql`alter table tenants enable always trigger keep_residency`;
+  });
+  const refs = [tenant('ten_1'), cluster('vci_1'), agentKey('aki_1')];
+  const states = async (region: string) => (await build(region, ...refs)).map(({ state }) => state);
+  expect(await states('r1')).toEqual(['live', 'live', 'live']);
+  expect(await states('r2')).toEqual(['gone', 'gone', 'gone']);
+  expect(await wholeRange('r1', 2)).toHaveLength(3);
+  expect(await wholeRange('r2', 2)).toEqual([]);
+});
+
 describe('refresh and sweep', () => {
   test.each(['r1', 'r2', 'r3'])('[law 3] agree on every context of every kind in %s', async (region) => {
     const refs = await population();

@@ -260,6 +260,8 @@ test('[law 2] the high water is what was drawn, also by transactions that were r
 });
 
 describe('trimming', () => {
+  const retention = { auditDays: 0, sweepDays: 30, fenceHours: 24 };
+
   test('forgets placements that ended two days ago, and old sweeps but for the last complete one', async () => {
     await hub.cluster('vci_1', 'ten_1', 'r1', 'r2');
     await hub.unplace('vci_1', 'r2');
@@ -267,11 +269,25 @@ describe('trimming', () => {
     for (const id of ['swp_1', 'swp_2']) await completed(id);
     await hub.sql`update sweeps set requested_at = now() - interval '40 days', finished_at = now() - interval '40 days' + interval '1 second'
       where id = 'swp_1'`;
-    await trimLedger(hub.db);
+    await trimLedger(hub.db, { ...retention, sweepDays: 50 });
+    expect(await hub.sql`select id from sweeps`).toHaveLength(2);
+    await trimLedger(hub.db, retention);
     expect((await hub.sql`select region from holdings`).map((row) => row.region)).toEqual(['r1']);
     expect((await hub.sql`select id from sweeps`).map((row) => row.id)).toEqual(['swp_2']);
     await hub.sql`update sweeps set requested_at = now() - interval '40 days'`;
-    await trimLedger(hub.db);
+    await trimLedger(hub.db, retention);
     expect(await hub.sql`select id from sweeps`, 'the next sweep begins at its mark').toHaveLength(1);
+  });
+
+  test('forgets entries of the audit log beyond their days, however many, and none where they are kept for ever', async () => {
+    await hub.sql`insert into audit_log (id, at, actor_id, actor_name, action, resource_type, resource_id, request_id)
+      select 'aud_' || to_char(n, 'FM00000'), now() - (2500 - n) * interval '1 hour', 'apk', 'a', 'tenant.update', 'tenant', 't', 'r'
+      from generate_series(1, 2500) n`;
+    const entries = async () => (await hub.sql`select count(*)::int as count from audit_log`)[0]!.count;
+    await trimLedger(hub.db, retention);
+    expect(await entries()).toBe(2500);
+    await trimLedger(hub.db, { ...retention, auditDays: 10 });
+    expect(await entries()).toBe(240);
+    expect(await hub.sql`select from audit_log where at < now() - interval '10 days'`).toHaveLength(0);
   });
 });

@@ -91,8 +91,9 @@ describe('Idempotency-Key', () => {
     await hub.owner.post('/v1/tenants', { name: 'Young' }, withKey('young'));
     await database.sql`insert into idempotency_keys (application_key_id, key, request_hash, status, body, created_at)
       select 'apk', 'old-' || n, '', 201, '{}', now() - interval '25 hours' from generate_series(1, 5) n`;
-    expect(await removeOldAnswers(database.db, 3)).toBe(3);
-    expect(await removeOldAnswers(database.db, 3)).toBe(2);
+    expect(await removeOldAnswers(database.db, 3, 26)).toBe(0);
+    expect(await removeOldAnswers(database.db, 3, 24)).toBe(3);
+    expect(await removeOldAnswers(database.db, 3, 24)).toBe(2);
     expect(await database.sql`select key from idempotency_keys`).toMatchObject([{ key: 'young' }]);
   });
 });

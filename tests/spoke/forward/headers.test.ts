@@ -112,6 +112,23 @@ describe('what the upstream is sent', () => {
     }
   });
 
+  test('[law 10] carries no imported key that stands beside itself, and what else stands there', () => {
+    const secret = 'made-elsewhere-0123456789';
+    const basic = Buffer.from(`me:${secret}`).toString('base64');
+    for (const value of [`Bearer ${secret}`, `bearer  ${secret} `, `Basic ${basic}`]) {
+      const headers = sent(
+        'Authorization',
+        value,
+        'authorization',
+        'Bearer other',
+        'Spokecast-Agent-Key',
+        secret,
+      );
+      expect(JSON.stringify(headers), value).not.toContain(value.trim().split(/\s+/).at(-1));
+      expect(headers).toContainEqual(['authorization', 'Bearer other']);
+    }
+  });
+
   test('drops spoofed identity that is written with underscores', () => {
     const headers = sent('spokecast_tenant_id', 'ten_evil', 'Spokecast_Key-Id', 'aki_evil');
     expect(JSON.stringify(headers)).not.toContain('evil');
