@@ -9,6 +9,7 @@ export default defineConfig({
     './hub/db/idempotency-table.ts',
     './hub/db/audit-table.ts',
     './hub/db/people-tables.ts',
+    './hub/db/lag-table.ts',
   ],
   out: './hub/db/migrations',
 });

@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import { trimLosses } from './budget.ts';
 import type { Queryable } from './client.ts';
 import { trimFences } from './fences.ts';
+import { trimLags } from './region-lags.ts';
 import { holdings, sweeps } from './schema.ts';
 
 /** Fences removed at a time: a day of them is worked off without a long lock. */
@@ -9,11 +10,12 @@ const fencesBatch = 1000;
 
 /**
  * Removes what nobody needs any more: memories of placements that ended over two days ago (the triggers look back
- * one), fences older than a day, and sweeps over a month old, but for the region's last complete one, whose mark the
+ * one), lags and fences older than a day, and sweeps over a month old, but for the region's last complete one, whose mark the
  * next sweep begins at.
  */
 export async function trimLedger(db: Queryable): Promise<void> {
   await trimLosses(db);
+  await trimLags(db);
   await db.execute(sql`delete from ${holdings} where until < now() - interval '2 days'`);
   while ((await trimFences(db, fencesBatch)) === fencesBatch);
   await db.execute(sql`

@@ -131,7 +131,10 @@ export const tenants = pgTable(
     createdAt,
     updatedAt,
   },
-  (t) => [check('tenants_status', sql`${t.status} in ('active', 'suspended')`)],
+  (t) => [
+    index('tenants_search').on(sql`lower(${t.name}) text_pattern_ops`),
+    check('tenants_status', sql`${t.status} in ('active', 'suspended')`),
+  ],
 );
 
 /** One of several upstreams: the lowest priority that is usable takes the requests, shared by weight. */
@@ -157,6 +160,7 @@ export const clusters = pgTable(
   },
   (t) => [
     unique('clusters_tenant_name').on(t.tenantId, t.name),
+    index('clusters_search').on(sql`lower(${t.name}) text_pattern_ops`),
     check('clusters_status', sql`${t.status} in ('active', 'disabled')`),
   ],
 );
@@ -221,6 +225,7 @@ export const agentKeys = pgTable(
   },
   (t) => [
     index('agent_keys_cluster').on(t.clusterId, t.id),
+    index('agent_keys_search').on(sql`lower(${t.name}) text_pattern_ops`),
     check('agent_keys_status', sql`${t.status} in ('active', 'disabled')`),
     check(
       'agent_keys_restricted',

@@ -54,7 +54,10 @@ export const commandOf = {
   createSeeding: 'regions reseed',
   listSeedings: 'seedings list',
   getSeeding: 'seedings get',
+  listFences: 'fences list',
   getFence: 'fences get',
+  listLags: 'regions lags',
+  listRegionFigures: 'regions figures',
   listAuditLog: 'audit-log list',
 } as const satisfies Record<OperationId, string>;
 

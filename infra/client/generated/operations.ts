@@ -50,6 +50,9 @@ export const operations = {
   createSeeding: { method: 'POST', path: '/v1/seedings' },
   listSeedings: { method: 'GET', path: '/v1/seedings' },
   getSeeding: { method: 'GET', path: '/v1/seedings/{id}' },
+  listFences: { method: 'GET', path: '/v1/fences' },
   getFence: { method: 'GET', path: '/v1/fences/{id}' },
+  listLags: { method: 'GET', path: '/v1/lags' },
+  listRegionFigures: { method: 'GET', path: '/v1/region-figures' },
   listAuditLog: { method: 'GET', path: '/v1/audit-log' },
 } as const;
