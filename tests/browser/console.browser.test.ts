@@ -213,21 +213,22 @@ describeWith('chromium', 'the console', () => {
   test('a region that dies while one looks is seen to, and so is what does not reach it', async () => {
     const id = await cluster('half way');
     const page = await console.open(ada, '/');
-    const line = page.locator('tr', { hasText: 'eu-west-1' });
-    await line.locator('text=open').waitFor();
-    const { proxy } = console.wheel.spoke('eu-west-1');
-    const outage = proxy.drop();
-    await line.locator('text=behind').waitFor();
-    expect(await seen(page.locator('tr', { hasText: 'us-east-1' }))).toContain('open');
-
+    const lineOf = (region: string) => page.locator('#regions-live tr', { hasText: region });
+    await lineOf('eu-west-1').locator('text=open').waitFor();
+    const outage = console.wheel.spoke('eu-west-1').proxy.drop();
     const change = await console.open(ada, `/clusters/${id}`);
-    await change.click('button:text-is("Disable")');
-    await change.locator('text=Seen in 1 of 2 regions').waitFor();
-    const waiting = change.locator('.waterfall li', { hasText: 'eu-west-1' });
-    await waiting.locator('.why').waitFor();
-    outage.end();
+    try {
+      await lineOf('eu-west-1').locator('text=behind').waitFor();
+      expect(await seen(lineOf('us-east-1'))).toContain('open');
+      await change.click('button:text-is("Disable")');
+      await change.locator('text=Seen in 1 of 2 regions').waitFor();
+      const waiting = change.locator('.waterfall li', { hasText: 'eu-west-1' });
+      await waiting.locator('.why').waitFor();
+    } finally {
+      outage.end();
+    }
     await everywhere(change);
-    await line.locator('text=open').waitFor();
+    await lineOf('eu-west-1').locator('text=open').waitFor();
     for (const each of [page, change]) await each.close();
   });
 
