@@ -12,6 +12,7 @@ export default defineConfig({
     './hub/db/application-key-table.ts',
     './hub/db/event-tables.ts',
     './hub/db/deletion-tables.ts',
+    './hub/db/lag-table.ts',
   ],
   out: './hub/db/migrations',
 });

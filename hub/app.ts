@@ -1,10 +1,10 @@
 import { type Context, Hono } from 'hono';
-import { problemContentType } from '../contexts/base/problem.ts';
 import { problemPage } from './console/layout.ts';
 import { runPage } from './console/page.ts';
 import { pages as consolePages } from './console/pages.ts';
 import { databaseFault, loggable, toProblem } from './data/errors.ts';
 import { health } from './health.ts';
+import { honoPath, problemAnswer } from './http/answers.ts';
 import { withDeadline } from './http/deadline.ts';
 import { type Answered, runRoute } from './http/pipeline.ts';
 import { ProblemError } from './http/problems.ts';
@@ -166,7 +166,8 @@ async function observed(
     { method: knownMethod(method), route, status: response.status },
     durationMs / 1000,
   );
-  if (!route.startsWith('/v1/') && response.status < 400) return response;
+  const isChange = method !== 'GET' && method !== 'HEAD';
+  if (!route.startsWith('/v1/') && !isChange && response.status < 400) return response;
   const { requestId, source, actorId } = state;
   log.info(
     {
@@ -183,17 +184,6 @@ async function observed(
     'request',
   );
   return response;
-}
-
-function problemAnswer({ document, headers }: ProblemError): Response {
-  return new Response(JSON.stringify(document), {
-    status: document.status,
-    headers: { 'cache-control': 'no-store', ...headers, 'content-type': problemContentType },
-  });
-}
-
-function honoPath(path: string): string {
-  return path.replaceAll(/\{(\w+)\}/g, ':$1');
 }
 
 function pathPattern(path: string): RegExp {

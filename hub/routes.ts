@@ -24,9 +24,12 @@ import { refreshContext } from './api/contexts/refresh.ts';
 import { listDeletions } from './api/deletions/list.ts';
 import { streamEvents } from './api/events/stream.ts';
 import { getFence } from './api/fences/get.ts';
+import { listFences } from './api/fences/list.ts';
 import { getFreeze } from './api/freeze/get.ts';
 import { liftFreeze } from './api/freeze/lift.ts';
 import { setFreeze } from './api/freeze/set.ts';
+import { listLags } from './api/lags/list.ts';
+import { listRegionFigures } from './api/region-figures/list.ts';
 import { createRegion } from './api/regions/create.ts';
 import { deleteRegion } from './api/regions/delete.ts';
 import { freezeRegion } from './api/regions/freeze.ts';
@@ -87,7 +90,7 @@ export const routes: readonly AnyRoute[] = [
   ...[getContext, refreshContext, getContextHistory],
   ...[createSweep, listSweeps, getSweep, approveSweep],
   ...[createSeeding, listSeedings, getSeeding],
-  getFence,
+  ...[listFences, getFence, listLags, listRegionFigures],
   listAuditLog,
   streamEvents,
   whoAmI,

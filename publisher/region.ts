@@ -12,6 +12,7 @@ import { Collector } from './collector.ts';
 import { guardedStore } from './guarded-store.ts';
 import { storedHeartbeatMs } from './heartbeats.ts';
 import { eachKnown, queueNames, type RefreshJob, refreshJobOptions, type SweepJob } from './jobs.ts';
+import { LongestLag } from './longest-lag.ts';
 import { Publisher, type PublisherPort } from './publish.ts';
 import { addJobs, type JobQueue, type JobWorker } from './queues.ts';
 import { publishForReceipt } from './receipts.ts';
@@ -54,6 +55,8 @@ export class Region implements AsyncDisposable {
   #openSince = Number.POSITIVE_INFINITY;
   /** Why it is not open. */
   #trouble: string | undefined;
+  /** Of the refresh jobs that are done. */
+  readonly lag = new LongestLag();
   /** Brings what the region's gateways report to the hub. */
   readonly collector: Collector;
   readonly #knownSince: number;
@@ -268,7 +271,9 @@ export class Region implements AsyncDisposable {
     try {
       if (job.receipt === undefined) await eachKnown(job, (refs) => this.#publisher.publish({ refs }));
       else await this.#refreshForReceipt(job, job.receipt);
-      metrics.refreshSeconds.observe({ region: this.id }, Math.max(0, clock.now() - job.changedAtMs) / 1000);
+      const lagMs = Math.max(0, clock.now() - job.changedAtMs);
+      metrics.refreshSeconds.observe({ region: this.id }, lagMs / 1000);
+      this.lag.saw(lagMs);
     } catch (error) {
       if (error instanceof RegionAheadError) this.#enter('ahead', error);
       throw error;

@@ -22,6 +22,7 @@ import {
   type Takes,
 } from '../hub/db/outbox.ts';
 import { writeReceipt } from '../hub/db/receipts.ts';
+import { recordLags } from '../hub/db/region-lags.ts';
 import { confirmRun, runState } from '../hub/db/runs.ts';
 import { regions as regionsTable } from '../hub/db/schema.ts';
 import { watchSchema } from '../hub/db/schema-watch.ts';
@@ -42,6 +43,7 @@ import type { PublisherConfig } from './config.ts';
 import { openGuards } from './guards.ts';
 import { createHeartbeats } from './heartbeats.ts';
 import { type PublisherHealth, publisherApp } from './http.ts';
+import { createLags } from './lags.ts';
 import { publisherMetrics } from './metrics.ts';
 import { openQueues, type Queues } from './queues.ts';
 import { Region } from './region.ts';
@@ -258,6 +260,14 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     onError: warn('heartbeats could not be made'),
   });
 
+  const lags = createLags({
+    clock,
+    everyMs: 15_000,
+    regions: () => regions.all(),
+    record: (samples) => recordLags(db, samples),
+    onError: warn('lags could not be written down'),
+  });
+
   const schema = watchSchema(database, clock, { acceptNewer: config.acceptNewerSchema });
 
   const loops = [
@@ -270,6 +280,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       awaits,
       watchdog,
       housekeeping,
+      lags,
       schema.loop,
     ],
     ...(heartbeats ? [heartbeats] : []),
@@ -343,6 +354,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       awaits.start();
       watchdog.start();
       housekeeping.start();
+      lags.start();
       heartbeats?.start();
       schema.loop.start();
     },
@@ -355,6 +367,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         awaits.stop(),
         watchdog.stop(),
         housekeeping.stop(),
+        lags.stop(),
         heartbeats?.stop(),
         schema.loop.stop(),
       ]);

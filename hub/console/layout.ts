@@ -1,5 +1,7 @@
 import { html } from 'hono/html';
 import type { ProblemError } from '../http/problems.ts';
+import { bare, brand } from './frame.ts';
+import type { Content } from './screen.ts';
 
 export type Html = ReturnType<typeof html>;
 
@@ -7,8 +9,7 @@ export type Html = ReturnType<typeof html>;
  * Nothing but our own files runs or is shown, no page of ours is framed, and forms go to us alone. The referrer stays
  * at home: links carry tokens. (`no-referrer` would make browsers send `Origin: null` with our own forms.)
  */
-const headers = {
-  'content-type': 'text/html; charset=utf-8',
+export const pageHeaders = {
   'cache-control': 'no-store',
   'content-security-policy':
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -18,29 +19,30 @@ const headers = {
   'x-frame-options': 'DENY',
 };
 
-/** A whole page. `title` is its name in the browser and its first heading. */
+/** A page of who is not signed in, or about the person. `title` is its name in the browser and its first heading. */
 export async function pageAnswer(
   title: string,
   content: Html,
   { status = 200, more = {} }: { status?: number; more?: Record<string, string> } = {},
 ): Promise<Response> {
-  const page = await html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>${title} · Spokecast</title>
-</head>
-<body>
-<main>
-<h1>${title}</h1>
-${content}
-</main>
-</body>
-</html>
-`;
-  return new Response(String(page), { status, headers: { ...headers, ...more } });
+  const page = bare(
+    title,
+    undefined,
+    html`<header class="top">${brand()}</header><main class="alone" id="main"><h1>${title}</h1>
+${content}</main>`,
+  );
+  return answerHtml(page, status, more);
+}
+
+/** HTML that is whole, or what htmx puts into a page. */
+export async function answerHtml(
+  content: Content,
+  status: number,
+  more: Record<string, string> = {},
+): Promise<Response> {
+  const text = Array.isArray(content) ? (await Promise.all(content)).join('') : await content;
+  const headers = { ...pageHeaders, 'content-type': 'text/html; charset=utf-8', ...more };
+  return new Response(String(text), { status, headers });
 }
 
 /** What went wrong, as a page for people. */

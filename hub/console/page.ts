@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import { isFromOwnPages } from '../auth/same-origin.ts';
 import { type Site, siteOf } from '../auth/site.ts';
-import { type Form, readForm } from '../http/form.ts';
+import { type Form, formOf, readForm } from '../http/form.ts';
 import { fail } from '../http/problems.ts';
 import type { RequestState } from '../http/request.ts';
 import type { Services } from '../services.ts';
@@ -26,10 +26,11 @@ export interface PageCall {
   /** The network the request comes from. */
   source: string;
   requestId: string;
+  state: RequestState;
   services: Services;
 }
 
-const emptyForm: Form = { get: () => '' };
+const emptyForm = formOf(new URLSearchParams());
 
 /**
  * What every page goes through: it is asked for where the hub is at home, and a form comes from a page of ours, signed
@@ -50,7 +51,7 @@ export async function runPage(
   const form = page.method === 'POST' ? await readForm(request) : emptyForm;
   const { source, requestId } = state;
   return page.handle({
-    ...{ request, site, form, source, requestId, services },
+    ...{ request, site, form, source, requestId, state, services },
     url: new URL(request.url),
     params: c.req.param() as Record<string, string>,
   });

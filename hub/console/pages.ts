@@ -1,4 +1,7 @@
+import { servedFile } from './files.ts';
 import type { Page } from './page.ts';
+import { screenPage } from './screen-page.ts';
+import { screens } from './screens.ts';
 import { accountPage } from './sign-in/account.ts';
 import {
   changePasswordForm,
@@ -14,6 +17,7 @@ import { logout } from './sign-in/logout.ts';
 import { oidcCallback, oidcLink, oidcStart } from './sign-in/oidc.ts';
 import { passwordResetForm, passwordResetPage } from './sign-in/password-reset.ts';
 import { setUpForm, setUpPage } from './sign-in/set-up.ts';
+import { themeChoice } from './theme.ts';
 
 /** Every page of the console, and what their forms are sent to. */
 export const pages: readonly Page[] = [
@@ -21,4 +25,6 @@ export const pages: readonly Page[] = [
   ...[setUpPage, setUpForm, invitationPage, invitationForm, passwordResetPage, passwordResetForm],
   ...[commandLinePage, commandLineForm, commandLineKey, makeKeyForm, revokeKeyForm],
   ...[accountPage, changePasswordForm, chooseScopeForm, endSessionForm, endSessionsForm],
+  ...[servedFile, themeChoice],
+  ...screens.map(screenPage),
 ];

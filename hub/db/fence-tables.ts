@@ -33,6 +33,7 @@ export const fences = pgTable(
   },
   (t) => [
     index('fences_created').on(t.createdAt),
+    index('fences_tenant').on(t.tenantId, t.id),
     index('fences_awaited').on(t.awaitedUntil).where(sql`awaited_until is not null`),
   ],
 );

@@ -89,6 +89,8 @@ export interface FenceProgress {
   relayedAtMs: number | null;
   rowsWritten: number;
   rowsRelayed: number;
+  /** What it changed, as `kind/key`; null where these are not all. */
+  contexts: string[] | null;
   regions: RegionProgress[];
 }
 
@@ -100,28 +102,69 @@ export interface FenceProgress {
  * the two names a place in the region's feed; a gateway has *seen* the fence when its watermark is there.
  */
 export async function readFence(db: Queryable, id: string): Promise<FenceProgress | undefined> {
-  const [fence] = await db.execute<{
-    tenant_id: string | null;
-    committed_at_ms: string;
-    relayed_at_ms: string | null;
-    rows_written: number;
-    rows_relayed: number;
-  }>(sql`
-    select tenant_id, ${ms('committed_at')} as committed_at_ms, ${ms('relayed_at')} as relayed_at_ms,
-      rows_written, rows_relayed
-    from ${fences} where id = ${id}`);
-  if (!fence) return undefined;
-  const rows = await db.execute<ProgressRow>(sql`${progress(sql`f.id = ${id}`)} order by region`);
+  return (await readFences(db, [id]))[0];
+}
+
+interface FenceRow extends Record<string, unknown> {
+  id: string;
+  tenant_id: string | null;
+  committed_at_ms: string;
+  relayed_at_ms: string | null;
+  rows_written: number;
+  rows_relayed: number;
+  contexts: string[] | null;
+}
+
+/** How far these fences are, in their order; those that are not there are left out. */
+export async function readFences(db: Queryable, ids: readonly string[]): Promise<FenceProgress[]> {
+  const wanted = textArray(ids);
+  const found = await db.execute<FenceRow>(sql`
+    select id, tenant_id, ${ms('committed_at')} as committed_at_ms, ${ms('relayed_at')} as relayed_at_ms,
+      rows_written, rows_relayed, contexts
+    from ${fences} where id = any(${wanted})`);
+  if (found.length === 0) return [];
+  const rows = await db.execute<ProgressRow & { fence: string }>(
+    sql`${progress(sql`f.id = any(${wanted})`)} order by fence, region`,
+  );
+  const byId = new Map(found.map((row) => [row.id, row]));
+  return ids.flatMap((id) => {
+    const fence = byId.get(id);
+    return fence
+      ? [
+          toProgress(
+            fence,
+            rows.filter((row) => row.fence === id),
+          ),
+        ]
+      : [];
+  });
+}
+
+function toProgress(fence: FenceRow, rows: readonly ProgressRow[]): FenceProgress {
   const relayed = fence.rows_relayed >= fence.rows_written;
   return {
-    id,
+    id: fence.id,
     tenantId: fence.tenant_id,
     committedAtMs: Number(fence.committed_at_ms),
     relayedAtMs: relayed && fence.relayed_at_ms !== null ? Number(fence.relayed_at_ms) : null,
     rowsWritten: fence.rows_written,
     rowsRelayed: fence.rows_relayed,
+    contexts: fence.contexts,
     regions: rows.map(toRegionProgress),
   };
+}
+
+/** Ids of fences that concern a region, the latest first: of one tenant's, or of everybody's where it is null. */
+export async function latestFences(
+  db: Queryable,
+  page: { tenantId: string | null; before: string | undefined; limit: number },
+): Promise<string[]> {
+  const rows = await db.execute<{ id: string }>(sql`
+    select id from ${fences} f where exists (select from ${fenceRegions} r where r.fence = f.id)
+      ${page.tenantId === null ? sql`` : sql`and tenant_id = ${page.tenantId}`}
+      ${page.before === undefined ? sql`` : sql`and id < ${page.before}`}
+    order by id desc limit ${page.limit}`);
+  return rows.map(({ id }) => id);
 }
 
 /** Which of a region's open fences are looked at: those somebody waits for, or all. */

@@ -5,6 +5,7 @@ import type { Queryable } from './client.ts';
 import { purgeDeleted } from './deletions.ts';
 import { trimEvents } from './events.ts';
 import { trimFences } from './fences.ts';
+import { trimLags } from './region-lags.ts';
 import { holdings, sweeps } from './schema.ts';
 
 /** Rows removed at a time: a day of them is worked off without a long lock. */
@@ -20,12 +21,13 @@ export interface Retention {
 
 /**
  * Removes what nobody needs any more: memories of placements that ended over two days ago (the triggers look back
- * one), deletions that nobody has taken back, and what is beyond its retention. A region's last complete sweep stays,
+ * one), lags older than a day, deletions that nobody has taken back, and what is beyond its retention. A region's last complete sweep stays,
  * for the next one begins at its mark.
  */
 export async function trimLedger(db: Queryable, retention: Retention): Promise<void> {
   await trimLosses(db);
   await purgeDeleted(db);
+  await trimLags(db);
   await db.execute(sql`delete from ${holdings} where until < now() - interval '2 days'`);
   while ((await trimFences(db, batch, retention.fenceHours)) === batch);
   while ((await trimEvents(db, batch)) === batch);

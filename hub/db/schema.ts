@@ -141,6 +141,7 @@ export const tenants = pgTable(
     updatedAt,
   },
   (t) => [
+    index('tenants_search').on(sql`lower(${t.name}) text_pattern_ops`),
     check('tenants_status', sql`${t.status} in ('active', 'suspended')`),
     check('tenants_quotas', sql`${t.clustersMax} >= 0 and ${t.agentKeysMax} >= 0 and ${t.regionsMax} >= 0`),
   ],
@@ -169,6 +170,7 @@ export const clusters = pgTable(
   },
   (t) => [
     unique('clusters_tenant_name').on(t.tenantId, t.name),
+    index('clusters_search').on(sql`lower(${t.name}) text_pattern_ops`),
     check('clusters_status', sql`${t.status} in ('active', 'disabled')`),
   ],
 );
@@ -233,6 +235,7 @@ export const agentKeys = pgTable(
   },
   (t) => [
     index('agent_keys_cluster').on(t.clusterId, t.id),
+    index('agent_keys_search').on(sql`lower(${t.name}) text_pattern_ops`),
     check('agent_keys_status', sql`${t.status} in ('active', 'disabled')`),
     check(
       'agent_keys_restricted',

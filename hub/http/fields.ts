@@ -16,6 +16,17 @@ export const name = z
   .refine((text) => !unprintable.test(text), 'must not hold control characters')
   .openapi({ minLength: 1, maxLength: 120, description: 'Trimmed; no control characters.' });
 
+/** What somebody types who looks for a thing. */
+export const search = z
+  .string()
+  .trim()
+  .min(1, 'must not be empty')
+  .max(120, 'must have at most 120 characters')
+  .openapi({
+    description: 'The beginning of its name, in any case; or its whole id.',
+    example: 'ord',
+  });
+
 /** The id of a resource, by form only. */
 export function idOf(of: IdOf) {
   return z

@@ -168,7 +168,7 @@ describe('an invitation', () => {
     const { id, link } = await make.user(hub.owner, [{ tenantId: null, role: 'admin' }]);
     const browser = visitor();
     expect((await browser.open(link.slice(hub.url.length))).text).toContain('Continue with single sign-on');
-    expect((await goThere(browser, subject, query(link))).location).toBe('/account');
+    expect((await goThere(browser, subject, query(link))).location).toBe('/');
     expect((await browser.api('GET', '/v1/sweeps')).status).toBe(200);
     expect((await goThere(visitor(), subject, query(link))).status).toBe(410);
     expect(await sql`select user_id from identities where subject = ${subject}`).toEqual([{ user_id: id }]);

@@ -36,7 +36,7 @@ async function person(
 ): Promise<{ id: string; email: string; browser: Visitor }> {
   const { id, email, link } = await make.user(client, memberships);
   const browser = visitor();
-  expect((await browser.follow(link, newPassword)).location).toBe('/account');
+  expect((await browser.follow(link, newPassword)).location).toBe('/');
   return { id, email, browser };
 }
 
@@ -58,7 +58,7 @@ describe('setting up', () => {
 
     const form = { email: 'First@Example.com ', ...newPassword };
     expect((await browser.follow(first.url, { ...form, password: 'short' })).text).toContain('at least 15');
-    expect((await browser.follow(first.url, form)).location).toBe('/account');
+    expect((await browser.follow(first.url, form)).location).toBe('/');
     expect((await browser.api('GET', '/v1/users')).body.items).toMatchObject([
       {
         email: 'first@example.com',
@@ -506,7 +506,7 @@ test('pages for people allow no foreign content, and show nothing that was enter
     next: '//evil.example',
   });
   expect(answer.text).not.toContain('<script>');
-  expect(answer.text).toContain('name="next" value="/account"');
+  expect(answer.text).toContain('name="next" value="/"');
   const policy = answer.headers.get('content-security-policy')!;
   expect(policy).toContain("default-src 'none'");
   expect(policy).not.toContain('unsafe');

@@ -39,7 +39,7 @@ describe('fences', () => {
     (await look(fence)).regions.find((one) => one.region === region)!;
   const isSeen = async (fence: string) => (await look(fence)).regions.every((region) => region.complete);
   /** Waits as a hub does. Returns how long it took. */
-  const seen = async (fence: string, withinMs = 30_000) => {
+  const seen = async (fence: string, withinMs = 10_000) => {
     const startedAt = systemClock.monotonic();
     await awaitFence(database.db, fence, withinMs);
     await until(() => isSeen(fence), `${fence} is seen`, withinMs);

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { and, asc, eq, gt } from 'drizzle-orm';
-import { equals } from '../../data/where.ts';
+import { beginsOrIs, equals } from '../../data/where.ts';
 import { agentKeys, clusters } from '../../db/schema.ts';
-import { idOf, keyStatus } from '../../http/fields.ts';
+import { idOf, keyStatus, search } from '../../http/fields.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
 import { AgentKey, agentKeyColumns, toAgentKey } from './agent-key.ts';
@@ -20,6 +20,7 @@ export const listAgentKeys = defineRoute({
     clusterId: idOf('cluster').optional().openapi({ description: 'Of this cluster.' }),
     tenantId: idOf('tenant').optional().openapi({ description: 'Of this tenant.' }),
     status: keyStatus.optional().openapi({ description: 'In this status.' }),
+    search: search.optional(),
   }),
   answer: { status: 200, description: 'A page of agent keys.', schema: pageOf('AgentKeyPage', AgentKey) },
   problems: [],
@@ -35,6 +36,7 @@ export const listAgentKeys = defineRoute({
           equals(clusters.tenantId, query.tenantId),
           equals(agentKeys.clusterId, query.clusterId),
           equals(agentKeys.status, query.status),
+          beginsOrIs(agentKeys.name, agentKeys.id, query.search),
           page.after === undefined ? undefined : gt(agentKeys.id, page.after),
         ),
       )

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { and, asc, gt, sql } from 'drizzle-orm';
-import { equals } from '../../data/where.ts';
+import { beginsOrIs, equals } from '../../data/where.ts';
 import { clusters } from '../../db/schema.ts';
-import { idOf, regionId } from '../../http/fields.ts';
+import { idOf, regionId, search } from '../../http/fields.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
 import { Cluster, clusterColumns, clusterStatus, toCluster } from './cluster.ts';
@@ -21,6 +21,7 @@ export const listClusters = defineRoute({
     status: clusterStatus.optional(),
     region: regionId.optional().openapi({ description: 'Placed in this region.' }),
     name: z.string().max(120).optional().openapi({ description: 'Exactly this name.' }),
+    search: search.optional(),
   }),
   answer: { status: 200, description: 'A page of clusters.', schema: pageOf('ClusterPage', Cluster) },
   problems: [],
@@ -38,6 +39,7 @@ export const listClusters = defineRoute({
             ? undefined
             : sql`exists (select from placements p where p.cluster_id = "clusters"."id" and p.region = ${query.region})`,
           equals(clusters.name, query.name),
+          beginsOrIs(clusters.name, clusters.id, query.search),
           page.after === undefined ? undefined : gt(clusters.id, page.after),
         ),
       )

@@ -3,7 +3,7 @@ import { readFreezes } from '../../db/freezes.ts';
 import { defineRoute } from '../../http/route.ts';
 import { Freeze, toFreeze } from './freeze.ts';
 
-const Freezes = z
+export const Freezes = z
   .strictObject({
     everywhere: z
       .union([Freeze, z.null()])

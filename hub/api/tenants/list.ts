@@ -1,7 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { and, asc, gt } from 'drizzle-orm';
-import { equals } from '../../data/where.ts';
+import { beginsOrIs, equals } from '../../data/where.ts';
 import { tenants } from '../../db/schema.ts';
+import { search } from '../../http/fields.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
 import { Tenant, tenantStatus, toTenant } from './tenant.ts';
@@ -18,6 +19,7 @@ export const listTenants = defineRoute({
     ...pageQuery,
     status: tenantStatus.optional(),
     name: z.string().max(120).optional().openapi({ description: 'Exactly this name.' }),
+    search: search.optional(),
   }),
   answer: { status: 200, description: 'A page of tenants.', schema: pageOf('TenantPage', Tenant) },
   problems: [],
@@ -31,6 +33,7 @@ export const listTenants = defineRoute({
           equals(tenants.id, actor.tenantId ?? undefined),
           equals(tenants.status, query.status),
           equals(tenants.name, query.name),
+          beginsOrIs(tenants.name, tenants.id, query.search),
           page.after === undefined ? undefined : gt(tenants.id, page.after),
         ),
       )

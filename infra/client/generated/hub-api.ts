@@ -815,6 +815,49 @@ export type SeedingPage = {
   nextCursor: string | null;
 };
 
+export type FencePage = {
+  items: FenceOfList[];
+  /** For the next page; null on the last. */
+  nextCursor: string | null;
+};
+
+export type FenceOfList = {
+  id: string;
+  /** Every region concerned has stored it and every gateway there has seen it. */
+  complete: boolean;
+  committedAt: string;
+  /** When jobs were made for all it touched; null while they are not. */
+  relayedAt: string | null;
+  /** None where the change concerns no region. */
+  regions: {
+    region: string;
+    /** `stored`: the region holds the change, or what came after it. `seen`: every gateway goes by it. `disabled`: nothing is published to the region. */
+    state: "pending" | "stored" | "seen" | "disabled";
+    storedAt: string | null;
+    announcedAt: string | null;
+    /** When the last gateway was known to have seen it. */
+    seenAt: string | null;
+    /** Gateways known to have seen it. */
+    seenBy: number;
+    /** Gateways of the region. One that stopped reporting without a word counts until it is forgotten. */
+    gateways: number;
+    /** The gateways that have not. */
+    laggards: {
+      id: string;
+      /** `behind`: it reports, but not yet this. `unknown`: it has stopped reporting. */
+      state: "behind" | "unknown";
+      /** Since its latest report was found. */
+      reportedAgoMs: number;
+      /** Where it is unknown: for how long it is still waited for (`SPOKECAST_GATEWAY_FORGET_MS`), unless it reports again. */
+      forgottenInMs: number | null;
+    }[];
+    /** Why it is not seen yet, in words; null when it is. */
+    reason: string | null;
+  }[];
+  /** What it changed, as `kind/key`; null where there are many, or others follow them. */
+  contexts: string[] | null;
+};
+
 export type Fence = {
   id: string;
   /** Every region concerned has stored it and every gateway there has seen it. */
@@ -848,6 +891,48 @@ export type Fence = {
     /** Why it is not seen yet, in words; null when it is. */
     reason: string | null;
   }[];
+};
+
+export type LagList = {
+  items: Lag[];
+};
+
+export type Lag = {
+  region: string;
+  /** The minute, by its beginning. */
+  minute: string;
+  /** The longest that a change took from its commit until it was announced in the region; null where none arrived. */
+  lagMs: number | null;
+  /** How the region was by then, as in `publishing.state`. */
+  state: string;
+};
+
+export type RegionFiguresList = {
+  items: RegionFigures[];
+};
+
+export type RegionFigures = {
+  region: string;
+  /** Live contexts at the end of the last sweep; null before the first. */
+  contexts: number | null;
+  gateways: GatewayFigures;
+  /** The last complete one. */
+  sweep: Record<string, unknown> | null;
+  /** Of the latest minute in which a change arrived; see `GET /v1/lags`. */
+  lag: Record<string, unknown> | null;
+};
+
+export type GatewayFigures = {
+  live: number;
+  /** They stopped reporting without a word. */
+  unknown: number;
+  /** Of those that live. */
+  degraded: number;
+  /** Of those that live. */
+  builds: string[];
+  /** Null where none lives. */
+  watermarkLeast: number | null;
+  watermarkMost: number | null;
 };
 
 export type AuditPage = {
@@ -956,6 +1041,8 @@ export interface Operations {
       status?: "active" | "suspended";
       /** Exactly this name. */
       name?: string;
+      /** The beginning of its name, in any case; or its whole id. */
+      search?: string;
     };
     headers: Record<never, never>;
     body: undefined;
@@ -1079,6 +1166,8 @@ export interface Operations {
       region?: string;
       /** Exactly this name. */
       name?: string;
+      /** The beginning of its name, in any case; or its whole id. */
+      search?: string;
     };
     headers: Record<never, never>;
     body: undefined;
@@ -1197,6 +1286,8 @@ export interface Operations {
       tenantId?: string;
       /** In this status. */
       status?: "active" | "disabled";
+      /** The beginning of its name, in any case; or its whole id. */
+      search?: string;
     };
     headers: Record<never, never>;
     body: undefined;
@@ -1847,6 +1938,19 @@ export interface Operations {
     body: undefined;
     answer: Seeding;
   };
+  /** List the changes of the last day that concern a region, latest first. */
+  listFences: {
+    path: Record<never, never>;
+    query: {
+      /** Items a page. */
+      limit?: number;
+      /** `nextCursor` of the page before. Opaque, and good for this list only. */
+      cursor?: string;
+    };
+    headers: Record<never, never>;
+    body: undefined;
+    answer: FencePage;
+  };
   /** See how far a change has come, or wait until it is everywhere. */
   getFence: {
     path: {
@@ -1860,6 +1964,25 @@ export interface Operations {
     headers: Record<never, never>;
     body: undefined;
     answer: Fence;
+  };
+  /** List how long changes took to each region, minute by minute. */
+  listLags: {
+    path: Record<never, never>;
+    query: {
+      /** How far back. */
+      minutes?: number;
+    };
+    headers: Record<never, never>;
+    body: undefined;
+    answer: LagList;
+  };
+  /** List every region in numbers: contexts, gateways, drift, lag. */
+  listRegionFigures: {
+    path: Record<never, never>;
+    query: Record<never, never>;
+    headers: Record<never, never>;
+    body: undefined;
+    answer: RegionFiguresList;
   };
   /** List what was changed, by whom, latest first. */
   listAuditLog: {

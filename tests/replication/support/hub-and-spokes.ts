@@ -44,6 +44,9 @@ export interface StartOptions {
   publishers?: number;
 }
 
+/** However loaded the machine is. */
+const startsWithinMs = 60_000;
+
 /**
  * A hub's database, publishers, and regions with a store and a gateway each, all in this process but Postgres and
  * Redis. The stores are dynalite behind a proxy that only the publishers go through.
@@ -78,12 +81,20 @@ export class HubAndSpokes implements AsyncDisposable {
   /** All regions are whole and all gateways ready. */
   async ready(): Promise<void> {
     for (const { store, gateways } of this.spokes.values()) {
-      await until(async () => {
-        const found = await store.readIdentity().catch(() => undefined);
-        return found?.outcome === 'identity' && found.identity.whole;
-      }, 'the region is whole');
+      await until(
+        async () => {
+          const found = await store.readIdentity().catch(() => undefined);
+          return found?.outcome === 'identity' && found.identity.whole;
+        },
+        'the region is whole',
+        startsWithinMs,
+      );
       for (const { url } of gateways) {
-        await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'the gateway is ready');
+        await until(
+          async () => (await fetch(`${url}/readyz`)).status === 200,
+          'the gateway is ready',
+          startsWithinMs,
+        );
       }
     }
   }
@@ -290,11 +301,11 @@ export class HubAndSpokes implements AsyncDisposable {
 
 const quiet = createLogger({ service: 'test', level: process.env.SPOKECAST_TEST_LOG ?? 'fatal' });
 
-/** Polls until `condition` holds. @throws after half a minute, naming what was waited for. */
+/** Polls until `condition` holds. @throws after ten seconds, naming what was waited for. */
 export async function until(
   condition: () => Promise<boolean>,
   what: string | (() => string),
-  withinMs = 30_000,
+  withinMs = 10_000,
 ): Promise<void> {
   const startedAt = systemClock.monotonic();
   while (!(await condition())) {

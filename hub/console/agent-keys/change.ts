@@ -1,0 +1,66 @@
+import { html } from 'hono/html';
+import { confirmation, notConfirmed } from '../parts/confirm.ts';
+import { afterChange } from '../parts/done.ts';
+import { Mistakes } from '../parts/mistakes.ts';
+import { needed, type Screen, type View } from '../screen.ts';
+import type { KeyCreated, KeyView } from './keys.ts';
+import { secretOf } from './secret.ts';
+
+export const keyStatus: Screen = {
+  method: 'POST',
+  path: '/agent-keys/{id}/status',
+  async handle({ api, form, params }) {
+    const changed = await api.send<KeyView>('PATCH', `/v1/agent-keys/${params.id}`, {
+      body: { status: form.get('status') },
+      ifMatch: form.given('ifMatch'),
+    });
+    return afterChange(`/agent-keys/${params.id}`, 'changed', needed(changed).fence);
+  },
+};
+
+export const keyRotation: Screen = {
+  method: 'POST',
+  path: '/agent-keys/{id}/rotate',
+  async handle({ api, form, params }) {
+    const rotated = await api.send<KeyCreated>('POST', `/v1/agent-keys/${params.id}/rotate`, {
+      body: { graceSeconds: Number(form.get('graceSeconds')) },
+      idempotencyKey: form.given('idempotencyKey'),
+    });
+    return { title: `Agent key ${needed(rotated).body.name}`, content: secretOf(needed(rotated), 'rotated') };
+  },
+};
+
+export const keyRevocationForm: Screen = {
+  method: 'GET',
+  path: '/agent-keys/{id}/revoke',
+  handle: (view) => revocation(view, undefined),
+};
+
+export const keyRevocation: Screen = {
+  method: 'POST',
+  path: '/agent-keys/{id}/revoke',
+  async handle(view) {
+    const path = `/v1/agent-keys/${view.params.id}`;
+    const { name, clusterId } = needed(await view.api.get<KeyView>(path)).body;
+    const mistakes = notConfirmed(view, name);
+    if (mistakes) return revocation(view, mistakes);
+    const gone = await view.api.send('DELETE', path, { ifMatch: view.form.given('ifMatch') });
+    if (gone.outcome === 'refused') return revocation(view, new Mistakes(gone.problem));
+    return afterChange(`/clusters/${clusterId}`, 'revoked', gone.fence);
+  },
+};
+
+async function revocation({ api, params }: View, mistakes: Mistakes | undefined) {
+  const { body, etag } = needed(await api.get<KeyView>(`/v1/agent-keys/${params.id}`));
+  return {
+    title: `Revoke ${body.name}`,
+    status: mistakes?.problem.status ?? 200,
+    content: confirmation({
+      ...{ etag, mistakes, name: body.name },
+      action: `/agent-keys/${body.id}/revoke`,
+      consequences: html`<p><strong>Every gateway refuses the key within a second</strong>, with all its secrets. There is no way back. To stop it for a while, disable it instead.</p>`,
+      submit: 'Revoke agent key',
+      cancel: `/agent-keys/${body.id}`,
+    }),
+  };
+}

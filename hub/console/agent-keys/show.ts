@@ -1,0 +1,50 @@
+import { html } from 'hono/html';
+import type { ClusterView } from '../clusters/typed.ts';
+import { done } from '../parts/done.ts';
+import { facts } from '../parts/table.ts';
+import { duration, id as idText, moment, state } from '../parts/words.ts';
+import { type Html, may, needed, type Screen, type View } from '../screen.ts';
+import type { KeyView } from './keys.ts';
+
+export const keyPage: Screen = {
+  method: 'GET',
+  path: '/agent-keys/{id}',
+  async handle(view) {
+    const { api, params, nowMs } = view;
+    const { body: key, etag } = needed(await api.get<KeyView>(`/v1/agent-keys/${params.id}`));
+    const cluster = await api.get<ClusterView>(`/v1/clusters/${key.clusterId}`);
+    const clusterName = cluster.outcome === 'done' ? cluster.body.name : key.clusterId;
+    const { permissions, allowedNetworks, rateLimit, retiring } = key;
+    return {
+      title: key.name,
+      content: html`${done(view)}${actions(view, key, etag)}${facts([
+        ['Status', state(key.status)],
+        ['Id', idText(key.id)],
+        ['Cluster', html`<a href="/clusters/${key.clusterId}">${clusterName}</a>`],
+        ['Expires', key.expiresAt === null ? 'never' : moment(key.expiresAt, nowMs)],
+        ['Permissions', permissions.length > 0 ? permissions.join(', ') : 'none'],
+        ['Allowed networks', allowedNetworks?.join(', ') ?? 'anywhere'],
+        [
+          'Rate limit',
+          rateLimit
+            ? `${rateLimit.limit} requests in ${duration(rateLimit.windowMs)}, at each gateway`
+            : 'none',
+        ],
+        retiring.length > 0
+          ? [
+              'Older secrets',
+              html`${retiring.map(({ endsAt }) => html`<div>${Date.parse(endsAt) > nowMs ? 'works, ends' : 'ended'} ${moment(endsAt, nowMs)}</div>`)}`,
+            ]
+          : undefined,
+        ['Created', moment(key.createdAt, nowMs)],
+        ['Changed', moment(key.updatedAt, nowMs)],
+      ])}<p><a href="/audit-log?resourceType=agent-key&amp;resourceId=${key.id}">What was changed, by whom</a> · <a href="/contexts/agent-key/${key.id}">What every region holds of it</a></p>`,
+    };
+  },
+};
+
+function actions(view: View, { id, status }: KeyView, etag: string | undefined): Html | string {
+  if (!may(view, 'agent-keys.write')) return '';
+  const ifMatch = html`<input type="hidden" name="ifMatch" value="${etag ?? ''}">`;
+  return html`<div class="bar"><form method="post" action="/agent-keys/${id}/status">${ifMatch}<button name="status" value="${status === 'active' ? 'disabled' : 'active'}">${status === 'active' ? 'Disable' : 'Enable'}</button></form><form method="post" action="/agent-keys/${id}/rotate" class="bar"><input type="hidden" name="idempotencyKey" value="${view.newIdempotencyKey()}"><label for="grace" class="unseen">The present secret works on for</label><select id="grace" name="graceSeconds"><option value="86400">present secret works a day more</option><option value="3600">an hour more</option><option value="0">not any more</option></select><button>Rotate the secret</button></form><a class="button danger" href="/agent-keys/${id}/revoke">Revoke …</a></div>`;
+}

@@ -1,0 +1,57 @@
+import { html } from 'hono/html';
+import { hidden, textField } from '../parts/fields.ts';
+import { pager, table } from '../parts/table.ts';
+import { moment } from '../parts/words.ts';
+import { type Html, needed, type Screen } from '../screen.ts';
+import { diffOf } from './diff.ts';
+import type { EntryView } from './last-change.ts';
+
+export const auditFilters = [
+  'resourceType',
+  'resourceId',
+  'action',
+  'actorId',
+  'tenantId',
+  'since',
+  'until',
+] as const;
+
+export const auditPage: Screen = {
+  method: 'GET',
+  path: '/audit-log',
+  async handle({ api, url, nowMs }) {
+    const query = Object.fromEntries(
+      [...auditFilters, 'cursor'].map((name) => [name, url.searchParams.get(name)?.trim() || undefined]),
+    );
+    const { body } = needed(
+      await api.get<{ items: EntryView[]; nextCursor: string | null }>('/v1/audit-log', query),
+    );
+    const filters = auditFilters.flatMap((name): [string, string][] =>
+      query[name] ? [[name, query[name]]] : [],
+    );
+    const exported = (format: string) =>
+      html`<a class="button" href="/audit-log/export?${new URLSearchParams([...filters, ['format', format]])}">Export ${format.toUpperCase()}</a>`;
+    return {
+      title: 'Audit log',
+      content: html`${filterForm(query)}<div class="bar">${exported('csv')}${exported('ndjson')}</div>${table(
+        {
+          caption: 'What was changed, by whom, latest first',
+          head: ['When', 'Who', 'What', 'Before and after'],
+          rows: body.items.map((entry) => [
+            moment(entry.at, nowMs),
+            html`${entry.actor.name}<span class="why"><code>${entry.actor.id}</code></span>`,
+            html`<strong>${entry.action}</strong><span class="why"><code>${entry.resourceId}</code></span>`,
+            diffOf(entry.before, entry.after),
+          ]),
+          empty: html`<p><strong>No entry is like this.</strong> Every change made through the API, the console and the command line is here, with who made it and what it was before and after.</p>`,
+        },
+      )}${pager(url, body.nextCursor)}`,
+    };
+  },
+};
+
+function filterForm(query: Record<string, string | undefined>): Html {
+  const field = (name: string, label: string, placeholder: string) =>
+    textField({ name, label, value: query[name] ?? '', placeholder });
+  return html`<form class="search" method="get" action="/audit-log" role="search">${field('resourceId', 'Of the thing with the id', 'vci_…')}${field('resourceType', 'Kind of thing', 'cluster')}${field('action', 'Action', 'cluster.update')}${field('actorId', 'By', 'usr_… or apk_…')}${field('since', 'Since', '2026-11-21T00:00:00Z')}${field('until', 'Before', '2026-11-22T00:00:00Z')}${hidden('tenantId', query.tenantId)}<button>Find</button></form>`;
+}

@@ -1,0 +1,55 @@
+import { html } from 'hono/html';
+import type { z } from 'zod';
+import type { ContextView as Context } from '../../api/contexts/context.ts';
+import { afterChange, done } from '../parts/done.ts';
+import { facts, table } from '../parts/table.ts';
+import { count, moment, state } from '../parts/words.ts';
+import { may, needed, type Screen, type View } from '../screen.ts';
+
+type ContextView = z.infer<typeof Context>;
+
+/** One context: what the hub derives for every region beside what is there. */
+export const contextPage: Screen = {
+  method: 'GET',
+  path: '/contexts/{kind}/{key}',
+  async handle(view) {
+    const { body } = needed(await view.api.get<ContextView>(pathOf(view)));
+    const { kind, key, head, regions } = body;
+    const refresh = may(view, 'contexts.refresh')
+      ? html`<form method="post" action="/contexts/${kind}/${key}"><button>Refresh everywhere</button></form>`
+      : '';
+    return {
+      title: `${kind} ${key}`,
+      content: html`${done(view)}<div class="bar">${refresh}</div>${facts([
+        ['Revision', head ? count(head.revision) : 'the hub has never heard of it'],
+        head ? ['At the hub', head.deleted ? 'deleted' : 'live'] : undefined,
+        head ? ['Changed', moment(head.changedAt, view.nowMs)] : undefined,
+      ])}${table({
+        caption: 'The context in every region',
+        head: ['Region', 'State', 'The hub derives', 'The region holds', 'Content'],
+        rows: regions.map(({ region, state: name, detail, derived, stored }) => [
+          html`<strong>${region}</strong>`,
+          html`${state(name, name === 'in-sync' ? 'good' : name === 'unreachable' ? 'bad' : 'warn')}${detail ? html`<span class="why">${detail}</span>` : ''}`,
+          html`${derived.state} <code>${derived.version ?? ''}</code>`,
+          stored ? html`${stored.state} <code>${stored.version ?? ''}</code>` : '–',
+          derived.body ? html`<pre tabindex="0">${JSON.stringify(derived.body, null, 2)}</pre>` : '–',
+        ]),
+        empty: 'There is no region.',
+      })}`,
+    };
+  },
+};
+
+export const contextRefresh: Screen = {
+  method: 'POST',
+  path: '/contexts/{kind}/{key}',
+  async handle(view) {
+    const { kind, key } = view.params;
+    const requested = needed(await view.api.send('POST', `${pathOf(view)}/refresh`));
+    return afterChange(`/contexts/${kind}/${key}`, 'requested', requested.fence);
+  },
+};
+
+function pathOf({ params }: View): string {
+  return `/v1/contexts/${encodeURIComponent(params.kind!)}/${encodeURIComponent(params.key!)}`;
+}

@@ -1,0 +1,36 @@
+import { html } from 'hono/html';
+import { table } from '../parts/table.ts';
+import { count, duration, moment, state } from '../parts/words.ts';
+import { type Html, needed, type View } from '../screen.ts';
+
+/** As `GET /v1/regions/{id}/gateways` answers. */
+interface GatewayView {
+  id: string;
+  state: 'live' | 'unknown';
+  build: string;
+  startedAt: string;
+  reportedAgoMs: number;
+  watermark: number;
+  cachedContexts: number;
+  degraded: boolean;
+}
+
+export async function gatewayTable({ api, nowMs }: View, region: string): Promise<Html> {
+  const { items } = needed(
+    await api.get<{ items: GatewayView[] }>(`/v1/regions/${region}/gateways`, { limit: '200' }),
+  ).body;
+  return table({
+    caption: 'Gateways of the region',
+    head: ['Gateway', 'State', 'Version', 'Watermark', 'Contexts in memory', 'Reported', 'Started'],
+    rows: items.map((one) => [
+      html`<code>${one.id}</code>`,
+      html`${state(one.state === 'live' ? 'live' : 'silent', one.state === 'live' ? 'good' : 'warn')}${one.degraded ? state('degraded', 'warn') : ''}`,
+      one.build,
+      count(one.watermark),
+      count(one.cachedContexts),
+      `${duration(one.reportedAgoMs)} ago`,
+      moment(one.startedAt, nowMs),
+    ]),
+    empty: html`<p><strong>No gateway reports here.</strong> Gateways write into their region’s table that they live; start one with <code>spokecast gateway</code>, with the region and its table in its environment.</p>`,
+  });
+}

@@ -1,0 +1,70 @@
+import type { Problem } from '../../contexts/base/problem.ts';
+import { type SignedIn, scopeKey, signedIn } from '../auth/sessions.ts';
+import { toProblem } from '../data/errors.ts';
+import { apiInProcess } from './api.ts';
+import { frame } from './frame.ts';
+import { answerHtml, pageHeaders } from './layout.ts';
+import { type Page, type PageCall, seeOther } from './page.ts';
+import { type Content, type Person, type Screen, ScreenProblem, type View } from './screen.ts';
+import { sessionEnded, sessionEndedPart } from './session-ended.ts';
+import { themeOf } from './theme.ts';
+import { problemContent, problemPart } from './trouble.ts';
+
+/** A screen as a page: for people who are signed in, with the API as the person may use it. */
+export function screenPage(screen: Screen): Page {
+  return { method: screen.method, path: screen.path, handle: (call) => show(screen, call) };
+}
+
+async function show(screen: Screen, call: PageCall): Promise<Response> {
+  const { request, url, form, services, state } = call;
+  const { clock, random, environment } = services;
+  const theme = themeOf(request);
+  const part = request.headers.has('hx-request') ? (url.searchParams.get('part') ?? undefined) : undefined;
+  const who = await signedIn(request, services);
+  if (!who) {
+    if (part !== undefined) return answerHtml(sessionEndedPart(request), 401);
+    if (screen.method === 'POST') return answerHtml(sessionEnded(url, form, request, theme), 401);
+    return seeOther(`/login?next=${encodeURIComponent(url.pathname + url.search)}`);
+  }
+  const person = personOf(who);
+  if (!person) return seeOther('/account');
+  state.actorId = person.actor.id;
+  const view: View = {
+    ...{ person, url, form, part, theme, environment },
+    api: apiInProcess(services, person.actor, state),
+    params: call.params,
+    nowMs: clock.now(),
+    newIdempotencyKey: () => Buffer.from(random.bytes(16)).toString('hex'),
+  };
+  const inFrame = (title: string, content: Content, status = 200) =>
+    answerHtml(frame(view, title, content), status);
+  try {
+    const shown = await screen.handle(view);
+    if ('redirect' in shown) return seeOther(shown.redirect);
+    if ('part' in shown) return await answerHtml(shown.part, shown.status ?? 200);
+    if ('title' in shown) return await inFrame(shown.title, shown.content, shown.status);
+    return new Response(shown.download, {
+      headers: {
+        ...pageHeaders,
+        'content-type': shown.type,
+        'content-disposition': `attachment; filename="${shown.name}"`,
+      },
+    });
+  } catch (error) {
+    const problem: Problem = error instanceof ScreenProblem ? error.problem : toProblem(error).document;
+    if (!(error instanceof ScreenProblem) && problem.code === 'INTERNAL') throw error;
+    if (part !== undefined) return answerHtml(problemPart(problem, url), problem.status);
+    return inFrame(problem.title, problemContent(problem), problem.status);
+  }
+}
+
+/** Undefined for who belongs to nothing. */
+function personOf({ user, scope, scopes, actor }: SignedIn): Person | undefined {
+  if (!scope || !actor) return undefined;
+  return {
+    name: user.name,
+    scope: scope.name,
+    scopes: scopes.map((one) => ({ value: scopeKey(one.tenantId), name: one.name, chosen: one === scope })),
+    actor,
+  };
+}

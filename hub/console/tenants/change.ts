@@ -1,0 +1,57 @@
+import { html } from 'hono/html';
+import { confirmation, notConfirmed } from '../parts/confirm.ts';
+import { afterChange } from '../parts/done.ts';
+import { Mistakes } from '../parts/mistakes.ts';
+import { needed, type Screen, type View } from '../screen.ts';
+import type { TenantView } from './names.ts';
+
+export const tenantStatus: Screen = {
+  method: 'POST',
+  path: '/tenants/{id}/status',
+  async handle({ api, form, params }) {
+    const changed = await api.send<TenantView>('PATCH', `/v1/tenants/${params.id}`, {
+      body: { status: form.get('status') },
+      ifMatch: form.given('ifMatch'),
+    });
+    return afterChange(`/tenants/${params.id}`, 'changed', needed(changed).fence);
+  },
+};
+
+export const tenantDeletionForm: Screen = {
+  method: 'GET',
+  path: '/tenants/{id}/delete',
+  handle: (view) => shown(view, undefined),
+};
+
+export const tenantDeletion: Screen = {
+  method: 'POST',
+  path: '/tenants/{id}/delete',
+  async handle(view) {
+    const { api, form, params } = view;
+    const path = `/v1/tenants/${params.id}`;
+    const mistakes = notConfirmed(view, needed(await api.get<TenantView>(path)).body.name);
+    if (mistakes) return shown(view, mistakes);
+    const gone = await api.send('DELETE', path, {
+      ifMatch: form.given('ifMatch'),
+      ...(form.get('cascade') ? { query: { cascade: 'true' } } : {}),
+    });
+    if (gone.outcome === 'refused') return shown(view, new Mistakes(gone.problem));
+    return afterChange('/tenants', 'deleted', gone.fence);
+  },
+};
+
+async function shown({ api, params }: View, mistakes: Mistakes | undefined) {
+  const { body, etag } = needed(await api.get<TenantView>(`/v1/tenants/${params.id}`));
+  return {
+    title: `Delete ${body.name}`,
+    status: mistakes?.problem.status ?? 200,
+    content: confirmation({
+      ...{ etag, mistakes, name: body.name },
+      action: `/tenants/${body.id}/delete`,
+      consequences: html`<p><strong>The tenant goes with its application keys.</strong> There is no way back. To stop it for a while, suspend it instead.</p>`,
+      more: html`<div class="field"><label class="tick"><input type="checkbox" name="cascade" value="true"> Its clusters and all their agent keys go too</label></div>`,
+      submit: 'Delete tenant',
+      cancel: `/tenants/${body.id}`,
+    }),
+  };
+}

@@ -1,0 +1,15 @@
+import type { z } from 'zod';
+import type { Tenant } from '../../api/tenants/tenant.ts';
+import type { View } from '../screen.ts';
+
+export type TenantView = z.infer<typeof Tenant>;
+
+/** The names of these tenants, as far as there are any. */
+export async function tenantNames({ api }: View, ids: readonly string[]): Promise<Map<string, string>> {
+  const names = new Map<string, string>();
+  for (const id of new Set(ids)) {
+    const tenant = await api.get<TenantView>(`/v1/tenants/${id}`);
+    if (tenant.outcome === 'done') names.set(id, tenant.body.name);
+  }
+  return names;
+}

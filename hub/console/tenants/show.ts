@@ -1,0 +1,32 @@
+import { html } from 'hono/html';
+import { done } from '../parts/done.ts';
+import { hidden } from '../parts/fields.ts';
+import { facts } from '../parts/table.ts';
+import { id as idText, moment, state } from '../parts/words.ts';
+import { may, needed, type Screen } from '../screen.ts';
+import type { TenantView } from './names.ts';
+
+export const tenantPage: Screen = {
+  method: 'GET',
+  path: '/tenants/{id}',
+  async handle(view) {
+    const { body, etag } = needed(await view.api.get<TenantView>(`/v1/tenants/${view.params.id}`));
+    const { id, name, status, createdAt, updatedAt } = body;
+    const next = status === 'active' ? 'suspended' : 'active';
+    const actions = may(view, 'tenants.write')
+      ? html`<form method="post" action="/tenants/${id}/status">${hidden('ifMatch', etag)}<button name="status" value="${next}">${status === 'active' ? 'Suspend' : 'Reactivate'}</button></form><a class="button danger" href="/tenants/${id}/delete">Delete …</a>`
+      : '';
+    const create = may(view, 'clusters.write')
+      ? html`<a class="button" href="/clusters/new?tenantId=${id}">New cluster</a>`
+      : '';
+    return {
+      title: name,
+      content: html`${done(view)}<div class="bar">${create}${actions}</div>${facts([
+        ['Status', state(status)],
+        ['Id', idText(id)],
+        ['Created', moment(createdAt, view.nowMs)],
+        ['Changed', moment(updatedAt, view.nowMs)],
+      ])}<p><a href="/clusters?tenantId=${id}">Its clusters</a> · <a href="/agent-keys?tenantId=${id}">Its agent keys</a> · <a href="/audit-log?tenantId=${id}">What was changed, by whom</a></p>`,
+    };
+  },
+};

@@ -1,0 +1,92 @@
+import { html } from 'hono/html';
+import { confirmation, notConfirmed } from '../parts/confirm.ts';
+import { afterChange, done } from '../parts/done.ts';
+import { hidden } from '../parts/fields.ts';
+import { Mistakes } from '../parts/mistakes.ts';
+import { facts } from '../parts/table.ts';
+import { id as idText, moment, state } from '../parts/words.ts';
+import { may, needed, type Screen, type View } from '../screen.ts';
+import { tenantNames } from '../tenants/names.ts';
+import type { UserView } from './list.ts';
+
+export const userPage: Screen = {
+  method: 'GET',
+  path: '/users/{id}',
+  async handle(view) {
+    const { body, etag } = needed(await view.api.get<UserView>(`/v1/users/${view.params.id}`));
+    const { id, name, email, status, memberships, lastSignedInAt, createdAt } = body;
+    const names = await tenantNames(
+      view,
+      memberships.flatMap(({ tenantId }) => tenantId ?? []),
+    );
+    const next = status === 'disabled' ? 'active' : 'disabled';
+    const actions = may(view, 'users.write')
+      ? html`<div class="bar"><form method="post" action="/users/${id}/status">${hidden('ifMatch', etag)}<button name="status" value="${next}">${next === 'active' ? 'Enable' : 'Disable and sign out everywhere'}</button></form><a class="button danger" href="/users/${id}/delete">Delete …</a></div>`
+      : '';
+    return {
+      title: name,
+      content: html`${done(view)}${actions}${facts([
+        ['Address', email],
+        ['Status', state(status, status === 'active' ? 'good' : 'calm')],
+        ['Id', idText(id)],
+        ...memberships.map(
+          ({ tenantId, role, status }) =>
+            [
+              tenantId === null ? 'The platform' : (names.get(tenantId) ?? tenantId),
+              `${role}${status === 'invited' ? ', not accepted yet' : ''}`,
+            ] as const,
+        ),
+        ['Last signed in', moment(lastSignedInAt, view.nowMs)],
+        ['Created', moment(createdAt, view.nowMs)],
+      ])}<p><a href="/audit-log?actorId=${id}">What they changed</a></p>`,
+    };
+  },
+};
+
+export const userStatus: Screen = {
+  method: 'POST',
+  path: '/users/{id}/status',
+  async handle({ api, form, params }) {
+    needed(
+      await api.send('PATCH', `/v1/users/${params.id}`, {
+        body: { status: form.get('status') },
+        ifMatch: form.given('ifMatch'),
+      }),
+    );
+    return { redirect: `/users/${params.id}?done=changed` };
+  },
+};
+
+export const userDeletionForm: Screen = {
+  method: 'GET',
+  path: '/users/{id}/delete',
+  handle: (view) => deletion(view, undefined),
+};
+
+export const userDeletion: Screen = {
+  method: 'POST',
+  path: '/users/{id}/delete',
+  async handle(view) {
+    const path = `/v1/users/${view.params.id}`;
+    const mistakes = notConfirmed(view, needed(await view.api.get<UserView>(path)).body.email);
+    if (mistakes) return deletion(view, mistakes);
+    const gone = await view.api.send('DELETE', path, { ifMatch: view.form.given('ifMatch') });
+    if (gone.outcome === 'refused') return deletion(view, new Mistakes(gone.problem));
+    return afterChange('/users', 'deleted', undefined);
+  },
+};
+
+async function deletion({ api, params }: View, mistakes: Mistakes | undefined) {
+  const { body, etag } = needed(await api.get<UserView>(`/v1/users/${params.id}`));
+  return {
+    title: `Delete ${body.name}`,
+    status: mistakes?.problem.status ?? 200,
+    content: confirmation({
+      ...{ etag, mistakes, name: body.email },
+      action: `/users/${body.id}/delete`,
+      consequences: html`<p><strong>They are signed out everywhere</strong> and cannot sign in again. What they did stays in the audit log.</p>`,
+      submit: 'Delete',
+      cancel: `/users/${body.id}`,
+    }),
+  };
+}

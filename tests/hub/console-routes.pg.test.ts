@@ -1,0 +1,142 @@
+import postgres from 'postgres';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { recordLags, trimLags } from '../../hub/db/region-lags.ts';
+import { startHub, type TestHub } from './support/hub.ts';
+import * as make from './support/things.ts';
+
+/** Routes that the console asked for, and anybody may use. */
+let hub: TestHub;
+let sql: postgres.Sql;
+let north: string;
+beforeAll(async () => {
+  hub = await startHub();
+  sql = postgres(hub.databaseUrl, { max: 1, onnotice: () => {} });
+  north = await make.region(hub.owner, 'north');
+});
+afterAll(async () => {
+  await sql.end();
+  await hub[Symbol.asyncDispose]();
+});
+
+test('a search finds names by their beginning in any case, and the id, and takes its signs as they are', async () => {
+  const tenant = await make.tenant(hub.owner, 'Search');
+  const id = await make.cluster(hub.owner, tenant, [north], { name: 'Orders 100%' });
+  await make.cluster(hub.owner, tenant, [north], { name: 'reorders' });
+  const key = await make.agentKey(hub.owner, id, { name: 'Élan_1' });
+  const found = async (path: string, search: string) => {
+    const { body } = await hub.owner.get(`${path}?search=${encodeURIComponent(search)}`);
+    return body.items.map((one: { name: string }) => one.name);
+  };
+  expect(await found('/v1/clusters', 'ORD')).toEqual(['Orders 100%']);
+  expect(await found('/v1/clusters', 'orders 100%')).toEqual(['Orders 100%']);
+  expect(await found('/v1/clusters', id)).toEqual(['Orders 100%']);
+  expect(await found('/v1/clusters', '%')).toEqual([]);
+  expect(await found('/v1/clusters', '_rders')).toEqual([]);
+  expect(await found('/v1/clusters', '\\')).toEqual([]);
+  expect(await found('/v1/tenants', 'sea')).toEqual(['Search']);
+  expect(await found('/v1/agent-keys', 'élan_')).toEqual(['Élan_1']);
+  expect(await found('/v1/agent-keys', key.id)).toEqual(['Élan_1']);
+  expect((await hub.owner.get('/v1/clusters?search=')).status).toBe(400);
+});
+
+test('a search of names is answered from its index', async () => {
+  await sql`set enable_seqscan = off`; // the tables are small here
+  for (const table of ['clusters', 'tenants', 'agent_keys']) {
+    const plan = await sql`
+      explain select * from ${sql(table)} where (lower(name) like 'ord%' or id = 'x') order by id limit 51`;
+    expect(plan.map((row) => row['QUERY PLAN']).join('\n')).toContain(`${table}_search`);
+  }
+});
+
+test('fences are listed latest first, a page at a time, and to a tenant only its own', async () => {
+  const tenant = await make.tenant(hub.owner);
+  const { secret } = await make.applicationKey(hub.owner, { role: 'admin', tenantId: tenant });
+  const own = hub.as(secret);
+  const id = await make.cluster(own, tenant, [north]);
+  const fences: string[] = [];
+  for (const status of ['disabled', 'active']) {
+    const changed = await own.patch(`/v1/clusters/${id}`, { status });
+    fences.unshift(changed.headers.get('spokecast-fence')!);
+  }
+  await make.cluster(hub.owner, tenant, [north]);
+  const first = await own.get('/v1/fences?limit=2');
+  expect(first.body.items.map((one: { id: string }) => one.id)).toEqual(fences);
+  expect(first.body.items[0]).toMatchObject({
+    complete: false,
+    regions: [{ region: north, state: 'pending' }],
+  });
+  const second = await own.get(`/v1/fences?cursor=${first.body.nextCursor}`);
+  expect(second.body.items).toHaveLength(1); // the creation by its own key, and not the one by the owner's
+  expect((await hub.owner.get('/v1/fences?limit=1')).body.items[0].id).not.toBe(fences[0]);
+});
+
+test('of a minute the longest lag stays, also beside a sample in which nothing arrived; a day is kept', async () => {
+  const { db } = hub.hub.services.database;
+  // Two samples may fall into two minutes: then the later one has but its own.
+  await sql`insert into region_lags values (${north}, now() - interval '25 hours', 1, 'open'),
+    (${north}, now() - interval '23 hours', 2, 'open')`;
+  await recordLags(db, [{ region: north, lagMs: 40, state: 'open' }]);
+  await recordLags(db, [
+    { region: north, lagMs: 30.4, state: 'open' },
+    { region: 'gone', lagMs: 5, state: 'open' },
+  ]);
+  await recordLags(db, [{ region: north, lagMs: null, state: 'behind' }]);
+  const { items } = (await hub.owner.get('/v1/lags?minutes=5')).body;
+  expect(Math.max(...items.map(({ lagMs }: { lagMs: number | null }) => lagMs ?? 0))).toBe(40);
+  expect(items.at(-1)).toMatchObject({ region: north, state: 'behind' });
+  await trimLags(db);
+  const [kept] =
+    await sql`select count(*)::int as old from region_lags where minute < now() - interval '1 hour'`;
+  expect(kept).toEqual({ old: 1 });
+});
+
+test('figures tell what a region holds, who serves it, and what its last sweep found', async () => {
+  await make.region(hub.owner, 'west');
+  const counts = { scanned: 10, missing: 2, orphan: 1 };
+  await sql`insert into sweeps (id, region, cause, status, counts, finished_at) values
+    ('swp_01k9c0v8w1e4qafk3s7m2t6xhz', 'west', 'scheduled', 'completed', ${sql.json(counts)}, now())`;
+  await sql`insert into region_contents (region, kind, contexts) values ('west', 'cluster', 3), ('west', 'tenant', 2)`;
+  const now = new Date();
+  const report = { region: 'west', started_at: now, reported_at: now, cached_contexts: 0 };
+  await sql`insert into gateways ${sql([
+    {
+      ...report,
+      id: 'gw_1',
+      build: '1',
+      observed_at: now,
+      lifetime_ms: 60_000,
+      watermark: 7,
+      degraded: true,
+    },
+    {
+      ...report,
+      id: 'gw_2',
+      build: '2',
+      observed_at: now,
+      lifetime_ms: 60_000,
+      watermark: 9,
+      degraded: false,
+    },
+    {
+      ...report,
+      id: 'gw_3',
+      build: '0',
+      observed_at: new Date(0),
+      lifetime_ms: 1,
+      watermark: 1,
+      degraded: false,
+    },
+  ])}`;
+  const { items } = (await hub.owner.get('/v1/region-figures')).body;
+  expect(items.find((one: { region: string }) => one.region === 'west')).toEqual({
+    region: 'west',
+    contexts: 5,
+    gateways: { live: 2, unknown: 1, degraded: 1, builds: ['1', '2'], watermarkLeast: 7, watermarkMost: 9 },
+    sweep: { id: 'swp_01k9c0v8w1e4qafk3s7m2t6xhz', finishedAt: expect.any(String), drift: 3 },
+    lag: null,
+  });
+  expect(items.find((one: { region: string }) => one.region === north)).toMatchObject({
+    contexts: null,
+    sweep: null,
+  });
+});
