@@ -11,7 +11,7 @@ export function welcome(layout: WheelLayout, setUpLink: string | undefined): str
   const file = (name: string) => join(layout.directory, name);
   const [first] = layout.regions;
   const rows = [
-    ['hub API', layout.hub.url],
+    ['console and hub API', layout.hub.url],
     ['its reference', `${layout.hub.url}/docs`],
     ...layout.regions.map((region) => [`gateway ${region.id}`, region.gateway.url]),
     ['application key', file(wheelFiles.applicationKey)],

@@ -46,7 +46,7 @@
             stroke: css(colours[index % colours.length]),
             dash: dashes[Math.floor(index / colours.length) % dashes.length],
             width: 2,
-            points: { show: false },
+            points: { size: 4 },
             value: (_, value) => milliseconds(value),
           })),
         ],
