@@ -120,6 +120,8 @@ function postgresQueues(options: QueuesOptions): Queues {
     // which is synced, takes the job that stands before it along. A crash can lose both or neither.
     options: '-c search_path=bullmq -c idle_in_transaction_session_timeout=10000 -c synchronous_commit=off',
   });
+  // Every queue and worker of every region listens to the pool they share: Node would warn of a leak at three regions.
+  pool.setMaxListeners(0);
   pool.on('error', options.onError);
   const make = bullMaker(options.onError, {
     queue: (name, rest) =>
