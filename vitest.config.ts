@@ -7,7 +7,11 @@ import { SummaryReporter } from './tests/support/summary-reporter.ts';
  * Two projects, one after the other: what runs inside a test process, two files at a time; then the suites that
  * start whole wheels of processes, two at a time as well: they wait more than they work.
  */
-const patient = { testTimeout: 30_000, hookTimeout: 60_000, teardownTimeout: 20_000 };
+const patient = {
+  setupFiles: fileURLToPath(new URL('./tests/support/patience.ts', import.meta.url)),
+  expect: { poll: { timeout: 30_000 } },
+  ...{ testTimeout: 60_000, hookTimeout: 120_000, teardownTimeout: 20_000 },
+};
 const ownProcesses = ['tests/**/*.wheel.test.ts', 'tests/**/*.browser.test.ts'];
 
 export default defineConfig({
@@ -34,8 +38,8 @@ export default defineConfig({
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
           ...patient,
-          testTimeout: 120_000,
-          hookTimeout: 180_000,
+          testTimeout: 240_000,
+          hookTimeout: 240_000,
         },
       },
     ],

@@ -7,7 +7,7 @@ import {
 } from '../../contexts/base/options.ts';
 
 /** What the commands that work on the hub's database directly need. */
-const databaseOptions = {
+export const databaseOptions = {
   databaseUrl: option({
     env: 'DATABASE_URL',
     schema: value.url(['postgres', 'postgresql']),

@@ -32,7 +32,7 @@ describe('without its database', () => {
 
     await proxy.restore();
     await expect
-      .poll(async () => (await hub.as(undefined).get('/readyz')).status, { timeout: 15_000 })
+      .poll(async () => (await hub.as(undefined).get('/readyz')).status, { timeout: 30_000 })
       .toBe(200);
     expect((await hub.owner.post('/v1/tenants', { name: 'during' })).status).toBe(201);
     expect((await hub.owner.get('/v1/tenants')).body.items).toHaveLength(2);

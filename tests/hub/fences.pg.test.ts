@@ -337,7 +337,7 @@ describe('what was lost on the way', () => {
     // A mark is below every transaction that runs, and the other test files of this server run theirs.
     const [now] = await sql`select pg_current_xact_id()::text as xid`;
     const settled = async () => proof.midway || Number(await currentMark(db())) > Number(now!.xid);
-    await expect.poll(settled, { timeout: 10_000 }).toBe(true);
+    await expect.poll(settled, { timeout: 30_000 }).toBe(true);
     const id = `swp_${region}_${++jobs}`;
     await beginSweep(db(), { id, region, cause: 'scheduled' });
     const reached = { mark: await currentMark(db()), tail: [] };

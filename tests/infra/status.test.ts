@@ -1,5 +1,8 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import type { RegionFacts } from '../../infra/bin/status/collect.ts';
+import { HubClient } from '../../infra/bin/hub-client.ts';
+import { collectFacts, type RegionFacts } from '../../infra/bin/status/collect.ts';
 import { judge } from '../../infra/bin/status/judge.ts';
 import { age, statusScreen } from '../../infra/bin/status/screen.ts';
 import type { Gateway, Region, Seeding, Sweep, SweepCounts } from '../../infra/client/hub-api.ts';
@@ -139,4 +142,41 @@ test('the screen has a line a region, and below it what to look at', () => {
     '2 h',
     '2 d',
   ]);
+});
+
+describe('what is asked of the hub', () => {
+  /** A hub with two regions: of `young` no heartbeat was ever made, `gone` is removed while it is asked about. */
+  const answers: Record<string, unknown> = {
+    '/v1/regions': {
+      items: [region, { ...region, id: 'young' }, { ...region, id: 'gone' }],
+      nextCursor: null,
+    },
+    '/v1/contexts/heartbeat/eu-west-1': { head: {}, regions: [{ ...heartbeat(1_000), region: 'eu-west-1' }] },
+  };
+  const empty = /^\/v1\/(sweeps|seedings|regions\/(eu-west-1|young)\/gateways)$/;
+
+  test('a region without a heartbeat is told of, one that is gone meanwhile is not', async () => {
+    const server = createServer((request, response) => {
+      const { pathname } = new URL(request.url!, 'http://hub');
+      const found = answers[pathname] ?? (empty.test(pathname) ? { items: [], nextCursor: null } : undefined);
+      const absent = { type: 'about:blank', title: 'There is no such thing', status: 404, code: 'NOT_FOUND' };
+      response.writeHead(found ? 200 : 404, {
+        'content-type': found ? 'application/json' : 'application/problem+json',
+      });
+      response.end(JSON.stringify(found ?? absent));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    try {
+      const hub = new HubClient({ url: `http://127.0.0.1:${port}`, applicationKey: 'spa_x' });
+      const facts = await collectFacts(hub);
+      expect(facts.regions.map((one) => [one.region.id, one.heartbeat?.state])).toEqual([
+        ['eu-west-1', 'in-sync'],
+        ['young', undefined],
+      ]);
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  });
 });

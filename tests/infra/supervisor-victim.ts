@@ -19,7 +19,7 @@ await wheel.start({
   args: ['-e', 'setInterval(() => {}, 1000)'],
   env: {},
   ready: async () => true,
-  readyWithinMs: 10_000,
+  readyWithinMs: 30_000,
   stopSignal: 'SIGTERM',
   stopWithinMs: 1_000,
 });

@@ -31,7 +31,7 @@ function fakeRole(name: string, script: string, overrides: Partial<Role> = {}): 
     ],
     env: {},
     ready: async (pid) => existsSync(ready) && readFileSync(ready, 'utf8') === String(pid),
-    readyWithinMs: 10_000,
+    readyWithinMs: 30_000,
     stopSignal: 'SIGTERM',
     stopWithinMs: 5_000,
     ...overrides,
@@ -96,7 +96,7 @@ test('a role that dies is reported with its last words and started again', async
   await wheel.start(fakeRole('gateway', `console.error('so far so good'); ${patient}`));
   const first = wheel.pidOf('gateway')!;
   process.kill(first, 'SIGKILL');
-  await vi.waitFor(() => expect(starts('gateway')).toHaveLength(2), { timeout: 10_000 });
+  await vi.waitFor(() => expect(starts('gateway')).toHaveLength(2), { timeout: 30_000 });
   expect(wheel.pidOf('gateway')).not.toBe(first);
   expect(deaths()).toMatchObject([
     { role: 'gateway', pid: first, how: 'was ended by SIGKILL', lines: ['so far so good'], restartInMs: 250 },
@@ -107,7 +107,7 @@ test('a role that keeps dying is restarted ever more slowly', async () => {
   const dying = `${patient} setTimeout(() => process.exit(1), 100);`;
   await using wheel = supervisor();
   await wheel.start(fakeRole('gateway', dying));
-  await vi.waitFor(() => expect(deaths().length).toBeGreaterThanOrEqual(3), { timeout: 10_000 });
+  await vi.waitFor(() => expect(deaths().length).toBeGreaterThanOrEqual(3), { timeout: 30_000 });
   expect(
     deaths()
       .map((death) => death.restartInMs)
@@ -139,10 +139,10 @@ test('when the supervisor is killed outright its roles end and its left-overs go
   const script = fileURLToPath(new URL('./supervisor-victim.ts', import.meta.url));
   const victim = spawn(process.execPath, [script, directory], { stdio: ['ignore', 'ignore', 'inherit'] });
   const role = await vi.waitFor(() => Number(readFileSync(join(directory, 'role.pid'), 'utf8')), {
-    timeout: 10_000,
+    timeout: 30_000,
   });
   expect(isAlive(role)).toBe(true);
   victim.kill('SIGKILL');
-  await vi.waitFor(() => expect(isAlive(role)).toBe(false), { timeout: 10_000 });
-  await vi.waitFor(() => expect(existsSync(join(directory, 'leftover'))).toBe(false), { timeout: 10_000 });
+  await vi.waitFor(() => expect(isAlive(role)).toBe(false), { timeout: 30_000 });
+  await vi.waitFor(() => expect(existsSync(join(directory, 'leftover'))).toBe(false), { timeout: 30_000 });
 });

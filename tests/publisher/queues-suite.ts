@@ -16,7 +16,7 @@ export interface QueueBackend {
 
 const lockMs = 2000;
 /** How long anything may take that waits for a lock to expire or a connection to be made again. */
-const patience = { timeout: 20_000, interval: 50 };
+const patience = { timeout: 30_000, interval: 50 };
 
 /** `url` with another port, or as it is. */
 export function withPort(url: string, port: number | undefined): string {

@@ -39,7 +39,7 @@ describeWith('redis-server', 'a publisher that is asked to end', () => {
     });
     try {
       // Its region's store cannot be reached; its queues can.
-      await vi.waitFor(() => expect(output).toContain('the region is not published to'), 20_000);
+      await vi.waitFor(() => expect(output).toContain('the region is not published to'), 30_000);
       const ended = once(child, 'exit');
       proxy.freeze();
       child.kill('SIGTERM');

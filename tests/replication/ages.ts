@@ -78,7 +78,7 @@ export function describeAges(name: string, backend: () => Promise<AgesBackend>):
       const lost = await parts.loseScheduler(wheel, queueNames.sweep('test', west));
       expect(lost).toBeGreaterThan(0);
       const before = await completed();
-      await until(async () => (await completed()) >= before + 4, 'sweeps go on', 20_000);
+      await until(async () => (await completed()) >= before + 4, 'sweeps go on');
       expect(await scrape(publisher(), 'spokecast_schedules_restored_total', { region: west })).toBe(1);
       expect(await scrape(publisher(), 'spokecast_scheduler_age_seconds', { region: west })).toBeLessThan(3);
       expect(await scrape(publisher(), 'spokecast_sweep_age_seconds', { region: west })).toBeLessThan(5);

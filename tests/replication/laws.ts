@@ -192,7 +192,7 @@ export function describeReplication(backend: string, options: () => Promise<Star
       expect(state()).toBe('behind');
       proxy.reset();
       outage.end();
-      await until(async () => state() === 'open', 'the region is open again', 20_000);
+      await until(async () => state() === 'open', 'the region is open again');
       await wheel.idle();
       const put = proxy.requests
         .filter((request) => request.operation === 'PutItem')

@@ -93,7 +93,7 @@ describe('a fourth region with 2,000 contexts', () => {
     });
 
     const interrupted = run(...add);
-    await until(async () => interrupted.ran.stderr.includes('waits'), 'the command follows', 20_000);
+    await until(async () => interrupted.ran.stderr.includes('waits'), 'the command follows');
     interrupted.child.kill('SIGINT');
     expect(await interrupted.ended).toMatchObject({ exitCode: 130 });
     expect(interrupted.ran.stderr).toContain(`spokecast regions add ${fourth}`);

@@ -29,7 +29,7 @@ interface Sweep {
 
 const idleWithinMs = 60_000;
 const sweepWithinMs = 60_000;
-const gatewayWithinMs = 10_000;
+const gatewayWithinMs = 30_000;
 const differencesShown = 5;
 
 /** Law 3: nothing changes or breaks any more; after one sweep every region and every gateway equals what SQL derives. */

@@ -220,7 +220,7 @@ describe('[law 8] the door', () => {
     }, 50);
     try {
       await vi.waitFor(() => expect(asked.filter((_, at) => !held[at]!.closed)).toEqual([]), {
-        timeout: 20_000,
+        timeout: 30_000,
       });
     } finally {
       clearInterval(drip);

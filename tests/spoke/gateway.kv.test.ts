@@ -45,10 +45,10 @@ describe('a gateway over a real store', () => {
     await using region = await world();
     await initialise(region.publisher);
     await using gateway = await region.start();
-    await vi.waitFor(() => expect(gateway.gateway.readiness().status).toBe('ready'), { timeout: 5_000 });
+    await vi.waitFor(() => expect(gateway.gateway.readiness().status).toBe('ready'), { timeout: 30_000 });
     const demo = newDemo();
     expect((await gateway.authenticate(demo.secret)).status).toBe(401);
-    const within = { timeout: 1_000, interval: 10 };
+    const within = { timeout: 30_000, interval: 10 };
     await publish(region.publisher, ...allOf(demo, 1, { upstreamUrl: upstream.url }));
     await vi.waitFor(async () => expect((await gateway.authenticate(demo.secret)).status).toBe(200), within);
     const url = `${gateway.url}/v1/clusters/${demo.clusterId}/topics?x=1`;
@@ -67,7 +67,7 @@ describe('a gateway over a real store', () => {
     await using region = await world();
     await initialise(region.publisher);
     await using gateway = await region.start();
-    await vi.waitFor(() => expect(gateway.gateway.readiness().status).toBe('ready'), { timeout: 5_000 });
+    await vi.waitFor(() => expect(gateway.gateway.readiness().status).toBe('ready'), { timeout: 30_000 });
     const [kept, revoked, unasked] = [newDemo(), newDemo(), newDemo()];
     for (const demo of [kept, revoked, unasked]) await publish(region.publisher, ...allOf(demo, 1));
     for (const demo of [kept, revoked]) expect((await gateway.authenticate(demo.secret)).status).toBe(200);
@@ -84,7 +84,7 @@ describe('a gateway over a real store', () => {
     expect(outage.wasHit()).toBe(true);
 
     outage.end();
-    const soon = { timeout: 5_000, interval: 20 };
+    const soon = { timeout: 30_000, interval: 20 };
     await vi.waitFor(async () => expect((await gateway.authenticate(revoked.secret)).status).toBe(401), soon);
     await vi.waitFor(async () => expect((await gateway.authenticate(unasked.secret)).status).toBe(200), soon);
     await vi.waitFor(() => expect(gateway.gateway.readiness().status).toBe('ready'), soon);
@@ -105,7 +105,7 @@ describe('a gateway over a real store', () => {
     await publish(region.publisher, ...allOf(demo, 1));
     outage.end();
     await vi.waitFor(async () => expect((await gateway.authenticate(demo.secret)).status).toBe(200), {
-      timeout: 10_000,
+      timeout: 30_000,
     });
   });
 
@@ -123,7 +123,7 @@ describe('a gateway over a real store', () => {
       await Promise.all(some.map((demo) => region.publisher.put(keyContext(demo, 1))));
     }
     await using gateway = await region.start();
-    await vi.waitFor(() => expect(gateway.gateway.readiness().status).toBe('ready'), { timeout: 5_000 });
+    await vi.waitFor(() => expect(gateway.gateway.readiness().status).toBe('ready'), { timeout: 30_000 });
     const decisions = await Promise.all(
       demos.map(({ secret }) =>
         gateway.gateway.authenticator.authenticate({

@@ -16,10 +16,10 @@ test('[law 7] its age is that of the newest one read, goes on growing while the 
   await using world = await gatewayWorld({ initialised: true });
   const age = () => metric(world.url, 'spokecast_heartbeat_age_seconds');
   const arrived = () => metric(world.url, 'spokecast_heartbeat_lag_seconds_count');
-  await vi.waitFor(async () => expect(await age(), 'the region has none').toBeUndefined(), 5000);
+  await vi.waitFor(async () => expect(await age(), 'the region has none').toBeUndefined(), 30_000);
 
   await publish(world.store.inner, beat(1, 30_000));
-  await vi.waitFor(async () => expect(await age()).toBeGreaterThan(29), 5000);
+  await vi.waitFor(async () => expect(await age()).toBeGreaterThan(29), 30_000);
   expect(await arrived(), 'how old the first was says nothing of the way').toBe(0);
 
   await publish(world.store.inner, beat(2, 200));
@@ -47,8 +47,8 @@ test('one that is gone is no news: the age of the last goes on', async () => {
   await using world = await gatewayWorld({ initialised: true });
   const age = () => metric(world.url, 'spokecast_heartbeat_age_seconds');
   await publish(world.store.inner, beat(1, 3_000));
-  await vi.waitFor(async () => expect(await age()).toBeGreaterThan(2.9), 5000);
-  await vi.waitFor(async () => expect(world.gateway.cache.stats().entries).toBe(1), 5000);
+  await vi.waitFor(async () => expect(await age()).toBeGreaterThan(2.9), 30_000);
+  await vi.waitFor(async () => expect(world.gateway.cache.stats().entries).toBe(1), 30_000);
   await publish(world.store.inner, gone('heartbeat', owner.region, 2));
   await vi.waitFor(() => expect(world.gateway.cache.stats().negatives).toBe(1));
   expect(await age()).toBeGreaterThan(2.9);

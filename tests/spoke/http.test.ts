@@ -236,7 +236,7 @@ describe('/v1/authenticate', () => {
     expect((await world.authenticate(demo.secret)).status).toBe(401);
     await publish(world.store, ...allOf(demo, 1));
     await vi.waitFor(async () => expect((await world.authenticate(demo.secret)).status).toBe(200), {
-      timeout: 1_000,
+      timeout: 30_000,
     });
   });
 
@@ -280,7 +280,7 @@ describe('health', () => {
     expect((await fetch(`${world.url}/healthz`)).status).toBe(200);
     await initialise(world.store);
     await vi.waitFor(async () => expect((await fetch(`${world.url}/readyz`)).status).toBe(200), {
-      timeout: 3_000,
+      timeout: 30_000,
     });
   });
 
@@ -305,7 +305,7 @@ describe('health', () => {
       async () =>
         expect(await (await fetch(`${world.url}/readyz`)).json()).toMatchObject({ status: 'ready' }),
       {
-        timeout: 5_000,
+        timeout: 30_000,
       },
     );
   });
@@ -313,7 +313,7 @@ describe('health', () => {
   test('a table that is not whole denies nobody', async () => {
     await using world = await gatewayWorld();
     await initialise(world.store, { whole: false });
-    await vi.waitFor(() => expect(world.gateway.readiness().status).toBe('ready'), { timeout: 3_000 });
+    await vi.waitFor(() => expect(world.gateway.readiness().status).toBe('ready'), { timeout: 30_000 });
     const demo = newDemo();
     const unknown = await world.authenticate(demo.secret);
     expect(unknown.status).toBe(503);

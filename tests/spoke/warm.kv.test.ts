@@ -47,5 +47,5 @@ test('[law 5] --warm all reads the region before it is ready, with progress, and
 
   await proxy.start();
   await publish(publisher, gone('agent-key', demos[1]!.keyId, 2));
-  await vi.waitFor(async () => expect(await gateway.status(demos[1]!.secret)).toBe(401), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await gateway.status(demos[1]!.secret)).toBe(401), { timeout: 30_000 });
 });

@@ -127,7 +127,7 @@ class Services implements AsyncDisposable {
       env: { PATH: process.env.PATH ?? '' },
       cwd: await this.#temporary(),
       ready: () => accepts(port),
-      readyWithinMs: 10_000,
+      readyWithinMs: 30_000,
       stopSignal: 'SIGTERM',
       stopWithinMs: 2_000,
     });

@@ -158,7 +158,7 @@ export class TestWheel implements AsyncDisposable {
     const url = `http://127.0.0.1:${port}`;
     const isReady = async () =>
       (await request('GET', `${url}/readyz`, null).catch(() => undefined))?.status === 200;
-    await until(isReady, 30_000, () => {
+    await until(isReady, 60_000, () => {
       if (child.exitCode !== null) throw new Error(`the gateway exited with ${child.exitCode}:\n${log}`);
       return `the gateway is not ready:\n${log}`;
     });
@@ -239,7 +239,7 @@ async function request(method: string, url: string, bearer: string | null, body?
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     body: body === undefined ? undefined : JSON.stringify(body),
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(30_000),
   }).catch((cause) => {
     throw new Error(`${method} ${url}: ${cause}`, { cause });
   });

@@ -7,14 +7,10 @@ import {
   value,
 } from '../../../contexts/base/options.ts';
 import type { Import, PromotionReport } from '../../../hub/promotion/promote.ts';
+import { databaseOptions } from '../database-options.ts';
 
 const promotionOptions = {
-  databaseUrl: option({
-    env: 'DATABASE_URL',
-    schema: value.url(['postgres', 'postgresql']),
-    doc: "The hub's Postgres, restored: postgres://user:password@host:port/database.",
-    secret: true,
-  }),
+  ...databaseOptions,
   environment: option({
     env: 'SPOKECAST_ENV',
     schema: value.matching(/^[a-z0-9-]{1,32}$/, 'made of 1 to 32 characters a-z, 0-9 and -'),

@@ -27,14 +27,14 @@ const atOnceMax = 8;
 export async function collectFacts(hub: HubClient): Promise<Facts> {
   const { atMs } = await hub.send('listRegions', { query: { limit: 1 } });
   const { items } = await hub.list('listRegions', Number.POSITIVE_INFINITY, { query: { limit: 200 } });
-  const facts: RegionFacts[] = new Array(items.length);
+  const facts: (RegionFacts | undefined)[] = new Array(items.length);
   let next = 0;
   const work = async () => {
     for (let index = next++; index < items.length; index = next++)
-      facts[index] = await factsOf(hub, items[index]!);
+      facts[index] = await unlessAbsent(factsOf(hub, items[index]!));
   };
   await Promise.all(Array.from({ length: atOnceMax }, work));
-  return { atMs, regions: facts };
+  return { atMs, regions: facts.filter((one) => one !== undefined) };
 }
 
 async function factsOf(hub: HubClient, region: Region): Promise<RegionFacts> {
@@ -58,9 +58,14 @@ async function factsOf(hub: HubClient, region: Region): Promise<RegionFacts> {
 
 /** Undefined where there is none yet, and for an application key of one tenant: heartbeats are the platform's. */
 async function heartbeatOf(hub: HubClient, region: string): Promise<RegionFacts['heartbeat']> {
+  const context = await unlessAbsent(hub.call('getContext', { path: { kind: 'heartbeat', key: region } }));
+  return context?.head ? context.regions.find((one) => one.region === region) : undefined;
+}
+
+/** Undefined where the hub says that there is no such thing. */
+async function unlessAbsent<Found>(asked: Promise<Found>): Promise<Found | undefined> {
   try {
-    const { head, regions } = await hub.call('getContext', { path: { kind: 'heartbeat', key: region } });
-    return head === null ? undefined : regions.find((one) => one.region === region);
+    return await asked;
   } catch (error) {
     if (error instanceof HubRequestError && error.exitCode === exitCodes.absent) return undefined;
     throw error;

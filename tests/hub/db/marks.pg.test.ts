@@ -57,7 +57,7 @@ async function completed(id: string, region = 'r1', mark?: string) {
 async function markOfNow(): Promise<string> {
   const [row] = await hub.sql`select pg_current_xact_id()::text as xid`;
   const xid = BigInt(row!.xid);
-  await expect.poll(async () => BigInt(await currentMark(hub.db)), { timeout: 10_000 }).toBeGreaterThan(xid);
+  await expect.poll(async () => BigInt(await currentMark(hub.db)), { timeout: 30_000 }).toBeGreaterThan(xid);
   return currentMark(hub.db);
 }
 

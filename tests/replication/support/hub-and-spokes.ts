@@ -301,11 +301,11 @@ export class HubAndSpokes implements AsyncDisposable {
 
 const quiet = createLogger({ service: 'test', level: process.env.SPOKECAST_TEST_LOG ?? 'fatal' });
 
-/** Polls until `condition` holds. @throws after ten seconds, naming what was waited for. */
+/** Polls until `condition` holds. @throws after half a minute, naming what was waited for. */
 export async function until(
   condition: () => Promise<boolean>,
   what: string | (() => string),
-  withinMs = 10_000,
+  withinMs = 30_000,
 ): Promise<void> {
   const startedAt = systemClock.monotonic();
   while (!(await condition())) {

@@ -154,7 +154,7 @@ export function integrationSuite(integration: Integration): void {
     await road.start();
     // nginx and its like leave a server alone for some seconds that has just failed.
     await vi.waitFor(async () => expect((await send(url, { headers })).status).toBe(200), {
-      timeout: 15_000,
+      timeout: 30_000,
       interval: 200,
     });
   });
@@ -232,7 +232,7 @@ async function startProgram(path: string, args: string[], directory: string, lis
       const socket = connect(Number(port), hostname);
       await once(socket, 'connect').finally(() => socket.destroy());
     },
-    { timeout: 15_000, interval: 20 },
+    { timeout: 30_000, interval: 20 },
   );
   return child;
 }

@@ -58,7 +58,7 @@ const withStore = (more?: Record<string, string>) =>
   GatewayProcess.start({ endpoint: dynalite.endpoint, table, env: env(more) });
 const withoutStore = (more?: Record<string, string>) => GatewayProcess.start({ table, env: env(more) });
 
-const settles = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
+const settles = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 30_000, interval: 10 });
 
 /** The gateway's snapshot is on disk, which is empty: all that comes from here on is in its journal alone. */
 async function snapshotWritten(gateway: GatewayProcess): Promise<void> {

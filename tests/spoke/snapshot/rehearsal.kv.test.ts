@@ -34,7 +34,7 @@ test('[law 5] a gateway proves that it boots from its snapshot, and tells when i
     expect([await gateway.status(kept.secret), await gateway.status(revoked.secret)]).toEqual([200, 200]);
     await publish(publisher, gone('agent-key', revoked.keyId, 2));
     await vi.waitFor(async () => expect(await gateway.metric(counted('proven'))).toBeGreaterThan(0), {
-      timeout: 20_000,
+      timeout: 30_000,
       interval: 50,
     });
     const whole = /"isolation":"no-(network|store)".*"compared":6.*rehearsed/; // the first may have come too early
@@ -55,7 +55,7 @@ test('[law 5] a gateway proves that it boots from its snapshot, and tells when i
     expect(gateway.output).toMatch(/the shadow is not ready/);
     const proven = (await gateway.metric(counted('proven')))!;
     await vi.waitFor(async () => expect(await gateway.metric(counted('proven'))).toBeGreaterThan(proven), {
-      timeout: 20_000,
+      timeout: 30_000,
       interval: 50,
     });
   } finally {

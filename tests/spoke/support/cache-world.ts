@@ -45,7 +45,7 @@ export async function cacheWorld(
   async function ask<Kind extends KindName>(
     kind: Kind,
     key: string,
-    withinMs = 10_000,
+    withinMs = 30_000,
   ): Promise<Lookup<PreparedContexts[Kind]>> {
     const found = cache.get(kind, key);
     if (!(found instanceof Promise)) return found;

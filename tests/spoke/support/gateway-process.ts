@@ -65,7 +65,7 @@ export class GatewayProcess implements AsyncDisposable {
   }
 
   /** Resolves with what /readyz says as soon as it is 200, and how long that took from the start of the process. */
-  async ready(withinMs = 20_000): Promise<{ status: string; reasons: string[]; tookMs: number }> {
+  async ready(withinMs = 60_000): Promise<{ status: string; reasons: string[]; tookMs: number }> {
     for (;;) {
       const tookMs = systemClock.monotonic() - this.startedAt;
       const response = await fetch(`${this.url}/readyz`).catch(() => undefined);
