@@ -4,8 +4,8 @@ import { StallReporter } from './tests/support/stall-reporter.ts';
 import { SummaryReporter } from './tests/support/summary-reporter.ts';
 
 /**
- * Two projects, one after the other: what runs inside a test process, two files at a time; then the suites that
- * start whole wheels of processes, two at a time as well: they wait more than they work.
+ * Two projects, one after the other: what runs inside a test process, then the suites that start whole wheels of
+ * processes. Three files at a time on two cores: all of them wait for a third of their time or more.
  */
 const patient = {
   setupFiles: fileURLToPath(new URL('./tests/support/patience.ts', import.meta.url)),
@@ -25,7 +25,7 @@ export default defineConfig({
           include: ['tests/**/*.test.ts'],
           exclude: ownProcesses,
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
           ...patient,
         },
@@ -35,7 +35,7 @@ export default defineConfig({
           name: 'wheel',
           include: ownProcesses,
           pool: 'forks',
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
           ...patient,
           testTimeout: 240_000,

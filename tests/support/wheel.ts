@@ -207,11 +207,14 @@ export class TestWheel implements AsyncDisposable {
   }
 }
 
-/** A port base all of whose ports are free just now. Two suites that look at one time never find the same. */
+/** As many suites as vitest may run at one time. */
+const lanes = 4;
+
+/** A port base all of whose ports are free just now. Suites that look at one time never find the same. */
 export async function freePortBase(): Promise<number> {
-  const lane = Number(process.env.VITEST_POOL_ID ?? 0) % 2;
+  const lane = Number(process.env.VITEST_POOL_ID ?? 0) % lanes;
   for (let attempt = 0; attempt < 50; attempt++) {
-    const portBase = 10_000 + 400 * (2 * Math.floor(Math.random() * 25) + lane);
+    const portBase = 10_000 + 400 * (lanes * Math.floor(Math.random() * 12) + lane);
     const layout = layoutOf({ directory: '.', portBase, databasePassword: '', environment: {} });
     const free = await checkPorts(layout, portBase).then(
       () => true,
