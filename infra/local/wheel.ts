@@ -107,23 +107,25 @@ export class Wheel implements AsyncDisposable {
     const { regions } = layout;
     const supervisor = this.#supervisor;
 
-    const postgres = await progress.during('making the database files', () => postgresRole(layout.postgres));
-    await progress.during('starting Postgres, stores and demo upstreams', () =>
-      supervisor.start(
-        postgres,
-        ...regions.map((region) => storeRole(layout, region)),
-        ...regions.map((region) => upstreamRole(layout, region)),
+    await Promise.all([
+      this.#startDatabase(),
+      progress.during('starting stores and demo upstreams', () =>
+        supervisor.start(
+          ...regions.map((region) => storeRole(layout, region)),
+          ...regions.map((region) => upstreamRole(layout, region)),
+        ),
       ),
-    );
-    await ensureDatabase(layout.postgres, layout.database);
-    await progress.during('migrating the database', () => this.#spokecast('migrate'));
-    await progress.during('starting the hub', () => supervisor.start(hubRole(layout)));
-    const applicationKey = await this.#applicationKey();
+    ]);
+    const remembered = await this.#rememberedKey();
+    const [, created] = await Promise.all([
+      progress.during('starting the hub', () => supervisor.start(hubRole(layout))),
+      remembered ? undefined : this.#createKey(),
+    ]);
+    const applicationKey = created ?? (await this.#workingKey(remembered!));
     const hub = new HubClient(layout.hub.url, applicationKey);
     await seedRegions(layout, hub);
-    await progress.during('starting the publisher', () => supervisor.start(publisherRole(layout)));
-    await progress.during('starting the gateways', () =>
-      supervisor.start(...regions.map((region) => gatewayRole(layout, region))),
+    await progress.during('starting the publisher and the gateways', () =>
+      supervisor.start(publisherRole(layout), ...regions.map((region) => gatewayRole(layout, region))),
     );
     const demo = await seedDemo(layout, hub);
     const [setUpLink] = await Promise.all([
@@ -157,16 +159,32 @@ export class Wheel implements AsyncDisposable {
       .catch((error) => this.#input.progress.say(`! wheel.json could not be written: ${error}`));
   }
 
-  /** The owner's key, made straight in the database the first time, as the first key anywhere is. */
-  async #applicationKey(): Promise<string> {
-    const path = join(this.layout.directory, wheelFiles.applicationKey);
-    const remembered = await readIfThere(path);
-    if (remembered && (await new HubClient(this.layout.hub.url, remembered).keyWorks())) return remembered;
+  async #startDatabase(): Promise<void> {
+    const { layout } = this;
+    const { progress } = this.#input;
+    const postgres = await progress.during('making the database files', () => postgresRole(layout.postgres));
+    await progress.during('starting Postgres', () => this.#supervisor.start(postgres));
+    await ensureDatabase(layout.postgres, layout.database);
+    await progress.during('migrating the database', () => this.#spokecast('migrate'));
+  }
+
+  #rememberedKey(): Promise<string | undefined> {
+    return readIfThere(join(this.layout.directory, wheelFiles.applicationKey));
+  }
+
+  /** The remembered key, or another where somebody revoked it. */
+  async #workingKey(remembered: string): Promise<string> {
+    const works = await new HubClient(this.layout.hub.url, remembered).keyWorks();
+    return works ? remembered : this.#createKey();
+  }
+
+  /** The owner's key, made straight in the database, as the first key anywhere is. */
+  async #createKey(): Promise<string> {
     const flags = ['--role', 'owner', '--name', 'local', '--json'];
     const { secret } = JSON.parse(await this.#spokecast('application-keys', 'create', ...flags)) as {
       secret: string;
     };
-    await writePrivately(path, secret);
+    await writePrivately(join(this.layout.directory, wheelFiles.applicationKey), secret);
     return secret;
   }
 
