@@ -10,7 +10,7 @@ import { SummaryReporter } from './tests/support/summary-reporter.ts';
 const patient = {
   setupFiles: fileURLToPath(new URL('./tests/support/patience.ts', import.meta.url)),
   expect: { poll: { timeout: 30_000 } },
-  ...{ testTimeout: 60_000, hookTimeout: 120_000, teardownTimeout: 20_000 },
+  ...{ testTimeout: 120_000, hookTimeout: 180_000, teardownTimeout: 20_000 },
 };
 const ownProcesses = ['tests/**/*.wheel.test.ts', 'tests/**/*.browser.test.ts'];
 

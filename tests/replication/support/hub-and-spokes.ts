@@ -45,7 +45,7 @@ export interface StartOptions {
 }
 
 /** However loaded the machine is. */
-const startsWithinMs = 60_000;
+const startsWithinMs = 90_000;
 
 /**
  * A hub's database, publishers, and regions with a store and a gateway each, all in this process but Postgres and
@@ -301,11 +301,11 @@ export class HubAndSpokes implements AsyncDisposable {
 
 const quiet = createLogger({ service: 'test', level: process.env.SPOKECAST_TEST_LOG ?? 'fatal' });
 
-/** Polls until `condition` holds. @throws after half a minute, naming what was waited for. */
+/** Polls until `condition` holds. @throws after a minute, naming what was waited for. */
 export async function until(
   condition: () => Promise<boolean>,
   what: string | (() => string),
-  withinMs = 30_000,
+  withinMs = 60_000,
 ): Promise<void> {
   const startedAt = systemClock.monotonic();
   while (!(await condition())) {
