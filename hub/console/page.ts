@@ -65,9 +65,12 @@ export function seeOther(location: string, cookie?: string): Response {
   });
 }
 
-/** Where to go on after signing in: a path of ours, whatever a link says. */
+/**
+ * Where to go on after signing in: a path of ours, whatever a link says. Judged as it is read, not as it was written:
+ * `/..//evil.example` is the path `//evil.example`, which browsers take for another host.
+ */
 export function ownPath(wanted: string | null | undefined, otherwise: string): string {
-  if (!wanted || !/^\/(?![/\\])[^\\\s]*$/.test(wanted)) return otherwise;
-  const at = URL.parse(wanted, 'http://own.invalid');
-  return at?.host === 'own.invalid' ? at.pathname + at.search : otherwise;
+  const at = wanted?.startsWith('/') ? URL.parse(wanted, 'http://own.invalid') : null;
+  const path = at?.host === 'own.invalid' ? at.pathname + at.search : '';
+  return /^\/(?![/\\])[^\\\s]*$/.test(path) ? path : otherwise;
 }

@@ -244,6 +244,18 @@ describe('a session', () => {
     expect((await browser.api('GET', '/v1/tenants')).body.items.length).toBeGreaterThan(1);
   });
 
+  test('goes on to a path of the hub after signing in, whatever a link says', async () => {
+    const { email, browser } = await person(hub.owner, [{ tenantId: null, role: 'viewer' }]);
+    const foreign = ['//evil.example', '/\\evil.example', 'https://evil.example', '/..//evil.example'];
+    for (const next of [...foreign, '/.//evil.example', '/a/..//evil.example', '/%2e//evil.example']) {
+      const open = await browser.open(`/login?next=${encodeURIComponent(next)}`);
+      expect([next, open.location]).toEqual([next, '/']);
+      const sent = await browser.submit('/login', { email, password: goodPassword, next });
+      expect([next, sent.location]).toEqual([next, '/']);
+    }
+    expect((await browser.open('/login?next=/a/../users%3Fx=1')).location).toBe('/users?x=1');
+  });
+
   test('has a cookie that scripts cannot read, for this host alone', async () => {
     const { link } = await make.user(hub.owner, [{ tenantId: null, role: 'viewer' }]);
     const { headers } = await visitor().follow(link, newPassword);
