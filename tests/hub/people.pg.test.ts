@@ -441,6 +441,9 @@ describe('rights', () => {
     const shown = JSON.stringify(shownToTenant.body);
     expect(shown).not.toContain(stranger.id);
     expect(shown).not.toContain(theirs);
+    // Nor does the list tell which of its people belong to another tenant too.
+    const asked = await tenantOwner.api('GET', `/v1/users?tenantId=${theirs}`);
+    expect(asked.body.items).toEqual([]);
     // In their own tenant they may: the rest of the person is untouched.
     expect((await tenantOwner.api('PATCH', at(shared), { memberships: [{ role: 'admin' }] })).status).toBe(
       200,

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { and, asc, eq, exists, gt, sql } from 'drizzle-orm';
+import { sees } from '../../access.ts';
 import { equals } from '../../data/where.ts';
 import type { Queryable } from '../../db/client.ts';
 import { memberships, users } from '../../db/people-tables.ts';
@@ -25,6 +26,9 @@ export const listUsers = defineRoute({
   problems: [],
   async handle({ actor, db, query }) {
     const page = pageRequest('users', query);
+    // Also where a person belongs to both: that they do is not told.
+    if (query.tenantId !== undefined && !sees(actor, query.tenantId))
+      return { body: { items: [], nextCursor: null } };
     const rows = await db
       .select()
       .from(users)
