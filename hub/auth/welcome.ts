@@ -87,7 +87,11 @@ export async function acceptInvitation(
   });
 }
 
-/** Makes members of who has shown that both link and account are theirs. */
+/**
+ * Makes members of who has shown that both link and account are theirs. From then on the account opens more: what
+ * others may hold of it from before (a session, a link to another password that a tenant made for who belonged to it
+ * alone) is void.
+ */
 export async function acceptMemberships(
   tx: Queryable,
   link: LinkRow,
@@ -95,6 +99,8 @@ export async function acceptMemberships(
   browser: Browser,
   services: Services,
 ): Promise<void> {
+  await endSessions(tx, user.id);
+  await voidResets(tx, user.id);
   const tenantIds = link.scopes.filter((scope) => scope !== null);
   const accepted = await tx
     .update(memberships)
@@ -159,9 +165,13 @@ async function setPassword(
   services: Services,
 ): Promise<void> {
   await tx.update(users).set({ passwordHash }).where(eq(users.id, user.id));
-  const resets = and(eq(oneTimeLinks.userId, user.id), eq(oneTimeLinks.purpose, 'password-reset'));
-  await tx.delete(oneTimeLinks).where(and(resets, isNull(oneTimeLinks.usedAt)));
+  await voidResets(tx, user.id);
   await audit(tx, user, browser, services, 'set-password', 'user', null);
+}
+
+async function voidResets(tx: Queryable, userId: string): Promise<void> {
+  const resets = and(eq(oneTimeLinks.userId, userId), eq(oneTimeLinks.purpose, 'password-reset'));
+  await tx.delete(oneTimeLinks).where(and(resets, isNull(oneTimeLinks.usedAt)));
 }
 
 function audit(

@@ -132,6 +132,24 @@ describe('an invitation', () => {
     expect(theirs).not.toBe(mine);
   });
 
+  test('takes the account out of the hands of who could reset its password before', async () => {
+    const mine = await make.tenant(hub.owner);
+    const intruder = hub.as((await make.applicationKey(hub.owner, { role: 'owner', tenantId: mine })).secret);
+    const { id, email, browser } = await person(intruder, [{ role: 'viewer' }]);
+    const reset = await intruder.post(`/v1/users/${id}/links`, { purpose: 'password-reset' });
+    expect(reset.status).toBe(201);
+    const elsewhere = visitor();
+    await signIn(elsewhere, email);
+    const { link } = await make.user(hub.owner, [{ tenantId: null, role: 'admin' }], email);
+    expect((await browser.follow(link, {})).status).toBe(303);
+    // A link or a session that somebody put aside opens less than the account is now.
+    expect((await visitor().follow(reset.body.secret, { password: 'entirely another phrase' })).status).toBe(
+      410,
+    );
+    expect((await elsewhere.api('GET', '/v1/sweeps')).status).toBe(401);
+    expect((await browser.api('GET', '/v1/sweeps')).status).toBe(200);
+  });
+
   test('expires, and another takes its place', async () => {
     const { id, link } = await make.user(hub.owner, [{ tenantId: null, role: 'viewer' }]);
     const second = await hub.owner.post(`/v1/users/${id}/links`, { purpose: 'invitation' });
