@@ -70,7 +70,7 @@ export function createMetrics(options: { process: boolean } = { process: true })
     }),
     passwordChecks: new Counter({
       name: 'spokecast_hub_password_checks_total',
-      help: 'Passwords that were compared with a hash, by outcome; also where there is no such account.',
+      help: 'Passwords that were compared with a hash, by outcome; `wrong` also where there is no such account.',
       labelNames: ['outcome'],
       registers,
     }),

@@ -355,6 +355,25 @@ describe('a password', () => {
     await clock.advance(15 * minute);
   });
 
+  test('that is wrong is counted alike whether or not there is an account: anybody may read metrics', async () => {
+    const { email } = await person(hub.owner, [{ tenantId: null, role: 'viewer' }]);
+    const counted = async (address: string) => {
+      const outcomes = async () =>
+        new Map(
+          (await hub.hub.services.metrics.passwordChecks.get()).values.map(({ labels, value }) => [
+            labels.outcome,
+            value,
+          ]),
+        );
+      const before = await outcomes();
+      await signIn(visitor(), address, 'wrong');
+      return [...(await outcomes())].filter(([outcome, value]) => value !== before.get(outcome));
+    };
+    const names = async (address: string) => (await counted(address)).map(([outcome]) => outcome);
+    expect(await names(email)).toEqual(await names('no-account@example.com'));
+    await clock.advance(15 * minute);
+  });
+
   test('can be guessed at a few times only; no hash is computed beyond', async () => {
     const { email, browser } = await person(hub.owner, [{ tenantId: null, role: 'viewer' }]);
     await clock.advance(15 * minute);
