@@ -6,6 +6,7 @@ import {
   withoutUse,
 } from '../api/application-keys/application-key.ts';
 import { makeApplicationKey } from '../api/application-keys/make.ts';
+import { personalDaysMax } from '../api/application-keys/personal-end.ts';
 import { writeAudit } from '../data/audit.ts';
 import { inTransaction } from '../data/transaction.ts';
 import { applicationKeys } from '../db/application-key-table.ts';
@@ -14,8 +15,8 @@ import type { Services } from '../services.ts';
 import { lesserRole, type Role } from './actor.ts';
 import type { Scope, SignedIn } from './sessions.ts';
 
-/** Days for which people may make a key of theirs. Without an end it would be one that nobody remembers. */
-export const keyDays = [7, 30, 90, 365] as const;
+/** Days for which people may make a key of theirs on a page. */
+export const keyDays = [7, 30, 90, personalDaysMax] as const;
 /** Keys of one person at the most. */
 const keysMax = 100;
 
@@ -29,7 +30,7 @@ export async function makePersonalKey(
   requestId: string,
   services: Services,
 ): Promise<PersonalKeys> {
-  if ((await personalKeys(db, user.id)).length >= keysMax) return 'too-many';
+  if (await hasTooManyKeys(db, user.id)) return 'too-many';
   const { scope, role, name, days } = wanted;
   const expiresAt = timestamp(services.clock.now() + days * 86_400_000);
   const call = { db, actor: user, requestId, services };
@@ -37,6 +38,11 @@ export async function makePersonalKey(
     ...{ role: lesserRole(role, scope.role), tenantId: scope.tenantId },
     ...{ name, userId: user.id, expiresAt },
   });
+}
+
+/** Whether a person has as many keys as they may. */
+export async function hasTooManyKeys(db: Queryable, userId: string): Promise<boolean> {
+  return (await personalKeys(db, userId)).length >= keysMax;
 }
 
 /** The newest first. */

@@ -77,6 +77,22 @@ describe("a person's application key", () => {
     expect((await keptKey.get('/v1/tenants')).status).toBe(200);
   });
 
+  test('is handed over with the rights that the person has by then, not those it was made with', async () => {
+    const [left, alone] = [await person([{ role: 'owner' }]), await person([{ role: 'owner' }])];
+    const [leftKey, aloneKey] = [await keyOf(left.browser, 'owner'), await keyOf(alone.browser, 'owner')];
+    for (const { id } of [left, alone])
+      await hub.owner.patch(`/v1/users/${id}`, { memberships: [{ role: 'viewer' }] });
+    await hub.owner.delete(`/v1/users/${left.id}?applicationKeys=keep`);
+    const [mine] = (await hub.owner.get(`/v1/application-keys?userId=${alone.id}`)).body.items;
+    const handed = await hub.owner.patch(`/v1/application-keys/${mine.id}`, { userId: null });
+    expect(handed.body).toMatchObject({ userId: null, role: 'viewer' });
+    for (const key of [leftKey, aloneKey])
+      expect((await key.get('/v1/whoami')).body).toMatchObject({ role: 'viewer' });
+    // Who asks for more says so, by one request or another.
+    const raised = await hub.owner.patch(`/v1/application-keys/${mine.id}`, { role: 'admin' });
+    expect(raised.body.role).toBe('admin');
+  });
+
   test('can be handed over alone, and ends when its time is over', async () => {
     const { id, browser } = await person([{ role: 'admin' }]);
     const key = await keyOf(browser, 'admin', '7');
@@ -92,8 +108,19 @@ describe("a person's application key", () => {
 
   test('is made by the API for people alone, and is no owner of the platform by itself', async () => {
     const { browser } = await person([{ role: 'owner' }]);
-    const body = { role: 'owner', name: 'api', personal: true };
-    expect((await browser.api('POST', '/v1/application-keys', body)).body.userId).toMatch(/^usr_/);
+    const expiresAt = new Date(clock.now() + 86_400_000).toISOString();
+    const body = { role: 'owner', name: 'api', personal: true, expiresAt };
+    const made = (await browser.api('POST', '/v1/application-keys', body)).body;
+    expect(made.userId).toMatch(/^usr_/);
+    // It always ends, and not later than one that is made on the page.
+    const late = new Date(clock.now() + 366 * 86_400_000).toISOString();
+    for (const expiresAt of [null, undefined, late]) {
+      const answer = await browser.api('POST', '/v1/application-keys', { ...body, expiresAt });
+      expect(answer.body.errors).toMatchObject([{ pointer: '/expiresAt' }]);
+      if (expiresAt === undefined) continue;
+      const changed = await browser.api('PATCH', `/v1/application-keys/${made.id}`, { expiresAt });
+      expect(changed.body.errors).toMatchObject([{ pointer: '/expiresAt' }]);
+    }
     expect((await hub.owner.post('/v1/application-keys', body)).body.errors).toMatchObject([
       { pointer: '/personal' },
     ]);

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { covers } from '../../access.ts';
 import { role } from '../../auth/actor.ts';
+import { hasTooManyKeys } from '../../auth/personal-keys.ts';
 import { checkedExpiry } from '../../data/expiry.ts';
 import { expiresAt, idOf, name } from '../../http/fields.ts';
 import { blame, fail } from '../../http/problems.ts';
@@ -8,6 +9,7 @@ import { defineRoute } from '../../http/route.ts';
 import { requireTenant } from '../tenants/tenant.ts';
 import { ApplicationKeyCreated, withoutUse } from './application-key.ts';
 import { makeApplicationKey } from './make.ts';
+import { checkPersonalEnd, personalDaysMax } from './personal-end.ts';
 
 const body = z
   .strictObject({
@@ -17,10 +19,12 @@ const body = z
       description:
         "Confines the key to that tenant. Default: the tenant of the key that creates it; null, the platform, for the platform's own keys.",
     }),
-    personal: z.boolean().optional().openapi({
-      description:
-        'Makes it the key of the person who asks: it can do no more than they can, and ends with them. For people who are signed in, and keys that are somebody’s.',
-    }),
+    personal: z
+      .boolean()
+      .optional()
+      .openapi({
+        description: `Makes it the key of the person who asks: it can do no more than they can, and ends with them, at \`expiresAt\` (within ${personalDaysMax} days), or before. For people who are signed in, and keys that are somebody’s.`,
+      }),
     expiresAt: expiresAt.optional(),
   })
   .openapi('ApplicationKeyCreate', { example: { role: 'admin', name: 'terraform' } });
@@ -35,7 +39,7 @@ export const createApplicationKey = defineRoute({
   operation: 'application-keys.write',
   body,
   answer: { status: 201, description: 'The key with its secret.', schema: ApplicationKeyCreated },
-  problems: ['NOT_FOUND'],
+  problems: ['NOT_FOUND', 'TOO_MANY_KEYS'],
   async handle(call) {
     const { db, actor, services } = call;
     const { role, name, tenantId = actor.tenantId } = call.body;
@@ -47,6 +51,12 @@ export const createApplicationKey = defineRoute({
     const userId = call.body.personal ? actor.userId : null;
     if (call.body.personal && userId === null)
       blame('VALIDATION_FAILED', '/personal', 'is for people: your application key is nobody’s');
+    if (userId !== null) {
+      if (tenantId !== actor.tenantId)
+        blame('VALIDATION_FAILED', '/tenantId', 'must be where you act: a key of yours works there alone');
+      checkPersonalEnd(expiry, services.clock);
+      if (await hasTooManyKeys(db, userId)) fail('TOO_MANY_KEYS');
+    }
     const { key, secret } = await makeApplicationKey(call, {
       role,
       name,

@@ -17,7 +17,9 @@ import {
   toApplicationKey,
   withoutUse,
 } from './application-key.ts';
+import { presentRole } from './holder.ts';
 import { keepAnOwner, takeTurn } from './last-owner.ts';
+import { checkPersonalEnd } from './personal-end.ts';
 
 const body = z
   .strictObject({
@@ -25,7 +27,8 @@ const body = z
     role: role.optional(),
     status: keyStatus.optional(),
     userId: z.null().optional().openapi({
-      description: 'null hands a person’s key over to the tenant or platform itself: it then outlives them.',
+      description:
+        'null hands a person’s key over to the tenant or platform itself: it then outlives them. It keeps the role that it has with them by then, unless `role` says another.',
     }),
     expiresAt: expiresAt.optional(),
   })
@@ -51,12 +54,16 @@ export const updateApplicationKey = defineRoute({
     checkIfMatch(call.ifMatch, etagOf(before));
 
     const { expiresAt: wantedExpiry, ...fields } = call.body;
+    const isHandedOver = fields.userId === null && row.userId !== null;
     const changes = changesOf(before, {
       ...fields,
+      ...(isHandedOver ? { role: fields.role ?? (await presentRole(db, row)) } : {}),
       expiresAt: checkedExpiry(wantedExpiry, call.services.clock),
     });
     if (!changes) return { body: current, representation: before };
     const wanted = { ...before, ...changes };
+    if (wanted.userId !== null && changes.expiresAt !== undefined)
+      checkPersonalEnd(wanted.expiresAt, call.services.clock);
     if (!covers(actor, wanted)) fail('FORBIDDEN', 'The key would have rights that yours does not have.');
     await keepAnOwner(
       db,

@@ -21,7 +21,7 @@ export const deleteUser = defineRoute({
   query: z.strictObject({
     applicationKeys: z.enum(['delete', 'keep'], 'must be delete or keep').optional().openapi({
       description:
-        '`keep` hands their application keys over to the tenant or platform they work in. Default: they are revoked.',
+        '`keep` hands their application keys over to the tenant or platform they work in, with the role they have there by then at the most. Default: they are revoked.',
     }),
   }),
   answer: { status: 204, description: 'They are removed.' },

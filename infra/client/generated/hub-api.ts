@@ -382,7 +382,7 @@ export type ApplicationKeyCreate = {
   name: string;
   /** Confines the key to that tenant. Default: the tenant of the key that creates it; null, the platform, for the platform's own keys. */
   tenantId?: string | null;
-  /** Makes it the key of the person who asks: it can do no more than they can, and ends with them. For people who are signed in, and keys that are somebody’s. */
+  /** Makes it the key of the person who asks: it can do no more than they can, and ends with them, at `expiresAt` (within 365 days), or before. For people who are signed in, and keys that are somebody’s. */
   personal?: boolean;
   /** RFC 3339, in the future; null for never. */
   expiresAt?: string | null;
@@ -421,7 +421,7 @@ export type ApplicationKeyUpdate = {
   /** `owner`: everything, application keys and regions included; `admin`: everything else; `viewer`: reading. */
   role?: "owner" | "admin" | "viewer";
   status?: "active" | "disabled";
-  /** null hands a person’s key over to the tenant or platform itself: it then outlives them. */
+  /** null hands a person’s key over to the tenant or platform itself: it then outlives them. It keeps the role that it has with them by then, unless `role` says another. */
   userId?: null;
   /** RFC 3339, in the future; null for never. */
   expiresAt?: string | null;
@@ -1552,7 +1552,7 @@ export interface Operations {
       id: string;
     };
     query: {
-      /** `keep` hands their application keys over to the tenant or platform they work in. Default: they are revoked. */
+      /** `keep` hands their application keys over to the tenant or platform they work in, with the role they have there by then at the most. Default: they are revoked. */
       applicationKeys?: "delete" | "keep";
       /** Answer only when every region concerned has stored the change and every live gateway has seen it, or at the timeout; `spokecast-propagation` says which. The change is made either way. */
       wait?: "regions";
