@@ -48,13 +48,23 @@ export async function runPage(
   const isForm = page.method === 'POST' && page.from !== 'programs';
   if (isForm && !isFromOwnPages('POST', request.headers, site))
     fail('CROSS_ORIGIN', `Open ${site.origin} and try again there.`);
+  const params = c.req.param() as Record<string, string>;
+  if (!Object.values(params).every(isName)) fail('NOT_FOUND');
   const form = page.method === 'POST' ? await readForm(request) : emptyForm;
   const { source, requestId } = state;
   return page.handle({
     ...{ request, site, form, source, requestId, state, services },
     url: new URL(request.url),
-    params: c.req.param() as Record<string, string>,
+    params,
   });
+}
+
+/**
+ * Whether a part of a path, decoded, is a name and no path itself: pages put it into a path of the API, where `..%2F`
+ * would be a way to another thing than the page speaks of.
+ */
+function isName(text: string): boolean {
+  return /^[\w.:-]+$/.test(text) && !/^\.+$/.test(text);
 }
 
 /** Sends the browser on, by a GET. */

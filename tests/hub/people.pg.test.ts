@@ -262,6 +262,19 @@ describe('a session', () => {
     expect((await browser.api('GET', '/v1/tenants')).body.items.length).toBeGreaterThan(1);
   });
 
+  test('shows a thing under its own path alone', async () => {
+    const { browser, id } = await person(hub.owner, [{ tenantId: null, role: 'owner' }]);
+    expect((await browser.open(`/users/${id}/delete`)).status).toBe(200);
+    for (const path of [`/tenants/..%2Fusers%2F${id}`, `/users/..%2Fusers%2F${id}/delete`])
+      expect([path, (await browser.open(path)).status]).toEqual([path, 404]);
+    const key = (await hub.owner.get('/v1/application-keys?limit=1')).body.items[0].id;
+    const removed = await browser.submit(`/users/..%2Fapplication-keys%2F${key}/status`, {
+      status: 'disabled',
+    });
+    expect(removed.status).toBe(404);
+    expect((await hub.owner.get('/v1/whoami')).status).toBe(200);
+  });
+
   test('goes on to a path of the hub after signing in, whatever a link says', async () => {
     const { email, browser } = await person(hub.owner, [{ tenantId: null, role: 'viewer' }]);
     const foreign = ['//evil.example', '/\\evil.example', 'https://evil.example', '/..//evil.example'];
