@@ -1,3 +1,4 @@
+import { html } from 'hono/html';
 import type { Problem } from '../../contexts/base/problem.ts';
 import { type SignedIn, scopeKey, signedIn } from '../auth/sessions.ts';
 import { toProblem } from '../data/errors.ts';
@@ -5,7 +6,7 @@ import { apiInProcess } from './api.ts';
 import { frame } from './frame.ts';
 import { answerHtml, pageHeaders } from './layout.ts';
 import { type Page, type PageCall, seeOther } from './page.ts';
-import { type Content, type Person, type Screen, ScreenProblem, type View } from './screen.ts';
+import { type Content, type Html, type Person, type Screen, ScreenProblem, type View } from './screen.ts';
 import { sessionEnded, sessionEndedPart } from './session-ended.ts';
 import { themeOf } from './theme.ts';
 import { problemContent, problemPart } from './trouble.ts';
@@ -29,15 +30,21 @@ async function show(screen: Screen, call: PageCall): Promise<Response> {
   const person = personOf(who);
   if (!person) return seeOther('/account');
   state.actorId = person.actor.id;
+  const here = scopeKey(person.actor.tenantId);
   const view: View = {
     ...{ person, url, form, part, theme, environment },
     api: apiInProcess(services, person.actor, state),
     params: call.params,
     nowMs: clock.now(),
-    newIdempotencyKey: () => Buffer.from(random.bytes(16)).toString('hex'),
+    newIdempotencyKey: () => `${here}.${Buffer.from(random.bytes(16)).toString('hex')}`,
   };
   const inFrame = (title: string, content: Content, status = 200) =>
     answerHtml(frame(view, title, content), status);
+  const there = madeIn(form.get('idempotencyKey'));
+  if (there !== undefined && there !== here) {
+    const name = person.scopes.find(({ value }) => value === there)?.name;
+    return inFrame('You act elsewhere now', madeElsewhere(name, person.scope), 409);
+  }
   try {
     const shown = await screen.handle(view);
     if ('redirect' in shown) return seeOther(shown.redirect);
@@ -56,6 +63,22 @@ async function show(screen: Screen, call: PageCall): Promise<Response> {
     if (part !== undefined) return answerHtml(problemPart(problem, url), problem.status);
     return inFrame(problem.title, problemContent(problem), problem.status);
   }
+}
+
+/**
+ * The scope in which a form was opened that makes something. A session has one scope for all its tabs, and falls back to
+ * another where a membership ends: what was to be made in a tenant must not be made on the platform.
+ */
+function madeIn(idempotencyKey: string): string | undefined {
+  return /^(platform|ten_[0-9a-z]{26})\./.exec(idempotencyKey)?.[1];
+}
+
+function madeElsewhere(there: string | undefined, here: string): Html {
+  const back =
+    there === undefined
+      ? 'where you belong no more'
+      : html`in ${there}. <a href="/account">Choose where you act</a> to send it there`;
+  return html`<div class="notice warn" role="alert"><p><strong>Nothing was changed.</strong> You act in ${here} now; the form was opened ${back}.</p></div>`;
 }
 
 /** Undefined for who belongs to nothing. */

@@ -262,6 +262,29 @@ describe('a session', () => {
     expect((await browser.api('GET', '/v1/tenants')).body.items.length).toBeGreaterThan(1);
   });
 
+  test('makes nothing by a form that was opened where the person acted before', async () => {
+    const tenant = await make.tenant(hub.owner, 'Chosen before');
+    const { browser } = await person(hub.owner, [
+      { tenantId: null, role: 'owner' },
+      { tenantId: tenant, role: 'owner' },
+    ]);
+    await browser.submit('/account/scope', { scope: tenant });
+    const page = (await browser.open('/users/new')).text;
+    const idempotencyKey = /name="idempotencyKey" value="([^"]+)"/.exec(page)![1]!;
+    const form = { idempotencyKey, email: 'meant-for-the-tenant@example.com', role: 'owner' };
+    // In another tab, or because the membership has ended meanwhile.
+    await browser.submit('/account/scope', { scope: 'platform' });
+    const refused = await browser.submit('/users/new', form);
+    expect([refused.status, refused.text]).toEqual([409, expect.stringContaining('Chosen before')]);
+    expect(await sql`select from users where email = ${form.email}`).toHaveLength(0);
+    await browser.submit('/account/scope', { scope: tenant });
+    expect((await browser.submit('/users/new', form)).status).toBe(200);
+    expect(
+      await sql`select tenant_id from memberships m join users u on u.id = m.user_id
+      where email = ${form.email}`,
+    ).toEqual([{ tenant_id: tenant }]);
+  });
+
   test('shows a thing under its own path alone', async () => {
     const { browser, id } = await person(hub.owner, [{ tenantId: null, role: 'owner' }]);
     expect((await browser.open(`/users/${id}/delete`)).status).toBe(200);
