@@ -68,7 +68,7 @@ export interface RegionProgress {
   seenAtMs: number | null;
   /** Refresh jobs made for it that have not published all they name. */
   jobsOpen: number;
-  /** Why one of them did not; null where none said so. */
+  /** Why one of them did not (empty where that is not to be told); null where none said so. */
   heldBack: string | null;
   /** The state of the region as a publisher last told, and how long ago. */
   report: { state: string; reason: string | null; ageMs: number } | null;

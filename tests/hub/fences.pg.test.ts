@@ -316,6 +316,32 @@ describe('a fence', () => {
     expect((await look(fence)).regions[0].state).toBe('seen');
   });
 
+  test("tells a tenant how far its own change is, and nothing of others' or of the region's insides", async () => {
+    await empty();
+    const { secret } = await make.applicationKey(hub.owner, { role: 'admin', tenantId });
+    const own = hub.as(secret);
+    const answer = await own.post('/v1/agent-keys', { clusterId, name: 'k' });
+    const fence = answer.headers.get('spokecast-fence')!;
+    const seen = async () => [
+      (await own.get(`/v1/fences/${fence}`)).body.regions[0].reason,
+      (await own.get('/v1/fences')).body.items[0].regions[0].reason,
+    ];
+    const receipts = twoJobs();
+    await relay(receipts);
+    // A job names contexts of many tenants.
+    const heldBack = 'agent-key/aki_of_another is held: 5 of 10';
+    await writeReceipt(db(), receipt(receipts[north]!, { heldBack }));
+    await report([north, south], []);
+    const held = 'held back; the last good state stays in place';
+    expect(await seen()).toEqual([held, held]);
+    expect((await look(fence)).regions[0].reason).toContain('aki_of_another');
+
+    const refused = { region: north, state: 'refused', reason: 'connect ECONNREFUSED 10.0.0.1:8000' };
+    await recordGateways(db(), refused, { statuses: [], begunAgoMs: 0 }, forgetting());
+    const shut = 'the region is refused, so nothing is published to it';
+    expect(await seen()).toEqual([shut, shut]);
+  });
+
   test('tells of a region that is not open', async () => {
     await empty();
     const { fence } = await newKey();

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { timestamp } from '../../../contexts/base/clock.ts';
+import type { Actor } from '../../auth/actor.ts';
 import type { FenceProgress, RegionProgress } from '../../db/fences.ts';
 import { isComplete } from '../../fence-waits.ts';
 import { idOf, moment, regionId } from '../../http/fields.ts';
@@ -69,15 +70,34 @@ export const Fence = z
   })
   .openapi('Fence');
 
-/** @param gatewayForgetMs after which publishers forget a gateway that stopped reporting. */
-export function toFence(progress: FenceProgress, gatewayForgetMs: number): z.infer<typeof Fence> {
+/**
+ * The fence as the actor may see it.
+ * @param gatewayForgetMs after which publishers forget a gateway that stopped reporting.
+ */
+export function toFence(
+  progress: FenceProgress,
+  { tenantId }: Pick<Actor, 'tenantId'>,
+  gatewayForgetMs: number,
+): z.infer<typeof Fence> {
   const { id, committedAtMs, relayedAtMs, regions } = progress;
   return {
     id,
     complete: isComplete(progress),
     committedAt: timestamp(committedAtMs),
     relayedAt: relayedAtMs === null ? null : timestamp(relayedAtMs),
-    regions: regions.map((region) => toRegion(region, progress, gatewayForgetMs)),
+    regions: regions.map((region) =>
+      toRegion(tenantId === null ? region : withoutCauses(region), progress, gatewayForgetMs),
+    ),
+  };
+}
+
+/** What a publisher says of a job or of a region names others' contexts and the store: that is the platform's. */
+function withoutCauses(region: RegionProgress): RegionProgress {
+  const { heldBack, report } = region;
+  return {
+    ...region,
+    heldBack: heldBack === null ? null : '',
+    report: report && { ...report, reason: null },
   };
 }
 

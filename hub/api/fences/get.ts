@@ -31,14 +31,14 @@ export const getFence = defineRoute({
     const found = (await waits.until(params.id, 0)) ?? fail('NOT_FOUND');
     if (!sees(actor, found.tenantId)) fail('NOT_FOUND');
     const { timeoutMs = 0 } = query;
-    if (timeoutMs === 0) return { body: toFence(found, gatewayForgetMs) };
+    if (timeoutMs === 0) return { body: toFence(found, actor, gatewayForgetMs) };
     const place = waits.reserve();
     return {
-      body: toFence(found, gatewayForgetMs),
+      body: toFence(found, actor, gatewayForgetMs),
       abandon: () => place[Symbol.dispose](),
       afterwards: async () => {
         using _place = place;
-        return toFence((await waits.until(params.id, timeoutMs)) ?? found, gatewayForgetMs);
+        return toFence((await waits.until(params.id, timeoutMs)) ?? found, actor, gatewayForgetMs);
       },
     };
   },

@@ -38,7 +38,7 @@ export const listFences = defineRoute({
     const rows = await readFences(db, ids);
     return {
       body: pageFrom('fences', page, rows, (row) => ({
-        ...toFence(row, services.gatewayForgetMs),
+        ...toFence(row, actor, services.gatewayForgetMs),
         contexts: row.contexts,
       })),
     };

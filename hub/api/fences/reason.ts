@@ -20,7 +20,10 @@ function reasonOfRegion({ regionStatus, report }: RegionProgress, stored: boolea
 }
 
 function reasonOfPublishing({ jobsOpen, heldBack }: RegionProgress, fence: FenceProgress): string {
-  if (heldBack !== null) return `held back: ${heldBack}; the last good state stays in place`;
+  if (heldBack !== null) {
+    const what = heldBack === '' ? '' : `: ${heldBack}`;
+    return `held back${what}; the last good state stays in place`;
+  }
   const left = fence.rowsWritten - fence.rowsRelayed;
   if (left > 0)
     return `${left} of ${fence.rowsWritten} changes are not relayed yet; if they were lost, the next sweep makes up for it`;
