@@ -64,8 +64,11 @@ export async function runRoute(
   if (route.method === 'GET') {
     const answer = await route.handle({ ...base, db: services.database.db, afterCommit: () => {} });
     const { afterwards, abandon } = answer;
+    const response = respond(route, answer);
+    // Of an answer to HEAD nobody reads the stream: it would hold its place until it is found unread.
+    if (answer.stream && c.req.method === 'HEAD') await response.body?.cancel();
     return {
-      response: respond(route, answer),
+      response,
       ...(abandon ? { abandon } : {}),
       ...(afterwards ? { afterwards: async () => respond(route, { body: await afterwards() }) } : {}),
     };

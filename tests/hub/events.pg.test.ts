@@ -128,6 +128,13 @@ describe('the stream of events', () => {
     for (const stream of streams) await stream[Symbol.asyncDispose]();
   });
 
+  test('is not opened for who asks for the head alone', async () => {
+    const headers = { authorization: `Bearer ${hub.owner.secret}` };
+    const answer = await hub.hub.app.fetch(new Request(`${hub.url}/v1/events`, { method: 'HEAD', headers }));
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+    expect(await openStreams(hub)).toBe(0);
+  });
+
   test('cuts off who does not read, and tells where to go on', async () => {
     const actor = { id: '', name: 'x', role: 'owner' as const, tenantId: null, userId: null };
     actor.id = (
