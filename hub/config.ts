@@ -72,7 +72,7 @@ export const hubOptions = {
     env: 'SPOKECAST_EVENT_STREAMS_MAX',
     schema: value.integer(1, 10_000),
     default: '100',
-    doc: 'Streams of events (GET /v1/events) open at the same time at the most; more are refused with 503.',
+    doc: 'Streams of events (GET /v1/events) open at the same time at the most, a quarter of them for one tenant; more are refused with 503.',
   }),
   eventHeartbeatMs: option({
     env: 'SPOKECAST_EVENT_HEARTBEAT_MS',

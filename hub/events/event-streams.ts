@@ -25,6 +25,8 @@ const pauseMs = 20;
 const pageLength = 20;
 /** For how long publishers look at gateways often after a change that somebody watches. */
 const awaitedMs = 10_000;
+/** Of the places for streams, the part that one tenant may take, so that it keeps nobody else out. */
+const tenantShare = 1 / 4;
 
 export interface EventStreamsOptions {
   database: Database;
@@ -52,6 +54,8 @@ export class EventStreams {
   readonly loop: Loop;
   /** Streams that are open, and those that are being opened. */
   #count = 0;
+  /** Of those, by tenant. */
+  readonly #counts = new Map<string, number>();
   #state: StreamState | undefined;
   #listening: Promise<unknown> | undefined;
   #news = new AbortController();
@@ -83,7 +87,14 @@ export class EventStreams {
         detail: `${streamsMax} streams of events are open already.`,
         headers: { 'retry-after': '5' },
       });
-    this.#add(1);
+    const { tenantId } = wanted.actor;
+    const tenantMax = Math.ceil(streamsMax * tenantShare);
+    if (tenantId !== null && (this.#counts.get(tenantId) ?? 0) >= tenantMax)
+      fail('OVERLOADED', {
+        detail: `The tenant has ${tenantMax} streams of events open already.`,
+        headers: { 'retry-after': '5' },
+      });
+    this.#add(1, tenantId);
     try {
       this.#listen();
       const state = await placeEvents(database.db);
@@ -102,7 +113,7 @@ export class EventStreams {
         greeting: `retry: 1000\n${eventText({ id: idOf(position), event: 'ready', data: ready })}`,
         onOver: (how) => {
           this.#streams.delete(stream);
-          this.#add(-1);
+          this.#add(-1, tenantId);
           onEnd(how);
           // Whoever does not take what it was sent takes no goodbye either, and holds its connection.
           if (how === 'slow') clock.timer(unreadMsMax, wanted.hangUp);
@@ -113,13 +124,18 @@ export class EventStreams {
       this.loop.wake();
       return stream.readable;
     } catch (error) {
-      this.#add(-1);
+      this.#add(-1, tenantId);
       throw error;
     }
   }
 
-  #add(by: 1 | -1): void {
+  #add(by: 1 | -1, tenantId: string | null): void {
     this.#count += by;
+    if (tenantId !== null) {
+      const count = (this.#counts.get(tenantId) ?? 0) + by;
+      if (count === 0) this.#counts.delete(tenantId);
+      else this.#counts.set(tenantId, count);
+    }
     this.#options.onCount(this.#count);
   }
 

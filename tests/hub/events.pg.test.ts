@@ -128,6 +128,19 @@ describe('the stream of events', () => {
     for (const stream of streams) await stream[Symbol.asyncDispose]();
   });
 
+  test('leaves places that one tenant cannot take', async () => {
+    await using mine = await EventFollower.open(hub, tenantKey);
+    const refused = await hub.as(tenantKey).get('/v1/events');
+    expect(refused.body).toMatchObject({ status: 503, code: 'OVERLOADED' });
+    await using platforms = await follow();
+    expect(await platforms.next()).toBeDefined();
+    await mine[Symbol.asyncDispose]();
+    await vi.waitFor(async () => {
+      await using again = await EventFollower.open(hub, tenantKey);
+      expect(await again.next()).toBeDefined();
+    }, patient);
+  });
+
   test('is not opened for who asks for the head alone', async () => {
     const headers = { authorization: `Bearer ${hub.owner.secret}` };
     const answer = await hub.hub.app.fetch(new Request(`${hub.url}/v1/events`, { method: 'HEAD', headers }));
