@@ -182,6 +182,18 @@ describe('an invitation', () => {
     expect((await goThere(visitor(), subject, query(more))).status).toBe(303);
   });
 
+  test('is accepted from its own page alone: a link elsewhere would make the visitor somebody', async () => {
+    const { subject } = somebody();
+    const { id, link } = await make.user(hub.owner, [{ tenantId: null, role: 'viewer' }]);
+    const visited = visitor();
+    visited.headers = { 'sec-fetch-site': 'cross-site' };
+    expect((await visited.open(`/login/oidc${query(link)}`)).status).toBe(403);
+    expect(visited.cookies.size).toBe(0);
+    expect((await visited.open('/login/oidc')).status).toBe(303);
+    expect((await hub.owner.get(`/v1/users/${id}`)).body.status).toBe('invited');
+    expect((await goThere(visitor(), subject, query(link))).status).toBe(303);
+  });
+
   test('gives an account that is in use no other identity', async () => {
     const { id, link } = await make.user(hub.owner, [{ tenantId: null, role: 'admin' }]);
     await visitor().follow(link, { name: 'x', password: goodPassword });

@@ -2,6 +2,7 @@ import { html } from 'hono/html';
 import { reasonOf } from '../../auth/oidc.ts';
 import { type Admitted, admit, linkIdentity } from '../../auth/oidc-people.ts';
 import { findLink } from '../../auth/one-time-links.ts';
+import { isFromOwnPages } from '../../auth/same-origin.ts';
 import { attributes, cookieWith, readCookie, tokenFromCookie } from '../../auth/session-cookie.ts';
 import { signedIn } from '../../auth/sessions.ts';
 import type { Site } from '../../auth/site.ts';
@@ -31,6 +32,9 @@ export const oidcStart: Page = {
   async handle(call) {
     const next = ownPath(call.url.searchParams.get('next'), homePath);
     const invitation = call.url.searchParams.get('invitation') ?? '';
+    // Signing in as oneself does no harm from anywhere; accepting somebody's invitation is a change (and the provider
+    // may ask nothing).
+    if (invitation !== '' && !isFromOwnPages('GET', call.request.headers, call.site)) fail('CROSS_ORIGIN');
     const { url, cookie } = await begin(call, { next, invitation, linksSession: '' });
     return seeOther(url.href, cookie);
   },
