@@ -39,6 +39,24 @@ export async function addIdentity(
   await writeAudit({ db: tx, actor: user, requestId, services }, { ...entry, after: { issuer } });
 }
 
+/** Takes all identities of an account away. */
+export async function removeIdentities(
+  tx: Queryable,
+  user: Pick<UserRow, 'id' | 'name'>,
+  { requestId }: Pick<Browser, 'requestId'>,
+  services: Services,
+): Promise<void> {
+  const gone = await tx.delete(identities).where(eq(identities.userId, user.id)).returning();
+  const entry = {
+    action: 'unlink-identity',
+    resourceType: 'user',
+    resourceId: user.id,
+    tenantId: null,
+  } as const;
+  for (const { issuer } of gone)
+    await writeAudit({ db: tx, actor: user, requestId, services }, { ...entry, before: { issuer } });
+}
+
 /** How a person can sign in. */
 export async function waysIn(
   db: Queryable,

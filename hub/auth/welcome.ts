@@ -6,6 +6,7 @@ import { inTransaction } from '../data/transaction.ts';
 import type { Queryable } from '../db/client.ts';
 import { memberships, oneTimeLinks, users } from '../db/people-tables.ts';
 import type { Services } from '../services.ts';
+import { removeIdentities } from './identities.ts';
 import { type LinkRow, useUp } from './one-time-links.ts';
 import { endSessions, scopeKey } from './sessions.ts';
 import { type Browser, signInAs, type UserRow } from './sign-in.ts';
@@ -122,7 +123,10 @@ export async function acceptMemberships(
     });
 }
 
-/** Gives a person another password, signed out everywhere else. */
+/**
+ * Gives a person another password, signed out everywhere else, and with no other way in: whoever is handed the link is
+ * whose account it is from now on, and who held it before may have given it an identity of their own.
+ */
 export async function resetPassword(
   link: LinkRow,
   password: string,
@@ -134,6 +138,7 @@ export async function resetPassword(
     const [row] = await tx.select().from(users).where(eq(users.id, link.userId!)).for('update');
     if (row?.status !== 'active' || !(await useUp(tx, link, services))) return usedUp;
     await setPassword(tx, row, passwordHash, browser, services);
+    await removeIdentities(tx, row, browser, services);
     await endSessions(tx, row.id);
     return { outcome: 'signed-in', token: await signInAs(tx, row, browser, services) };
   });

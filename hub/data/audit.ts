@@ -20,6 +20,7 @@ export interface AuditEntry {
     | 'accept'
     | 'set-password'
     | 'link-identity'
+    | 'unlink-identity'
     | 'sign-in'
     | 'sign-out'
     | 'sign-out-everywhere';

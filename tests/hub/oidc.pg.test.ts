@@ -231,6 +231,29 @@ test('who is signed in gives the account an identity, by a form of ours alone', 
   expect((await browser.open('/account')).text).toContain('With single sign-on');
 });
 
+test('a link to a new password leaves no other way in: who took the account by an identity has lost it', async () => {
+  const tenant = await make.tenant(hub.owner);
+  const intruder = hub.as((await make.applicationKey(hub.owner, { role: 'owner', tenantId: tenant })).secret);
+  // Somebody who owns a tenant invites a stranger's address, and takes the account with an identity of his own ...
+  const { email } = somebody();
+  const { id, link } = await make.user(intruder, [{ role: 'viewer' }], email);
+  const own = somebody().subject;
+  expect((await goThere(visitor(), own, query(link))).status).toBe(303);
+  // ... until the platform invites her, and helps her into the account.
+  const invited = await make.user(hub.owner, [{ tenantId: null, role: 'owner' }], email);
+  const reset = await hub.owner.post(`/v1/users/${id}/links`, { purpose: 'password-reset' });
+  const victim = visitor();
+  expect((await victim.follow(reset.body.secret, { password: goodPassword })).status).toBe(303);
+  expect((await victim.follow(invited.link, {})).status).toBe(303);
+  const impostor = visitor();
+  await goThere(impostor, own);
+  const page = await impostor.open('/account');
+  expect([page.status, page.text]).toEqual([200, expect.not.stringContaining(email)]);
+  const log = (await hub.owner.get(`/v1/audit-log?resourceId=${id}&action=user.unlink-identity`)).body.items;
+  expect(log).toMatchObject([{ before: { issuer: provider.issuer } }]);
+  expect((await victim.api('GET', '/v1/sweeps')).status).toBe(200);
+});
+
 test('a provider that is gone, or calls itself otherwise, takes nothing else with it', async () => {
   await using gone = await startHubAt('http://127.0.0.1:9');
   const browser = new Visitor(gone.url);
