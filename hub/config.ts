@@ -66,7 +66,7 @@ export const hubOptions = {
     env: 'SPOKECAST_WAITS_MAX',
     schema: value.integer(1, 10_000),
     default: '100',
-    doc: 'Requests that wait for regions at the same time at the most; more are refused with 503 before they change anything.',
+    doc: 'Requests that wait for regions at the same time at the most, a quarter of them of one tenant; more are refused with 503 before they change anything.',
   }),
   eventStreamsMax: option({
     env: 'SPOKECAST_EVENT_STREAMS_MAX',

@@ -1,7 +1,9 @@
 import type { Clock } from '../contexts/base/clock.ts';
+import type { Actor } from './auth/actor.ts';
 import type { Database } from './db/client.ts';
 import { awaitFence, type FenceProgress, fencesChannel, readFence } from './db/fences.ts';
 import { fail } from './http/problems.ts';
+import { Places } from './places.ts';
 
 /** Between two looks when nobody told that there is something new. */
 const pollMs = 250;
@@ -17,10 +19,8 @@ const pauseMs = 10;
 export class FenceWaits {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #waitsMax: number;
+  readonly #places: Places;
   readonly #stopping: AbortSignal;
-  readonly #onCount: (waits: number) => void;
-  #waits = 0;
   #listening: Promise<unknown> | undefined;
   /** Aborted, and replaced, whenever something may have come further. */
   #news = new AbortController();
@@ -34,37 +34,26 @@ export class FenceWaits {
   }) {
     this.#database = options.database;
     this.#clock = options.clock;
-    this.#waitsMax = options.waitsMax;
+    this.#places = new Places({ max: options.waitsMax, onCount: options.onCount });
     this.#stopping = options.stopping;
-    this.#onCount = options.onCount;
   }
 
   get count(): number {
-    return this.#waits;
+    return this.#places.taken;
   }
 
   /**
    * A place among those who wait, taken before anything is changed, so that no change is made that cannot be waited
    * for. @throws ProblemError 503 where there is none.
    */
-  reserve(): Disposable {
-    if (this.#waits >= this.#waitsMax) {
+  reserve({ tenantId }: Pick<Actor, 'tenantId'>): Disposable {
+    const place = this.#places.take(tenantId);
+    if ('taken' in place)
       fail('OVERLOADED', {
-        detail: `${this.#waits} requests wait for regions already. Nothing was changed.`,
+        detail: `${place.taken} requests of ${place.by} wait for regions already. Nothing was changed.`,
         headers: { 'retry-after': '1' },
       });
-    }
-    this.#count(1);
-    return {
-      [Symbol.dispose]: () => {
-        this.#count(-1);
-      },
-    };
-  }
-
-  #count(by: 1 | -1): void {
-    this.#waits += by;
-    this.#onCount(this.#waits);
+    return place;
   }
 
   /** How far the fence is when it is over, or after `timeoutMs`, or when the hub stops. Undefined: no such fence. */

@@ -13,6 +13,7 @@ import {
 } from '../db/events.ts';
 import { awaitFences } from '../db/fences.ts';
 import { fail } from '../http/problems.ts';
+import { Places } from '../places.ts';
 import { EventStream } from './event-stream.ts';
 import { EventTail } from './event-tail.ts';
 import { eventIdOf, eventText, parseEventId } from './event-text.ts';
@@ -25,8 +26,6 @@ const pauseMs = 20;
 const pageLength = 20;
 /** For how long publishers look at gateways often after a change that somebody watches. */
 const awaitedMs = 10_000;
-/** Of the places for streams, the part that one tenant may take, so that it keeps nobody else out. */
-const tenantShare = 1 / 4;
 
 export interface EventStreamsOptions {
   database: Database;
@@ -52,20 +51,19 @@ export class EventStreams {
   readonly #streams = new Set<EventStream>();
   readonly #tail = new EventTail();
   readonly loop: Loop;
-  /** Streams that are open, and those that are being opened. */
-  #count = 0;
-  /** Of those, by tenant. */
-  readonly #counts = new Map<string, number>();
+  /** Of streams that are open, and those that are being opened. */
+  readonly #places: Places;
   #state: StreamState | undefined;
   #listening: Promise<unknown> | undefined;
   #news = new AbortController();
 
   constructor(options: EventStreamsOptions) {
     this.#options = options;
-    const { clock, stopping, onError } = options;
+    const { clock, stopping, onError, streamsMax, onCount } = options;
+    this.#places = new Places({ max: streamsMax, onCount });
     this.loop = new Loop({
       ...{ name: 'events', clock, onError },
-      everyMs: () => (this.#count === 0 ? 60_000 : pollMs),
+      everyMs: () => (this.#places.taken === 0 ? 60_000 : pollMs),
       retryMs: () => 1_000,
       turn: () => this.#turn(),
     });
@@ -81,20 +79,13 @@ export class EventStreams {
     from: string | undefined;
     hangUp(): void;
   }): Promise<ReadableStream<Uint8Array>> {
-    const { database, clock, streamsMax, heartbeatMs, unreadMsMax, onEnd } = this.#options;
-    if (this.#count >= streamsMax)
+    const { database, clock, heartbeatMs, unreadMsMax, onEnd } = this.#options;
+    const place = this.#places.take(wanted.actor.tenantId);
+    if ('taken' in place)
       fail('OVERLOADED', {
-        detail: `${streamsMax} streams of events are open already.`,
+        detail: `${place.taken} streams of events of ${place.by} are open already.`,
         headers: { 'retry-after': '5' },
       });
-    const { tenantId } = wanted.actor;
-    const tenantMax = Math.ceil(streamsMax * tenantShare);
-    if (tenantId !== null && (this.#counts.get(tenantId) ?? 0) >= tenantMax)
-      fail('OVERLOADED', {
-        detail: `The tenant has ${tenantMax} streams of events open already.`,
-        headers: { 'retry-after': '5' },
-      });
-    this.#add(1, tenantId);
     try {
       this.#listen();
       const state = await placeEvents(database.db);
@@ -113,7 +104,7 @@ export class EventStreams {
         greeting: `retry: 1000\n${eventText({ id: idOf(position), event: 'ready', data: ready })}`,
         onOver: (how) => {
           this.#streams.delete(stream);
-          this.#add(-1, tenantId);
+          place[Symbol.dispose]();
           onEnd(how);
           // Whoever does not take what it was sent takes no goodbye either, and holds its connection.
           if (how === 'slow') clock.timer(unreadMsMax, wanted.hangUp);
@@ -124,23 +115,13 @@ export class EventStreams {
       this.loop.wake();
       return stream.readable;
     } catch (error) {
-      this.#add(-1, tenantId);
+      place[Symbol.dispose]();
       throw error;
     }
   }
 
-  #add(by: 1 | -1, tenantId: string | null): void {
-    this.#count += by;
-    if (tenantId !== null) {
-      const count = (this.#counts.get(tenantId) ?? 0) + by;
-      if (count === 0) this.#counts.delete(tenantId);
-      else this.#counts.set(tenantId, count);
-    }
-    this.#options.onCount(this.#count);
-  }
-
   async #turn(): Promise<'again' | undefined> {
-    if (this.#count === 0) {
+    if (this.#places.taken === 0) {
       this.#state = undefined;
       return undefined;
     }

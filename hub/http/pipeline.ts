@@ -74,7 +74,7 @@ export async function runRoute(
     };
   }
   if (waitMs === undefined) return { response: (await runMutation(route, c, base, services)).response };
-  const place = services.waits.reserve();
+  const place = services.waits.reserve(actor);
   try {
     const { response, fence } = await runMutation(route, c, base, services);
     return {

@@ -527,6 +527,25 @@ describe('waiting', () => {
     expect(hub.hub.services.waits.count).toBe(0);
   });
 
+  test('[law 8] leaves places that one tenant cannot take', async () => {
+    await empty();
+    const { secret } = await make.applicationKey(hub.owner, { role: 'admin', tenantId });
+    const own = hub.as(secret);
+    const made = await own.post('/v1/agent-keys', { clusterId, name: 'k' });
+    const fence = made.headers.get('spokecast-fence')!;
+    const waiting = own.get(`/v1/fences/${fence}?timeoutMs=30000`);
+    await expect.poll(() => hub.hub.services.waits.count, { timeout: 30_000 }).toBe(1);
+    const refused = await own.delete(`/v1/agent-keys/${made.body.id}?wait=regions`);
+    expect(refused.body).toMatchObject({ status: 503, code: 'OVERLOADED' });
+    expect((await own.get(`/v1/agent-keys/${made.body.id}`)).status).toBe(200);
+    expect((await look(fence, '?timeoutMs=1')).complete).toBe(false);
+    for (const region of [north, south])
+      await hub.owner.patch(`/v1/regions/${region}`, { status: 'disabled' });
+    expect((await waiting).status).toBe(200);
+    for (const region of [north, south]) await hub.owner.patch(`/v1/regions/${region}`, { status: 'active' });
+    expect(hub.hub.services.waits.count).toBe(0);
+  });
+
   test('refuses what is no time to wait', async () => {
     const { id, fence } = await newKey();
     for (const query of ['timeoutMs=x', 'timeoutMs=60001', 'timeoutMs=-1']) {

@@ -32,7 +32,7 @@ export const getFence = defineRoute({
     if (!sees(actor, found.tenantId)) fail('NOT_FOUND');
     const { timeoutMs = 0 } = query;
     if (timeoutMs === 0) return { body: toFence(found, actor, gatewayForgetMs) };
-    const place = waits.reserve();
+    const place = waits.reserve(actor);
     return {
       body: toFence(found, actor, gatewayForgetMs),
       abandon: () => place[Symbol.dispose](),
