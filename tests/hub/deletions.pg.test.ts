@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connect } from '../../hub/db/client.ts';
@@ -114,6 +115,15 @@ describe('undeleting', () => {
     await hub.owner.patch(`/v1/clusters/${usurper}`, { name: 'another' });
     await hub.owner.patch(`/v1/tenants/${tenant}`, { quotas: { clusters: 1 } });
     expect(await refused()).toBe('QUOTA_EXCEEDED');
+    await hub.owner.patch(`/v1/tenants/${tenant}`, { quotas: { clusters: null } });
+    const secretSha256 = createHash('sha256').update(cluster).digest('hex');
+    const imported = await furnished();
+    const twice = { name: 'made elsewhere', secretSha256 };
+    await hub.owner.post('/v1/agent-keys/import', { ...twice, clusterId: imported.cluster });
+    await hub.owner.delete(`/v1/clusters/${imported.cluster}`);
+    await hub.owner.post('/v1/agent-keys/import', { ...twice, clusterId: usurper });
+    const again = await hub.owner.post(`/v1/clusters/${imported.cluster}/undelete`);
+    expect(again.body).toMatchObject({ status: 409, code: 'SECRET_TAKEN' });
     await hub.owner.delete(`/v1/clusters/${usurper}`);
     await hub.owner.patch(`/v1/regions/${one}`, { status: 'disabled' });
     expect((await hub.owner.delete(`/v1/regions/${one}`)).status).toBe(204);

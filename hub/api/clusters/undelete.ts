@@ -1,7 +1,7 @@
 import { writeAudit } from '../../data/audit.ts';
 import { restoreDeleted } from '../../db/deletions.ts';
 import { defineRoute } from '../../http/route.ts';
-import { findDeletion, inKnownRegions } from '../deletions/deletion.ts';
+import { findDeletion, restoring } from '../deletions/deletion.ts';
 import { requireTenant } from '../tenants/tenant.ts';
 import { Cluster, clusterParams, findCluster, toCluster, withUniqueName } from './cluster.ts';
 
@@ -16,12 +16,19 @@ export const undeleteCluster = defineRoute({
   operation: 'clusters.write',
   params: clusterParams,
   answer: { status: 200, description: 'The cluster, as it was.', schema: Cluster },
-  problems: ['NOT_FOUND', 'NAME_TAKEN', 'REGION_UNKNOWN', 'REGION_NOT_ALLOWED', 'QUOTA_EXCEEDED'],
+  problems: [
+    'NOT_FOUND',
+    'NAME_TAKEN',
+    'REGION_UNKNOWN',
+    'REGION_NOT_ALLOWED',
+    'QUOTA_EXCEEDED',
+    'SECRET_TAKEN',
+  ],
   async handle(call) {
     const { db, actor, params } = call;
     const deletion = await findDeletion(db, actor, 'cluster', params.id);
     await requireTenant(db, actor, deletion.tenantId, '/tenantId');
-    await withUniqueName(deletion.name, () => inKnownRegions(() => restoreDeleted(db, deletion.id)));
+    await withUniqueName(deletion.name, () => restoring(() => restoreDeleted(db, deletion.id)));
     const cluster = toCluster(await findCluster(db, actor, params.id));
     await writeAudit(call, {
       action: 'undelete',

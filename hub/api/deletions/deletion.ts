@@ -60,8 +60,8 @@ export async function findDeletion(
   return row;
 }
 
-/** Runs a restore, telling apart that a region of it is there no more. */
-export async function inKnownRegions(restore: () => Promise<void>): Promise<void> {
+/** Runs a restore, telling apart what is in its way since: a region that is gone, a secret that was imported again. */
+export async function restoring(restore: () => Promise<void>): Promise<void> {
   try {
     await restore();
   } catch (error) {
@@ -69,6 +69,11 @@ export async function inKnownRegions(restore: () => Promise<void>): Promise<void
       fail(
         'REGION_UNKNOWN',
         'It was placed in a region that is there no more. Add a region of that id, bring it back, and move it.',
+      );
+    if (brokenConstraint(error) === 'agent_keys_pkey')
+      fail(
+        'SECRET_TAKEN',
+        'One of its keys was imported again since. Revoke that key, then bring this back.',
       );
     throw error;
   }

@@ -1,7 +1,7 @@
 import { writeAudit } from '../../data/audit.ts';
 import { restoreDeleted } from '../../db/deletions.ts';
 import { defineRoute } from '../../http/route.ts';
-import { findDeletion, inKnownRegions } from '../deletions/deletion.ts';
+import { findDeletion, restoring } from '../deletions/deletion.ts';
 import { findTenant, Tenant, tenantParams, toTenant, withUniqueName } from './tenant.ts';
 
 export const undeleteTenant = defineRoute({
@@ -15,11 +15,18 @@ export const undeleteTenant = defineRoute({
   operation: 'tenants.write',
   params: tenantParams,
   answer: { status: 200, description: 'The tenant, as it was.', schema: Tenant },
-  problems: ['NOT_FOUND', 'NAME_TAKEN', 'REGION_UNKNOWN', 'REGION_NOT_ALLOWED', 'QUOTA_EXCEEDED'],
+  problems: [
+    'NOT_FOUND',
+    'NAME_TAKEN',
+    'REGION_UNKNOWN',
+    'REGION_NOT_ALLOWED',
+    'QUOTA_EXCEEDED',
+    'SECRET_TAKEN',
+  ],
   async handle(call) {
     const { db, actor, params } = call;
     const deletion = await findDeletion(db, actor, 'tenant', params.id);
-    await withUniqueName(deletion.name, () => inKnownRegions(() => restoreDeleted(db, deletion.id)));
+    await withUniqueName(deletion.name, () => restoring(() => restoreDeleted(db, deletion.id)));
     const tenant = toTenant(await findTenant(db, actor, params.id));
     await writeAudit(call, {
       action: 'undelete',
