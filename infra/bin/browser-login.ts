@@ -91,7 +91,8 @@ function codeFrom(server: Server, state: string): Promise<string> {
 
 async function exchange(hubUrl: string, given: Record<string, string>): Promise<BrowserKey> {
   const body = new URLSearchParams(given);
-  const response = await fetch(`${hubUrl}/command-line/key`, { method: 'POST', body }).catch((error) => {
+  const request = { method: 'POST', body, redirect: 'error' } as const; // what it carries is for this hub alone
+  const response = await fetch(`${hubUrl}/command-line/key`, request).catch((error) => {
     throw new LoginFailed(`${hubUrl} does not answer: ${(error as Error).message}`, exitCodes.unreachable);
   });
   const read: unknown = await response.json().catch(() => undefined);

@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -373,6 +375,30 @@ describe('profiles', () => {
     });
     expect(await runCli(environment(), words('profiles delete own'))).toMatchObject({ exitCode: 0 });
     expect(await runCli(environment(), words('profiles use prod'))).toMatchObject({ exitCode: 0 });
+  });
+
+  test('login --browser tells the code and what belongs to it to the hub alone, not to where it points', async () => {
+    const heard: string[] = [];
+    const pointing = createServer((request, response) => {
+      heard.push(`${request.method} ${request.url}`);
+      response.writeHead(307, { location: '/elsewhere' }).end();
+    });
+    await new Promise<void>((resolve) => pointing.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(pointing.address() as AddressInfo).port}`;
+    let said: Promise<unknown> | undefined;
+    const ran = await runCli(environment(), words(`login --hub ${url} --browser --profile pointed`), {
+      onSay: (text) => {
+        const page = /http\S+command-line\S+/.exec(text)?.[0];
+        if (!page) return;
+        const { searchParams } = new URL(page);
+        const back = new URLSearchParams({ code: 'c', state: searchParams.get('state')! });
+        said = fetch(`http://127.0.0.1:${searchParams.get('port')}/?${back}`);
+      },
+    });
+    await said;
+    await new Promise((resolve) => pointing.close(resolve));
+    expect(heard).toEqual(['POST /command-line/key']);
+    expect(ran.exitCode).not.toBe(0);
   });
 
   test("flags go before the environment, that before profiles; a profile's key goes to its own hub alone", async () => {
