@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { startHub, type TestHub } from './support/hub.ts';
@@ -7,10 +8,15 @@ import { goodPassword, Visitor } from './support/visitor.ts';
 
 const clock = new VirtualClock();
 let hub: TestHub;
+let sql: postgres.Sql;
 beforeAll(async () => {
   hub = await startHub({ clock });
+  sql = postgres(hub.databaseUrl, { max: 2 });
 });
-afterAll(() => hub[Symbol.asyncDispose]());
+afterAll(async () => {
+  await sql.end();
+  await hub[Symbol.asyncDispose]();
+});
 
 async function person(memberships: { tenantId?: string | null; role: string }[]) {
   const { id, link } = await make.user(hub.owner, memberships);
@@ -66,6 +72,22 @@ describe("a person's application key", () => {
     expect((await key.get('/v1/tenants')).status).toBe(401);
     const log = (await hub.owner.get(`/v1/audit-log?tenantId=${tenant}&limit=200`)).body.items;
     expect(log.map(({ action }: { action: string }) => action)).toContain('application-key.delete');
+  });
+
+  test('is not made while the membership ends: a later invitation would bring it back', async () => {
+    const { id, browser } = await person([{ role: 'viewer' }]);
+    const waiting = () => sql`
+      select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    let making: Promise<{ status: number }> | undefined;
+    await sql.begin(async (tx) => {
+      await tx`select from users where id = ${id} for update`; // as every change of a person begins
+      await tx`delete from application_keys where user_id = ${id}`;
+      making = browser.submit('/account/keys', { name: 'late', role: 'viewer', days: '30' });
+      await expect.poll(async () => (await waiting()).length, { timeout: 30_000 }).toBe(1);
+      await tx`delete from memberships where user_id = ${id}`;
+    });
+    expect((await making!).status).toBe(403);
+    expect(await sql`select from application_keys where user_id = ${id}`).toHaveLength(0);
   });
 
   test('is gone with the person, or handed over to where it works', async () => {

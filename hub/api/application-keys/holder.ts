@@ -51,16 +51,20 @@ export async function partKeys(
   }
 }
 
+type Held = Pick<ApplicationKeyRow, 'userId' | 'tenantId' | 'role'>;
+
 /** What a person's key can do at the moment; where its person is not there (any more), no more than reading. */
-export async function presentRole(
-  db: Queryable,
-  { userId, tenantId, role }: Pick<ApplicationKeyRow, 'userId' | 'tenantId' | 'role'>,
-): Promise<Role> {
+export async function presentRole(db: Queryable, key: Held): Promise<Role> {
+  return lesserRole(key.role, (await holderRole(db, key)) ?? 'viewer');
+}
+
+/** What the person whose key it is may do where it works: null where nothing, the key's own role where it is nobody's. */
+export async function holderRole(db: Queryable, { userId, tenantId, role }: Held): Promise<Role | null> {
   if (userId === null) return role;
   const inScope = tenantId === null ? isNull(memberships.tenantId) : eq(memberships.tenantId, tenantId);
   const [membership] = await db
     .select({ role: memberships.role })
     .from(memberships)
     .where(and(eq(memberships.userId, userId), inScope, isNotNull(memberships.acceptedAt)));
-  return lesserRole(role, membership?.role ?? 'viewer');
+  return membership?.role ?? null;
 }

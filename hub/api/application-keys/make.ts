@@ -3,7 +3,9 @@ import { newSecret, verifierOf } from '../../../contexts/secrets.ts';
 import { type AuditedCall, writeAudit } from '../../data/audit.ts';
 import { toTimestamp } from '../../data/expiry.ts';
 import { applicationKeys } from '../../db/application-key-table.ts';
+import { fail } from '../../http/problems.ts';
 import { type ApplicationKeyRow, toApplicationKey, withoutUse } from './application-key.ts';
+import { holderRole } from './holder.ts';
 
 /** Makes a key, however it was asked for; whether it may be made was checked by the caller. */
 export async function makeApplicationKey(
@@ -23,6 +25,9 @@ export async function makeApplicationKey(
       expiresAt: toTimestamp(wanted.expiresAt),
     })
     .returning();
+  // By now the person's row is locked against changes, and what was one when it was read may have ended meanwhile.
+  if ((await holderRole(call.db, row!)) === null)
+    fail('FORBIDDEN', 'You belong no more where the key would work: nothing was made.');
   const key = toApplicationKey(row!);
   await writeAudit(call, {
     action: 'create',
