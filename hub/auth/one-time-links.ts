@@ -75,6 +75,23 @@ export async function findLink(
   return row;
 }
 
+/** Makes invitations to that membership useless, also to accept others or another that is made later. */
+export async function voidInvitations(
+  db: Queryable,
+  { userId, tenantId }: { userId: string; tenantId: string | null },
+): Promise<void> {
+  await db
+    .delete(oneTimeLinks)
+    .where(
+      and(
+        eq(oneTimeLinks.userId, userId),
+        eq(oneTimeLinks.purpose, 'invitation'),
+        isNull(oneTimeLinks.usedAt),
+        sql`${oneTimeLinks.scopes} @> ${JSON.stringify([tenantId])}::jsonb`,
+      ),
+    );
+}
+
 /** Uses a link up. False where somebody else did meanwhile; the caller's transaction must then change nothing. */
 export async function useUp(
   db: Queryable,

@@ -150,6 +150,21 @@ describe('an invitation', () => {
     expect((await browser.api('GET', '/v1/sweeps')).status).toBe(200);
   });
 
+  test('that was withdrawn opens nothing, also where its person is invited anew', async () => {
+    const tenant = await make.tenant(hub.owner);
+    const wanted = [
+      { tenantId: null, role: 'viewer' },
+      { tenantId: tenant, role: 'viewer' },
+    ];
+    const { id, link } = await make.user(hub.owner, wanted);
+    await hub.owner.patch(`/v1/users/${id}`, { memberships: [] });
+    expect((await visitor().open(new URL(link).pathname + new URL(link).search)).status).toBe(410);
+    await hub.owner.patch(`/v1/users/${id}`, { memberships: [{ tenantId: null, role: 'owner' }] });
+    expect((await visitor().follow(link, newPassword)).status).toBe(410);
+    const anew = await hub.owner.post(`/v1/users/${id}/links`, { purpose: 'invitation' });
+    expect((await visitor().follow(anew.body.secret, newPassword)).status).toBe(303);
+  });
+
   test('expires, and another takes its place', async () => {
     const { id, link } = await make.user(hub.owner, [{ tenantId: null, role: 'viewer' }]);
     const second = await hub.owner.post(`/v1/users/${id}/links`, { purpose: 'invitation' });

@@ -1,5 +1,6 @@
 import { and, eq, isNull } from 'drizzle-orm';
 import { covers } from '../../access.ts';
+import { voidInvitations } from '../../auth/one-time-links.ts';
 import { scopeKey } from '../../auth/sessions.ts';
 import { writeAudit } from '../../data/audit.ts';
 import { memberships } from '../../db/people-tables.ts';
@@ -48,7 +49,10 @@ export async function addMemberships(
   }
 }
 
-/** Ends a membership, and with it the person's application keys there, unless they are handed over. */
+/**
+ * Ends a membership, and with it invitations to it that are still open, and the person's application keys there, unless
+ * they are handed over.
+ */
 export async function removeMembership(
   call: AnyCall,
   user: { id: string; email: string },
@@ -56,6 +60,7 @@ export async function removeMembership(
   keys: Fate = 'delete',
 ): Promise<void> {
   await partKeys(call, row, keys);
+  await voidInvitations(call.db, row);
   await call.db.delete(memberships).where(isMembership(row));
   await auditMembership(call, 'delete', user, row.tenantId, {
     before: { email: user.email, ...toMembership(row) },
