@@ -271,7 +271,7 @@ export class SnapshotKeeper implements AsyncDisposable {
       await this.#lose(error);
       return;
     }
-    this.#urgent.synced = written;
+    this.#urgent.synced = Math.max(this.#urgent.synced, written); // records may have been given up meanwhile
     this.#settled = upTo ?? this.#settled;
     await this.#options.clock.sleep(syncEveryMs);
   }
@@ -285,16 +285,19 @@ export class SnapshotKeeper implements AsyncDisposable {
   async #lose(error: unknown): Promise<void> {
     const { shelf, events } = this.#options;
     const journal = this.#journal;
+    const { heard } = this.#urgent;
     this.#journal = undefined;
     this.#state = 'incomplete';
     this.#waiting = [];
-    this.#urgent.synced = this.#urgent.written = this.#urgent.heard;
     this.#inTrouble('journal', error);
     try {
       await shelf.setAside();
     } catch (failure) {
       events.failed('set-aside', failure);
     }
+    // Only now: a watermark that passes what was lost promises that nobody boots without it.
+    this.#urgent.written = Math.max(this.#urgent.written, heard);
+    this.#urgent.synced = Math.max(this.#urgent.synced, heard);
     await journal?.close().catch(() => {});
   }
 
