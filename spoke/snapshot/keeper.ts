@@ -281,11 +281,10 @@ export class SnapshotKeeper implements AsyncDisposable {
     return position && { atMs: this.#options.clock.now(), position };
   }
 
-  /** Records were lost, revocations perhaps among them: nobody may boot from what is on disk. */
+  /** Records were lost, revocations perhaps: nobody may boot from what is on disk. Then the watermark may pass them. */
   async #lose(error: unknown): Promise<void> {
     const { shelf, events } = this.#options;
-    const journal = this.#journal;
-    const { heard } = this.#urgent;
+    const [journal, { heard }] = [this.#journal, this.#urgent];
     this.#journal = undefined;
     this.#state = 'incomplete';
     this.#waiting = [];
@@ -295,9 +294,7 @@ export class SnapshotKeeper implements AsyncDisposable {
     } catch (failure) {
       events.failed('set-aside', failure);
     }
-    // Only now: a watermark that passes what was lost promises that nobody boots without it.
-    this.#urgent.written = Math.max(this.#urgent.written, heard);
-    this.#urgent.synced = Math.max(this.#urgent.synced, heard);
+    for (const up of ['written', 'synced'] as const) this.#urgent[up] = Math.max(this.#urgent[up], heard);
     await journal?.close().catch(() => {});
   }
 
