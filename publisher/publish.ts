@@ -1,5 +1,5 @@
 import { settleBounded } from '../contexts/base/bounded.ts';
-import type { Clock } from '../contexts/base/clock.ts';
+import { ageMsOf, type Clock, type Moment, momentOf } from '../contexts/base/clock.ts';
 import type { Envelope } from '../contexts/envelope.ts';
 import { type ContextRef, kindNames, refText } from '../contexts/kinds/index.ts';
 import type { VersionText } from '../contexts/revision.ts';
@@ -155,7 +155,7 @@ export class Publisher {
     replacing: PublishRequest['replacing'],
     outcomes: Map<string, ContextOutcome>,
   ): Promise<Built> {
-    const builtAtMs = this.#options.clock.monotonic();
+    const builtAt = momentOf(this.#options.clock);
     const [builds] = await Promise.all([this.#options.hub.build(refs), this.#options.hub.checkRun()]);
     const { withheld, unjudged, failure } = await this.#guard.judge(builds, undefined, replacing);
     const live: Envelope[] = [];
@@ -175,7 +175,7 @@ export class Publisher {
     }
     return {
       ...{ live: groupedByKind(live), gone: groupedByKind(gone).reverse() },
-      ...{ revoking, builtAtMs, failure },
+      ...{ revoking, builtAt, failure },
     };
   }
 
@@ -194,7 +194,7 @@ export class Publisher {
   /** Group by group, each group's puts side by side. `late` are those whose snapshot grew too old to be put. */
   async #put(
     groups: readonly Envelope[][],
-    { builtAtMs, revoking }: Built,
+    { builtAt, revoking }: Built,
     replacing: PublishRequest['replacing'],
     outcomes: Map<string, ContextOutcome>,
     announcements: Announcement[],
@@ -204,7 +204,7 @@ export class Publisher {
     let failure: unknown;
     for (const group of groups) {
       const results = await settleBounded(group, putConcurrency, async (envelope) => {
-        if (clock.monotonic() - builtAtMs > snapshotAgeMaxMs) return 'late';
+        if (ageMsOf(builtAt, clock) > snapshotAgeMaxMs) return 'late';
         if (this.#guard.stops(revoking.has(envelope) ? 'revokes' : 'other')) return 'frozen';
         const seen = replacing?.get(refText(envelope));
         return store.put(envelope, seen === undefined ? undefined : { replacing: seen });
@@ -241,7 +241,7 @@ interface Built {
   gone: Envelope[][];
   /** Those that a freeze which excepts revocations lets through. */
   revoking: ReadonlySet<Envelope>;
-  builtAtMs: number;
+  builtAt: Moment;
   /** Why some could not be judged; the others go on. */
   failure: unknown;
 }

@@ -20,6 +20,25 @@ export interface Timer {
   cancel(): void;
 }
 
+/** A moment by both clocks, for {@link ageMsOf}. */
+export interface Moment {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+export function momentOf(clock: Clock): Moment {
+  return { wallMs: clock.now(), monotonicMs: clock.monotonic() };
+}
+
+/**
+ * How old something may be by now: what the clock says that says more. A machine that is suspended or hibernates stops
+ * its monotonic clock for as long, and the wall may have been set back. For what must not be too old, where taking it
+ * for older than it is does no harm.
+ */
+export function ageMsOf(moment: Moment, clock: Clock): number {
+  return Math.max(clock.now() - moment.wallMs, clock.monotonic() - moment.monotonicMs);
+}
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -44,7 +44,8 @@ function rowsOf({
 
 /**
  * Keeps what is about to be deleted, in the transaction of the deletion. The caller holds the lock of its row, so that
- * nothing is added meanwhile. Nothing is kept where `days` is 0.
+ * nothing is added meanwhile. Every row is locked as it is kept: a key that somebody is just revoking or disabling is
+ * kept as it is then, or whoever revokes it finds it gone. Nothing is kept where `days` is 0.
  */
 export async function keepDeleted(
   db: Queryable,
@@ -66,7 +67,7 @@ export async function keepDeleted(
     const [counted] = await db.execute<{ count: number }>(sql`
       with kept as (
         insert into ${deletedRows} (deletion, "table", row)
-          select ${wanted.id}, ${getTableName(table)}, to_jsonb(t) from ${table} t where ${where} returning 1)
+          select ${wanted.id}, ${getTableName(table)}, to_jsonb(t) from ${table} t where ${where} for update of t returning 1)
       select count(*)::int as count from kept`);
     kept.set(table, counted!.count);
   }

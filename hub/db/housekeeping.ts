@@ -21,14 +21,18 @@ export interface Retention {
 
 /**
  * Removes what nobody needs any more: memories of placements that ended over two days ago (the triggers look back
- * one), lags older than a day, deletions that nobody has taken back, and what is beyond its retention. A region's last complete sweep stays,
- * for the next one begins at its mark.
+ * one), lags older than a day, deletions that nobody has taken back, and what is beyond its retention. A region's last
+ * complete sweep stays, for the next one begins at its mark; and so does the memory of a placement until a sweep has
+ * ended it in the region, however long that was out of reach: it says whether the end was meant (law 9).
  */
 export async function trimLedger(db: Queryable, retention: Retention): Promise<void> {
   await trimLosses(db);
   await purgeDeleted(db);
   await trimLags(db);
-  await db.execute(sql`delete from ${holdings} where until < now() - interval '2 days'`);
+  await db.execute(sql`
+    delete from ${holdings} h where h.until < now() - interval '2 days'
+      and exists (select from ${sweeps} s where s.region = h.region and s.status = 'completed'
+        and s.started_at > h.until and (s.counts ->> 'frozen')::int = 0)`);
   while ((await trimFences(db, batch, retention.fenceHours)) === batch);
   while ((await trimEvents(db, batch)) === batch);
   await db.execute(sql`

@@ -72,11 +72,12 @@ export const regions = pgTable(
   (t) => [check('regions_status', sql`${t.status} in ('seeding', 'active', 'draining', 'disabled')`)],
 );
 
-/** Regions that were compared with the hub in this run, and were not ahead of it. */
+/**
+ * Regions that were compared with the hub in this run, and were not ahead of it. It outlives the region's row: one that
+ * is removed and added again has a table that remembers what it was published in this run.
+ */
 export const regionRuns = pgTable('region_runs', {
-  region: id('region')
-    .primaryKey()
-    .references(() => regions.id, { onDelete: 'cascade' }),
+  region: id('region').primaryKey(),
   run: integer('run').notNull(),
 });
 

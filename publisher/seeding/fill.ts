@@ -1,5 +1,5 @@
 import { chunked, settleBounded } from '../../contexts/base/bounded.ts';
-import type { Clock } from '../../contexts/base/clock.ts';
+import { ageMsOf, type Clock, type Moment, momentOf } from '../../contexts/base/clock.ts';
 import type { Envelope } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, kindNames } from '../../contexts/kinds/index.ts';
 import { limits } from '../../contexts/limits.ts';
@@ -67,12 +67,12 @@ export class Fill {
     let reading = this.#read(kind, after);
     for (;;) {
       signal.throwIfAborted();
-      const { page, readAtMs } = await reading;
+      const { page, readAt } = await reading;
       const isLast = page.length < pageRows;
       const last = page.at(-1)?.key ?? after;
       // The next page is read while this one is put.
       if (!isLast) reading = this.#read(kind, last);
-      const outcome = await this.#put(page.map((draft) => draft.build()).flatMap(envelopeOf), readAtMs);
+      const outcome = await this.#put(page.map((draft) => draft.build()).flatMap(envelopeOf), readAt);
       if (outcome === 'too-old') {
         reading = this.#read(kind, after);
         continue;
@@ -82,14 +82,14 @@ export class Fill {
       await onProgress({ kind, after }, this.#filled);
       if (isLast) return;
       // A page that waited behind a slow one may be too old by now.
-      if (clock.monotonic() - readAtMs > this.#options.snapshotAgeMaxMs) reading = this.#read(kind, after);
+      if (ageMsOf(readAt, clock) > this.#options.snapshotAgeMaxMs) reading = this.#read(kind, after);
     }
   }
 
-  #read(kind: KindName, after: string): Promise<{ page: readonly Draft[]; readAtMs: number }> {
+  #read(kind: KindName, after: string): Promise<{ page: readonly Draft[]; readAt: Moment }> {
     const { hub, clock, pageRows } = this.#options;
-    const readAtMs = clock.monotonic();
-    const reading = hub.range(kind, after, pageRows).then((page) => ({ page, readAtMs }));
+    const readAt = momentOf(clock);
+    const reading = hub.range(kind, after, pageRows).then((page) => ({ page, readAt }));
     reading.catch(() => {}); // whoever awaits it meets the error; nobody may
     return reading;
   }
@@ -97,7 +97,7 @@ export class Fill {
   /** @throws the first failure, when all others have settled. */
   async #put(
     envelopes: readonly Envelope[],
-    readAtMs = this.#options.clock.monotonic(),
+    readAt = momentOf(this.#options.clock),
   ): Promise<'put' | 'too-old'> {
     const { store, hub, clock, concurrency, snapshotAgeMaxMs } = this.#options;
     if (envelopes.length === 0) return 'put';
@@ -106,7 +106,7 @@ export class Fill {
     if ((await store.raiseHighWater(highest)) === 'already-higher') await hub.checkNotAhead();
     let tooOld = false;
     const results = await settleBounded(envelopes, concurrency, async (envelope) => {
-      if (clock.monotonic() - readAtMs > snapshotAgeMaxMs) tooOld = true;
+      if (ageMsOf(readAt, clock) > snapshotAgeMaxMs) tooOld = true;
       else await store.put(envelope);
     });
     const failed = results.find((result) => result.status === 'rejected');

@@ -100,7 +100,8 @@ async function takeLock(path: string): Promise<boolean> {
 /** Creates the file with its content, in one step; false where it is there already. */
 async function createWhole(path: string, text: string): Promise<boolean> {
   const unfinished = `${path}.${process.pid}.new`;
-  await writeFile(unfinished, text, { mode: 0o600 });
+  // Synced before it has its name: after a loss of power an empty file would be a key that is none.
+  await writeFile(unfinished, text, { mode: 0o600, flush: true });
   try {
     await link(unfinished, path);
     return true;

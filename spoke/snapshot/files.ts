@@ -185,6 +185,7 @@ export class SnapshotFiles implements SnapshotShelf {
     await rename(path, join(this.#slot.path, incompleteName)).catch((error) => {
       if (!isAbsent(error)) throw error;
     });
+    await syncDirectory(this.#slot.path); // or it is back in its place after a loss of power
   }
 
   [Symbol.asyncDispose](): PromiseLike<void> {

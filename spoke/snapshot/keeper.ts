@@ -271,7 +271,7 @@ export class SnapshotKeeper implements AsyncDisposable {
       await this.#lose(error);
       return;
     }
-    this.#urgent.synced = written;
+    this.#urgent.synced = Math.max(this.#urgent.synced, written); // records may have been given up meanwhile
     this.#settled = upTo ?? this.#settled;
     await this.#options.clock.sleep(syncEveryMs);
   }
@@ -281,20 +281,20 @@ export class SnapshotKeeper implements AsyncDisposable {
     return position && { atMs: this.#options.clock.now(), position };
   }
 
-  /** Records were lost, revocations perhaps among them: nobody may boot from what is on disk. */
+  /** Records were lost, revocations perhaps: nobody may boot from what is on disk. Then the watermark may pass them. */
   async #lose(error: unknown): Promise<void> {
     const { shelf, events } = this.#options;
-    const journal = this.#journal;
+    const [journal, { heard }] = [this.#journal, this.#urgent];
     this.#journal = undefined;
     this.#state = 'incomplete';
     this.#waiting = [];
-    this.#urgent.synced = this.#urgent.written = this.#urgent.heard;
     this.#inTrouble('journal', error);
     try {
       await shelf.setAside();
     } catch (failure) {
       events.failed('set-aside', failure);
     }
+    for (const up of ['written', 'synced'] as const) this.#urgent[up] = Math.max(this.#urgent[up], heard);
     await journal?.close().catch(() => {});
   }
 

@@ -87,6 +87,28 @@ describe('undeleting', () => {
     expect(JSON.stringify([log.body, list])).not.toMatch(/verifier/);
   });
 
+  test('[law 2] does not bring back what was revoked while it was being deleted', async () => {
+    const { tenant, application, cluster, key } = await furnished();
+    const revoked = await make.agentKey(hub.owner, cluster);
+    const isDeleting = sql`
+      select from pg_stat_activity where wait_event_type = 'Lock' and query ~ 'deleted_rows|delete from "tenants"'`;
+    let deleting: ReturnType<typeof hub.owner.delete> | undefined;
+    await sql.begin(async (tx) => {
+      await tx`delete from placements where cluster_id = ${cluster}`;
+      await tx`update application_keys set status = 'disabled' where id = ${application.id}`;
+      await tx`update agent_keys set status = 'disabled' where id = ${key.id}`;
+      deleting = hub.owner.delete(`/v1/tenants/${tenant}?cascade=true`);
+      await expect.poll(async () => (await sql`${isDeleting}`).length).toBe(1);
+      await tx`delete from agent_keys where id = ${revoked.id}`;
+    });
+    expect((await deleting)!.status).toBe(204);
+    expect((await hub.owner.post(`/v1/tenants/${tenant}/undelete`)).status).toBe(200);
+    const keys = await sql`select id, status from agent_keys where cluster_id = ${cluster}`;
+    expect(keys).toEqual([{ id: key.id, status: 'disabled' }]);
+    expect(await sql`select from placements where cluster_id = ${cluster}`).toHaveLength(0);
+    expect((await hub.as(application.secret).get('/v1/clusters')).status).toBe(401);
+  });
+
   test('brings back a cluster by itself, once, and not before its tenant', async () => {
     const { tenant, cluster } = await furnished();
     const before = await rowsOf(tenant);

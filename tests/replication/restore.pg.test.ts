@@ -80,6 +80,24 @@ const expectConverged = async () => {
     expect(await heldLive(wheel.spoke(id).store), id).toEqual(await derivedByHand(wheel.sql, id));
 };
 
+test('[law 3] a region that is removed and added again with its table is not taken for ahead', async () => {
+  const { sql } = wheel;
+  const { clusterId } = await wheel.newCluster([west]);
+  const { secret } = await wheel.newKey(clusterId);
+  await wheel.becomes(west, secret, 200);
+  await sql`delete from placements where cluster_id = ${clusterId}`;
+  await wheel.becomes(west, secret, 401);
+  await wheel.idle();
+  const [row] = await sql`delete from regions where id = ${west} returning *`;
+  await until(async () => wheel.publishers[0]!.regions.get(west) === undefined, 'nobody publishes to it');
+  await sql`insert into regions ${sql(row!, 'id', 'store_endpoint', 'store_table')}`;
+  await sql`insert into placements (cluster_id, region) values (${clusterId}, ${west})`;
+  await allAre('open', 'it is published to again');
+  await wheel.becomes(west, secret, 200);
+  expect((await promote({ dryRun: true })).outcome).toBe('nothing-to-do');
+  await sql`delete from clusters where id = ${clusterId}`;
+});
+
 describe('a hub restored from a backup', () => {
   let backup: string;
   let watch: Watch | undefined;

@@ -262,11 +262,26 @@ test('[law 2] the high water is what was drawn, also by transactions that were r
 describe('trimming', () => {
   const retention = { auditDays: 0, sweepDays: 30, fenceHours: 24 };
 
-  test('forgets placements that ended two days ago, and old sweeps but for the last complete one', async () => {
+  test('[law 9] forgets placements that ended two days ago, and old sweeps but for the last complete one', async () => {
     await hub.cluster('vci_1', 'ten_1', 'r1', 'r2');
     await hub.unplace('vci_1', 'r2');
     await hub.sql`update holdings set until = now() - interval '49 hours' where region = 'r2'`;
+    await hub.sql`insert into sweeps (id, region, cause, status, started_at, finished_at, counts)
+      values ('swp_r2', 'r2', 'scheduled', 'completed', now() - interval '50 hours', now(), ${hub.sql.json({ ...counts })})`;
     for (const id of ['swp_1', 'swp_2']) await completed(id);
+    await trimLedger(hub.db, retention);
+    const left = () => hub.sql`select from holdings where region = 'r2'`;
+    expect(
+      await left(),
+      '[law 9] no sweep has ended it there: whether it was meant is still to be asked',
+    ).toHaveLength(1);
+    await hub.sql`update sweeps set started_at = now(), counts = counts || '{"frozen": 1}' where id = 'swp_r2'`;
+    await trimLedger(hub.db, retention);
+    expect(await left(), 'nor one that a freeze stopped').toHaveLength(1);
+    await hub.sql`update sweeps set counts = counts || '{"frozen": 0}' where id = 'swp_r2'`;
+    await trimLedger(hub.db, retention);
+    expect(await left()).toHaveLength(0);
+    await hub.sql`delete from sweeps where id = 'swp_r2'`;
     await hub.sql`update sweeps set requested_at = now() - interval '40 days', finished_at = now() - interval '40 days' + interval '1 second'
       where id = 'swp_1'`;
     await trimLedger(hub.db, { ...retention, sweepDays: 50 });

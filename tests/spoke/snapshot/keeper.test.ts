@@ -17,7 +17,7 @@ const revoked = { ...named, version: version(2), tombstone: true };
 async function world() {
   const clock = new VirtualClock();
   const shelf = new SimulatedShelf();
-  const disk = { fails: false, syncs: Promise.resolve() };
+  const disk = { fails: false, syncs: Promise.resolve(), setsAside: Promise.resolve() };
   const failing = () => {
     if (disk.fails) throw new Error('ENOSPC: no space left on device');
   };
@@ -35,6 +35,7 @@ async function world() {
       journal.sync = () => disk.syncs;
       return journal;
     },
+    setAside: () => disk.setsAside.then(() => opened.setAside()),
   };
   const memory = new Map([['agent-key/aki_1', held]]);
   const at = { number: 7 };
@@ -108,6 +109,23 @@ describe('the keeper', () => {
     await clock.advance(2_000);
     expect(keeper.trouble).toBeUndefined();
     expect(shelf.load()?.holdings.get('agent-key/aki_1')?.bodyText).toBeNull();
+  });
+
+  test('[law 2] and the watermark that others are told waits until nobody can boot from that', async () => {
+    await using it = await world();
+    const { clock, disk, keeper, at, shelf } = it;
+    const setAside = Promise.withResolvers<void>();
+    disk.setsAside = setAside.promise;
+    expect(keeper.settled(at.number)).toBe(7);
+    disk.fails = true;
+    it.hear();
+    await clock.advance(50);
+    expect(shelf.load()?.holdings.get('agent-key/aki_1')?.bodyText).toBe('{}');
+    expect(keeper.settled(at.number)).toBe(7);
+    setAside.resolve();
+    await clock.advance(50);
+    expect(shelf.load()).toBeUndefined();
+    expect(keeper.settled(at.number)).toBe(8);
   });
 
   test('a snapshot that fails leaves the last one and its journals in place', async () => {
