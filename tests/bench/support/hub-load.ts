@@ -4,12 +4,21 @@ import { systemRandom } from '../../../contexts/base/random.ts';
 import { percentile } from '../../replication/support/watching.ts';
 import { count } from './printing.ts';
 
+export interface LoadRequest {
+  method: string;
+  url: string;
+  secret?: string;
+  body?: unknown;
+  /** The status of the answer. */
+  wanted: number;
+}
+
 /** One thing that is asked for again and again, and how long it may take where that is said. */
 export interface LoadOperation {
   name: string;
   goalMsP99?: number;
-  /** One request, made anew each time. */
-  next(): { method: string; url: string; secret?: string; body?: unknown; wanted: number };
+  /** One request, made anew each time; undefined where there is nothing yet that it could be about. */
+  next(): LoadRequest | undefined;
   /** Is given what was answered. */
   answered?(body: { id?: string }): void;
 }
@@ -38,7 +47,9 @@ export async function mixedLoad(
   const caller = async () => {
     while (systemClock.monotonic() < endsAt) {
       const at = Math.floor(systemRandom.fraction() * operations.length);
-      const { method, url, secret, body, wanted } = operations[at]!.next();
+      const wish = operations[at]!.next();
+      if (!wish) continue;
+      const { method, url, secret, body, wanted } = wish;
       const startedAt = systemClock.monotonic();
       const answer = await request(url, {
         method: method as 'GET',
