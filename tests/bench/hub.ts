@@ -1,13 +1,16 @@
 import { fileURLToPath } from 'node:url';
 import type postgres from 'postgres';
 import { settleBounded } from '../../contexts/base/bounded.ts';
+import { systemClock } from '../../contexts/base/clock.ts';
 import { createApplicationKey } from '../../hub/bootstrap.ts';
-import { type FullHub, fill, filledId } from '../hub/load/fill.ts';
+import { draftRange } from '../../hub/db/builders/index.ts';
+import { connect } from '../../hub/db/client.ts';
+import { type FullHub, fill, filledId, fullRegions } from '../hub/load/fill.ts';
 import { walkPlans } from '../hub/load/walk.ts';
 import { percentile } from '../replication/support/watching.ts';
 import { type LoadOperation, type Measured, mixedLoad, printLoad } from './support/hub-load.ts';
 import { operationsOf } from './support/hub-operations.ts';
-import { count, during, line } from './support/printing.ts';
+import { count, during, line, milliseconds } from './support/printing.ts';
 import { Rig } from './support/rig.ts';
 import { duration } from './support/waiting.ts';
 
@@ -44,7 +47,7 @@ export async function hub({ size, concurrencies, seconds, plans }: HubOptions): 
     `${count(size.clusters)} clusters, ${count(size.keys)} agent keys`,
     `filled in ${(ms / 1000).toFixed(1)} s`,
   );
-  if (plans) return judged(rig, size);
+  if (plans) return await judged(rig, size);
   for (const id of places) await rig.addRegion({ region: id, endpoint: 'http://127.0.0.1:1', table: id });
   const platform = await createApplicationKey(rig.databaseUrl, { role: 'owner', name: 'bench' });
   const tenantIds = [1, 2, 3].map((number) => filledId('ten', number));
@@ -69,6 +72,7 @@ export async function hub({ size, concurrencies, seconds, plans }: HubOptions): 
     printLoad(measured, seconds, bareMiddle(bare));
   }
   await notifications(rig.sql);
+  await sweepPages(rig, size);
   await quotas(rig.sql, size);
 }
 
@@ -133,6 +137,29 @@ async function notifications(sql: postgres.Sql): Promise<void> {
 async function switchTriggers(sql: postgres.Sql, how: 'enable' | 'disable', triggers: readonly string[]) {
   for (const [trigger, table] of triggers.map((one) => one.split(' on ')))
     await sql.unsafe(`alter table ${table} ${how} trigger ${trigger}`);
+}
+
+/** What a sweep reads at a time of a region that holds a tenth of the keys, and what the guard of residency adds. */
+async function sweepPages(rig: Rig, { keys }: FullHub): Promise<void> {
+  const region = fullRegions[0]!;
+  await using database = connect(rig.databaseUrl, { applicationName: 'bench', max: 1 });
+  const page = async () => {
+    const latenciesMs: number[] = [];
+    for (let at = 0; at < 20; at++) {
+      const after = filledId('aki', Math.floor((keys * at) / 25));
+      const range = { after, limit: 1000 };
+      latenciesMs.push(
+        await duration(() => draftRange(database.db, region, 'agent-key', range, systemClock)),
+      );
+    }
+    return milliseconds(latenciesMs);
+  };
+  console.log(`\n## a page of a sweep, 1,000 agent keys`);
+  line('no tenant has a residency', await page());
+  await rig.sql.unsafe(`update tenants set allowed_regions = '{${[...fullRegions, ...places].join()}}'`);
+  await rig.sql`analyze tenants`;
+  line('every tenant has one', await page());
+  await rig.sql`update tenants set allowed_regions = null`;
 }
 
 /** What counting takes where the largest tenant has a quota: docs/tenants.md. */

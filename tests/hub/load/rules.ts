@@ -2,7 +2,6 @@ import type { Rules } from './plans.ts';
 
 export const rules: Rules = {
   rowsMax: 4500,
-  discardedMax: 4500,
   bounded: {
     hub_state: 'one row',
     event_stream: 'one row',

@@ -186,6 +186,7 @@ async function reads(
   const values = valuesOf(size, region);
   for (const { name, path, parameters } of operations.filter(({ method }) => method === 'GET')) {
     if (path === '/v1/events') values.since = ['oldest', 'now'];
+    values.search = searchesOf[path] ?? [];
     const at = path.replaceAll(/\{(\w+)\}/g, (_, parameter) => pathValue(path, parameter, ids, region));
     const ask = async (query: string) => {
       during(`${name}${query}`);
@@ -203,7 +204,8 @@ async function reads(
         values[
           path === '/v1/audit-log' && ['since', 'until'].includes(one.name) ? `audit ${one.name}` : one.name
         ];
-      if (!known) throw new Error(`add a value of the parameter ${one.name} of ${name} to the tour`);
+      if (!known || known.length === 0)
+        throw new Error(`add a value of the parameter ${one.name} of ${name} to the tour`);
       return known.map((value) => `?${one.name}=${encodeURIComponent(value)}`);
     });
     for (const query of ['', ...queries]) {
@@ -226,18 +228,6 @@ function valuesOf({ clusters, history }: FullHub, region: string): Record<string
     region: [fullRegions[0]!, region],
     status: ['active', 'disabled', 'suspended', 'completed', 'failed', 'requested', 'draining'],
     name: ['cluster 17', 'Zebra cluster 5', 'nothing of the kind'],
-    search: [
-      'k',
-      'c',
-      't',
-      'zebra',
-      'key 1',
-      'cluster 17',
-      'nothing of the kind',
-      filledId('vci', 7),
-      filledId('aki', 7),
-      filledId('ten', 7),
-    ],
     email: ['person17@example.com'],
     role: ['viewer', 'owner'],
     kind: ['agent-key', 'tenant'],
@@ -251,6 +241,13 @@ function valuesOf({ clusters, history }: FullHub, region: string): Record<string
     minutes: ['60', '1440'],
   };
 }
+
+/** What all begins with, what little does and what nothing does; and an id. */
+const searchesOf: Record<string, string[]> = {
+  '/v1/tenants': ['t', 'zebra', 'tenant 17', 'nothing of the kind', filledId('ten', 7)],
+  '/v1/clusters': ['c', 'zebra', 'cluster 17', 'nothing of the kind', filledId('vci', 7)],
+  '/v1/agent-keys': ['k', 'zebra', 'key 17', 'nothing of the kind', filledId('aki', 7)],
+};
 
 function pathValue(path: string, parameter: string, ids: Record<string, string>, region: string): string {
   if (path.startsWith('/v1/contexts/')) return parameter === 'kind' ? 'agent-key' : ids['agent-key']!;
@@ -278,7 +275,7 @@ async function pages({ hub, during }: Tour): Promise<void> {
     if (method !== 'GET' || /[{:]/.test(path)) continue;
     during(`console: ${path}`);
     const { status } = await visitor.open(path);
-    if (status >= 400) throw new Error(`console: ${path}: ${status}`);
+    if (status >= 300) throw new Error(`console: ${path}: ${status}`);
   }
   during('console: searches');
   for (const path of [
