@@ -30,6 +30,13 @@ export function newId(of: IdOf, clock: Clock, random: Random): string {
   return `${idPrefixes[of]}_${base32(bytes)}`;
 }
 
+/** What no id is below that is made at `ms`, milliseconds since the Unix epoch, or later: a place in a list by id. */
+export function firstIdAt(of: IdOf, ms: number): string {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUIntBE(Math.min(Math.max(Math.floor(ms), 0), 2 ** 48 - 1), 0, 6);
+  return `${idPrefixes[of]}_${base32(bytes)}`;
+}
+
 /**
  * An id made of a hash, so that whoever knows what was hashed finds it: a UUIDv8 (RFC 9562), which no id made by
  * {@link newId} can be. Takes the first 16 bytes.

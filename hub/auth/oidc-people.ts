@@ -4,6 +4,7 @@ import { takeTurn } from '../api/application-keys/last-owner.ts';
 import { email as emailSchema } from '../api/users/user.ts';
 import { writeAudit } from '../data/audit.ts';
 import { inTransaction } from '../data/transaction.ts';
+import { hasEmail } from '../data/where.ts';
 import type { Queryable } from '../db/client.ts';
 import { memberships, users } from '../db/people-tables.ts';
 import { tenants } from '../db/schema.ts';
@@ -112,7 +113,7 @@ async function makeStranger(
   const { newPeople } = services.rules;
   const email = emailSchema.safeParse(identity.verifiedEmail);
   if (!newPeople || !email.success) return { outcome: 'unknown' };
-  const [there] = await tx.select({ id: users.id }).from(users).where(eq(users.email, email.data));
+  const [there] = await tx.select({ id: users.id }).from(users).where(hasEmail(email.data));
   if (there) return { outcome: 'address-taken' };
   if (newPeople.tenantId !== null) {
     const inTenant = eq(tenants.id, newPeople.tenantId);

@@ -1,6 +1,7 @@
 import { and, eq } from 'drizzle-orm';
 import { writeAudit } from '../data/audit.ts';
 import { inTransaction } from '../data/transaction.ts';
+import { hasEmail } from '../data/where.ts';
 import type { Queryable } from '../db/client.ts';
 import { users } from '../db/people-tables.ts';
 import type { Services } from '../services.ts';
@@ -39,7 +40,7 @@ export async function checkPassword(
     metrics.signIns.inc({ how: 'password', outcome: 'limited' });
     return { outcome: 'limited', waitMs };
   }
-  const [user] = await database.db.select().from(users).where(eq(users.email, email));
+  const [user] = await database.db.select().from(users).where(hasEmail(email));
   const check = await passwords.check(password, user?.passwordHash);
   const isRight = check === 'right' || check === 'right-but-weak-hash';
   if (!user || !isRight || user.status !== 'active') {

@@ -3,6 +3,7 @@ import { newId } from '../../contexts/ids.ts';
 import { takeTurn } from '../api/application-keys/last-owner.ts';
 import { writeAudit } from '../data/audit.ts';
 import { inTransaction } from '../data/transaction.ts';
+import { hasEmail } from '../data/where.ts';
 import type { Queryable } from '../db/client.ts';
 import { memberships, oneTimeLinks, users } from '../db/people-tables.ts';
 import type { Services } from '../services.ts';
@@ -38,7 +39,7 @@ export async function setUp(
   return inTransaction(services, async (tx): Promise<Welcomed> => {
     await takeTurn(tx);
     if (!(await isWithoutPeople(tx)) || !(await useUp(tx, link, services))) return usedUp;
-    await tx.delete(users).where(and(eq(users.email, email), eq(users.status, 'invited')));
+    await tx.delete(users).where(and(hasEmail(email), eq(users.status, 'invited')));
     const id = newId('user', services.clock, services.random);
     const values = { id, email, name, passwordHash, status: 'active' as const };
     const [user] = await tx.insert(users).values(values).returning();

@@ -32,6 +32,8 @@ export const applicationKeys = pgTable(
   (t) => [
     index('application_keys_user').on(t.userId, t.id),
     index('application_keys_tenant').on(t.tenantId, t.id),
+    index('application_keys_role').on(t.role, t.id),
+    index('application_keys_disabled').on(t.id).where(sql`status <> 'active'`),
     check('application_keys_role', sql`${t.role} in ('owner', 'admin', 'viewer')`),
     check('application_keys_status', sql`${t.status} in ('active', 'disabled')`),
   ],

@@ -21,6 +21,8 @@ export const auditLog = pgTable(
   },
   (t) => [
     index('audit_log_tenant').on(t.tenantId, t.id),
+    index('audit_log_action').on(t.action, t.id),
+    index('audit_log_actor').on(t.actorId, t.id),
     index('audit_log_resource').on(t.resourceType, t.resourceId, t.id),
   ],
 );

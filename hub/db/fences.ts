@@ -36,14 +36,14 @@ export async function notifyProgress(db: Queryable): Promise<void> {
   await db.execute(sql`select pg_notify(${fencesChannel}, '') where ${someoneWaits}`);
 }
 
-/** Whether anybody waits for any fence. */
-export const someoneWaits = sql`exists (select from ${fences} where awaited_until > clock_timestamp())`;
+/** Whether anybody waits for any fence. By `now()`: no index is asked for what changes while a statement runs. */
+export const someoneWaits = sql`exists (select from ${fences} where awaited_until > now())`;
 
 /** Regions that somebody waits for, as far as their gateways are not all known to have seen what is waited for. */
 export async function awaitedRegions(db: Queryable): Promise<string[]> {
   const rows = await db.execute<{ region: string }>(sql`
     select distinct r.region from ${fences} f join ${fenceRegions} r on r.fence = f.id
-    where f.awaited_until > clock_timestamp() and r.seen_at is null`);
+    where f.awaited_until > now() and r.seen_at is null`);
   return rows.map((row) => row.region);
 }
 
@@ -185,15 +185,16 @@ export async function awaitFences(db: Queryable, ids: readonly string[], forMs: 
  * first: what has been open for hours will be so a little longer. Returns how many were not noted as seen before.
  */
 export async function noteSeen(db: Queryable, region: string, which: OpenFences): Promise<number> {
-  const concerned = which === 'awaited' ? sql`w.awaited_until > clock_timestamp()` : sql`true`;
+  const concerned = which === 'awaited' ? sql`w.awaited_until > now()` : sql`true`;
   const open = sql`r.region = ${region} and r.seen_at is null and f.id in (
     select o.fence from ${fenceRegions} o join ${fences} w on w.id = o.fence
     where o.region = ${region} and o.seen_at is null and ${concerned}
     order by w.created_at desc limit 1000)`;
   const rows = await db.execute<{ seen: boolean }>(sql`
+    with p as materialized (${progress(open)}) -- once, not once more for each row that is updated
     update ${fenceRegions} u set stored_at = coalesce(u.stored_at, p.stored_at, clock_timestamp()),
       seen_at = case when p.complete then clock_timestamp() end
-    from (${progress(open)}) p
+    from p
     where u.fence = p.fence and u.region = p.region and u.seen_at is null
       and (p.complete or (u.stored_at is null and p.stored_at is not null))
     returning u.seen_at is not null as seen`);
@@ -311,14 +312,14 @@ function toRegionProgress(row: ProgressRow): RegionProgress {
 /** Removes fences older than a day, with all that belongs to them. Returns how many fences went. */
 export async function trimFences(db: Queryable, limit: number, hours: number): Promise<number> {
   const old = await db.execute<{ id: string }>(sql`
-    delete from ${fences} where id in (
-      select id from ${fences} where created_at < clock_timestamp() - ${hours} * interval '1 hour' order by created_at limit ${limit})
+    delete from ${fences} where id = any(array(
+      select id from ${fences} where created_at < clock_timestamp() - ${hours} * interval '1 hour' order by created_at limit ${limit}))
     returning id`);
   const ids = textArray(old.map((row) => row.id));
   await db.execute(sql`delete from fence_regions where fence = any(${ids})`);
   await db.execute(sql`delete from fence_jobs where fence = any(${ids})`);
   await db.execute(sql`
-    delete from receipts where id in (
-      select id from receipts where created_at < clock_timestamp() - ${hours + 1} * interval '1 hour' order by created_at limit ${limit * 10})`);
+    delete from receipts where id = any(array(
+      select id from receipts where created_at < clock_timestamp() - ${hours + 1} * interval '1 hour' order by created_at limit ${limit * 10}))`);
   return old.length;
 }

@@ -61,15 +61,14 @@ export async function claimChanges(
   }>(sql`
     with free as materialized (
       select id from ${outbox}
-      where (cause = 'placement') = ${claim.takes === 'placements'}
+      where ${claim.takes === 'placements' ? sql`cause = 'placement'` : sql`cause <> 'placement'`}
         and kind = any(${textArray(kindNames)}) -- the rest is for a newer build's relay
         and (claimed_until is null or claimed_until < clock_timestamp())
       order by tightens desc, id limit ${claim.limit} for update skip locked
     )
     update ${outbox} o
     set claimed_by = ${claim.claimant}, claimed_until = clock_timestamp() + ${claim.leaseMs} * interval '1 millisecond'
-    from free
-    where o.id = free.id
+    where o.id = any(array(select id from free))
     returning o.id, o.kind, o.key, o.regions, o.cause, o.tightens, o.fences,
       floor(extract(epoch from o.created_at) * 1000) as created_at_ms,
       (select set_config('synchronous_commit', 'off', true)) as unsynced`);

@@ -94,7 +94,11 @@ export const sessions = pgTable(
     source: text('source').notNull(),
     userAgent: text('user_agent').notNull(),
   },
-  (t) => [index('sessions_user').on(t.userId, t.id), index('sessions_idle').on(t.idleUntil)],
+  (t) => [
+    index('sessions_user').on(t.userId, t.id),
+    index('sessions_idle').on(t.idleUntil),
+    index('sessions_expires').on(t.expiresAt),
+  ],
 );
 
 export const linkPurposes = ['set-up', 'invitation', 'password-reset', 'command-line'] as const;

@@ -17,7 +17,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
-import { id, ids, xid8 } from './columns.ts';
+import { foldedName, id, ids, xid8 } from './columns.ts';
 import type { SweepCounts } from './sweep-counts.ts';
 
 export type { SweepCounts };
@@ -32,6 +32,9 @@ const updatedAt = timestamp('updated_at', { withTimezone: true })
   .notNull()
   .defaultNow()
   .$onUpdate(() => sql`now()`);
+
+/** Most things are active: an index of those that are not is small, and finds them among a million. */
+const notActive = sql`status <> 'active'`;
 
 /** One row: who this hub is, and its epoch (grows when the hub was restored from a backup). */
 export const hubState = pgTable(
@@ -142,7 +145,9 @@ export const tenants = pgTable(
     updatedAt,
   },
   (t) => [
-    index('tenants_search').on(sql`lower(${t.name}) text_pattern_ops`),
+    index('tenants_by_name').on(foldedName(t.name), t.id),
+    index('tenants_suspended').on(t.id).where(notActive),
+    index('tenants_residency').on(t.id).where(sql`allowed_regions is not null`),
     check('tenants_status', sql`${t.status} in ('active', 'suspended')`),
     check('tenants_quotas', sql`${t.clustersMax} >= 0 and ${t.agentKeysMax} >= 0 and ${t.regionsMax} >= 0`),
   ],
@@ -171,7 +176,11 @@ export const clusters = pgTable(
   },
   (t) => [
     unique('clusters_tenant_name').on(t.tenantId, t.name),
-    index('clusters_search').on(sql`lower(${t.name}) text_pattern_ops`),
+    index('clusters_tenant').on(t.tenantId, t.id),
+    index('clusters_by_name').on(foldedName(t.name), t.id),
+    index('clusters_tenant_by_name').on(t.tenantId, foldedName(t.name), t.id),
+    index('clusters_disabled').on(t.id).where(notActive),
+    index('clusters_tenant_disabled').on(t.tenantId, t.id).where(notActive),
     check('clusters_status', sql`${t.status} in ('active', 'disabled')`),
   ],
 );
@@ -211,6 +220,8 @@ export const agentKeys = pgTable(
     clusterId: id('cluster_id')
       .notNull()
       .references(() => clusters.id, { onDelete: 'cascade' }),
+    /** The cluster's, which never changes: what a tenant's keys are listed by. A trigger sets it, whoever writes. */
+    tenantId: id('tenant_id').notNull(),
     name: text('name').notNull(),
     /** Of the present secret; of none where that is in `restricted_verifier`. */
     verifier: text('verifier').notNull(),
@@ -236,7 +247,12 @@ export const agentKeys = pgTable(
   },
   (t) => [
     index('agent_keys_cluster').on(t.clusterId, t.id),
-    index('agent_keys_search').on(sql`lower(${t.name}) text_pattern_ops`),
+    index('agent_keys_cluster_name').on(t.clusterId, t.name),
+    index('agent_keys_tenant').on(t.tenantId, t.id),
+    index('agent_keys_by_name').on(foldedName(t.name), t.id),
+    index('agent_keys_tenant_by_name').on(t.tenantId, foldedName(t.name), t.id),
+    index('agent_keys_disabled').on(t.id).where(notActive),
+    index('agent_keys_tenant_disabled').on(t.tenantId, t.id).where(notActive),
     check('agent_keys_status', sql`${t.status} in ('active', 'disabled')`),
     check(
       'agent_keys_restricted',
@@ -287,7 +303,9 @@ export const holdings = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.clusterId, t.region] }),
-    index('holdings_tenant').on(t.tenantId, t.region),
+    index('holdings_tenant').on(t.tenantId, t.region, t.clusterId),
+    index('holdings_ended').on(t.until).where(sql`until is not null`),
+    index('holdings_tenant_ended').on(t.tenantId, t.region).where(sql`until is not null`),
     index('holdings_region').on(t.region),
   ],
 );
@@ -322,7 +340,11 @@ export const outbox = pgTable(
       .array()
       .default(sql`string_to_array(nullif(current_setting('spokecast.fences', true), ''), ',')`),
   },
-  (t) => [index('outbox_order').on(t.tightens.desc(), t.id)],
+  // In the very order of the claim (nulls too, though there are none), or it would not serve it. A relay passes over none of what is the other's, however much of that waits.
+  (t) => [
+    index('outbox_placements').on(t.tightens.desc().nullsFirst(), t.id).where(sql`cause = 'placement'`),
+    index('outbox_all_else').on(t.tightens.desc().nullsFirst(), t.id).where(sql`cause <> 'placement'`),
+  ],
 );
 
 export const sweeps = pgTable(
@@ -357,6 +379,7 @@ export const sweeps = pgTable(
     index('sweeps_region').on(t.region, t.id),
     index('sweeps_finished').on(t.region, t.finishedAt),
     index('sweeps_status').on(t.status),
+    index('sweeps_requested').on(t.requestedAt),
   ],
 );
 

@@ -23,7 +23,8 @@ export const search = z
   .min(1, 'must not be empty')
   .max(120, 'must have at most 120 characters')
   .openapi({
-    description: 'The beginning of its name, in any case; or its whole id.',
+    description:
+      'The beginning of its name, in any case: what is found is in the order of the names. Or its whole id.',
     example: 'ord',
   });
 

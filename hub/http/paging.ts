@@ -15,7 +15,7 @@ export const pageQuery = {
     .openapi({ type: 'integer', minimum: 1, maximum: 200, default: 50, description: 'Items a page.' }),
   cursor: z
     .string()
-    .max(500, 'is not a cursor of this list')
+    .max(2000, 'is not a cursor of this list')
     .optional()
     .openapi({ description: '`nextCursor` of the page before. Opaque, and good for this list only.' }),
 };
@@ -45,25 +45,32 @@ export function pageRequest(
 ): PageRequest {
   const limit = query.limit ?? 50;
   if (query.cursor === undefined) return { after: undefined, limit };
-  const match = /^([a-z-]+)\/([a-z0-9_-]{1,300})$/.exec(Buffer.from(query.cursor, 'base64url').toString());
+  const match = /^([a-z-]+)\/([a-z0-9_-]{1,1200})$/.exec(Buffer.from(query.cursor, 'base64url').toString());
   if (!match || match[1] !== list || cursorOf(list, match[2]!) !== query.cursor) {
-    fail('VALIDATION_FAILED', { errors: [{ pointer: '?cursor', detail: 'is not a cursor of this list' }] });
+    return notACursor();
   }
   return { after: match[2], limit };
 }
 
+/** @throws ProblemError 400. */
+export function notACursor(): never {
+  fail('VALIDATION_FAILED', { errors: [{ pointer: '?cursor', detail: 'is not a cursor of this list' }] });
+}
+
 /**
- * The page from `rows`, of which the caller read `limit + 1`: the one too many tells that another page follows.
+ * The page from `rows`, of which the caller read `limit + 1`: the one too many tells that another page follows. It
+ * begins after the last row's id, or what `place` says instead.
  */
 export function pageFrom<Row extends { id: string }, Item>(
   list: string,
   page: PageRequest,
   rows: Row[],
   item: (row: Row) => Item,
+  place: (row: Row) => string = (row) => row.id,
 ) {
   const shown = rows.slice(0, page.limit);
   const last = rows.length > page.limit ? shown.at(-1) : undefined;
-  return { items: shown.map(item), nextCursor: last ? cursorOf(list, last.id) : null };
+  return { items: shown.map(item), nextCursor: last ? cursorOf(list, place(last)) : null };
 }
 
 function cursorOf(list: string, id: string): string {

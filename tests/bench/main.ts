@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { fullSize } from '../hub/load/fill.ts';
 import { type ReplicationPart, replicationParts } from './replication-parts.ts';
 import { printMachine } from './support/printing.ts';
 import type { Backend } from './support/rig.ts';
@@ -10,6 +11,11 @@ import type { Backend } from './support/rig.ts';
  */
 const flags = {
   clusters: { type: 'string' },
+  keys: { type: 'string' },
+  tenants: { type: 'string' },
+  history: { type: 'string' },
+  callers: { type: 'string', default: '1,4,16' },
+  plans: { type: 'boolean', default: false },
   contexts: { type: 'string', default: '10000,100000' },
   regions: { type: 'string', default: '3' },
   backend: { type: 'string', default: 'postgres' },
@@ -42,6 +48,21 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
   cache: {
     what: 'what a hit of the loading cache costs, and a herd at a cold key, beside the caches of others',
     run: async () => (await import('./cache.ts')).cache(),
+  },
+  hub: {
+    what: "the hub's API under mixed reads and writes on a full database, beside bare queries over HTTP; what an event, a notification and a quota cost. --clusters 100000 --keys 1000000 --tenants 300 --history 200000 --callers 1,4,16 --seconds 12; --plans judges the plan of every statement at that size instead, with 6,000 tenants",
+    run: async () =>
+      (await import('./hub.ts')).hub({
+        size: {
+          tenants: integer('tenants', values.tenants, values.plans ? 6000 : fullSize.tenants),
+          clusters: integer('clusters', values.clusters, fullSize.clusters),
+          keys: integer('keys', values.keys, fullSize.keys),
+          history: integer('history', values.history, fullSize.history),
+        },
+        concurrencies: integers('callers', values.callers),
+        seconds: integer('seconds', values.seconds, 12),
+        plans: values.plans,
+      }),
   },
   gateway: {
     what: '/v1/authenticate on one core beside node:http, Hono, HAProxy and nginx (needs wrk, haproxy, nginx, libnginx-mod-http-lua, nghttp2-client; bun if it is to take part). --rounds 5 --seconds 5',

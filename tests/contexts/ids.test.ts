@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { systemRandom } from '../../contexts/base/random.ts';
-import { type IdOf, idPrefixes, isId, newId } from '../../contexts/ids.ts';
+import { firstIdAt, type IdOf, idPrefixes, isId, newId } from '../../contexts/ids.ts';
 import { isContextKey } from '../../contexts/keys.ts';
 import { seededRandom } from '../support/samples.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
@@ -26,6 +26,16 @@ describe('ids', () => {
       await clock.advance(i % 3 === 0 ? 1 : 1_000_003);
     }
     expect(ids.toSorted()).toEqual(ids);
+  });
+
+  test('begin anew with each millisecond: what a list from or until a moment begins at', async () => {
+    const before = newId('auditEntry', clock, systemRandom);
+    await clock.advance(1);
+    const first = firstIdAt('auditEntry', clock.now());
+    const after = newId('auditEntry', clock, systemRandom);
+    expect([after, first, before].toSorted()).toEqual([before, first, after]);
+    for (const ms of [Number.NEGATIVE_INFINITY, -1, 0, 1.5, 2 ** 48, Number.MAX_SAFE_INTEGER])
+      expect(isId('auditEntry', firstIdAt('auditEntry', ms)), String(ms)).toBe(true);
   });
 
   test('do not collide within a millisecond', () => {

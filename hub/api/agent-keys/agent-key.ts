@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { and, eq, getTableColumns } from 'drizzle-orm';
+import { eq } from 'drizzle-orm';
 import { timestamp } from '../../../contexts/base/clock.ts';
 import { networksMax, parseNetwork } from '../../../contexts/networks.ts';
 import { permissionName, permissionNameRule, permissionsMax } from '../../../contexts/permissions.ts';
@@ -106,8 +106,7 @@ export const agentKeyParams = z.object({
   id: idOf('agentKey').openapi({ description: 'The id of an agent key.' }),
 });
 
-export const agentKeyColumns = { ...getTableColumns(agentKeys), tenantId: clusters.tenantId };
-export type AgentKeyRow = typeof agentKeys.$inferSelect & { tenantId: string };
+export type AgentKeyRow = typeof agentKeys.$inferSelect;
 
 export function toAgentKey(row: AgentKeyRow): z.infer<typeof AgentKey> {
   const { id, clusterId, tenantId, name, status, permissions, allowedNetworks } = row;
@@ -125,17 +124,19 @@ export function toAgentKey(row: AgentKeyRow): z.infer<typeof AgentKey> {
 }
 
 /**
- * Makes sure that the cluster of a new key is there for the actor, and stays until the transaction ends.
+ * Makes sure that the cluster of a new key is there for the actor, and stays until the transaction ends. Returns whose
+ * it is.
  * @throws ProblemError 404, also for another tenant's.
  */
-export async function requireCluster(db: Queryable, actor: Actor, clusterId: string): Promise<void> {
+export async function requireCluster(db: Queryable, actor: Actor, clusterId: string): Promise<string> {
   const [cluster] = await db
     .select({ tenantId: clusters.tenantId })
     .from(clusters)
     .where(eq(clusters.id, clusterId))
     .for('key share');
   if (!cluster || !sees(actor, cluster.tenantId))
-    blame('NOT_FOUND', '/clusterId', `there is no cluster ${clusterId}`);
+    return blame('NOT_FOUND', '/clusterId', `there is no cluster ${clusterId}`);
+  return cluster.tenantId;
 }
 
 /** The key's row, locked where a change is to follow. @throws ProblemError 404, also for another tenant's. */
@@ -145,12 +146,8 @@ export async function findAgentKey(
   id: string,
   lock?: 'lock',
 ): Promise<AgentKeyRow> {
-  const query = db
-    .select(agentKeyColumns)
-    .from(agentKeys)
-    .innerJoin(clusters, eq(clusters.id, agentKeys.clusterId))
-    .where(and(eq(agentKeys.id, id)));
-  const [row] = await (lock ? query.for('update', { of: agentKeys }) : query);
+  const query = db.select().from(agentKeys).where(eq(agentKeys.id, id));
+  const [row] = await (lock ? query.for('update') : query);
   if (!row || !sees(actor, row.tenantId)) return fail('NOT_FOUND');
   return row;
 }

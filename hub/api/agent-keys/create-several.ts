@@ -67,16 +67,14 @@ export const createAgentKeys = defineRoute({
       const secret = newSecret('agentKey', id, random);
       secrets.set(id, secret);
       return {
-        ...{ id, clusterId: cluster.id, name, permissions },
+        ...{ id, clusterId: cluster.id, tenantId: cluster.tenantId, name, permissions },
         ...secretColumns(verifierOf(secret), allowedNetworks),
         ...rateColumns(rateLimit),
         expiresAt: toTimestamp(expiries[index]!),
       };
     });
     const inserted = await db.insert(agentKeys).values(rows).returning();
-    const made = rows.map(({ id }) =>
-      toAgentKey({ ...inserted.find((row) => row.id === id)!, tenantId: cluster.tenantId }),
-    );
+    const made = rows.map(({ id }) => toAgentKey(inserted.find((row) => row.id === id)!));
     const entries = made.map((key) => ({
       action: 'create' as const,
       resourceType: 'agent-key' as const,

@@ -46,13 +46,14 @@ export const createAgentKey = defineRoute({
     const { db, actor, services } = call;
     const { clusterId, name, permissions = [], allowedNetworks = null, rateLimit = null } = call.body;
     const expiry = checkedExpiry(call.body.expiresAt, services.clock) ?? null;
-    await requireCluster(db, actor, clusterId);
+    const tenantId = await requireCluster(db, actor, clusterId);
 
     const id = newId('agentKey', services.clock, services.random);
     const secret = newSecret('agentKey', id, services.random);
     await db.insert(agentKeys).values({
       id,
       clusterId,
+      tenantId,
       name,
       permissions,
       ...secretColumns(verifierOf(secret), allowedNetworks),

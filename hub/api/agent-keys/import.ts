@@ -66,13 +66,13 @@ export const importAgentKey = defineRoute({
     const { db, actor, services } = call;
     const { clusterId, name, permissions = [], allowedNetworks = null, rateLimit = null } = call.body;
     const expiry = checkedExpiry(call.body.expiresAt, services.clock) ?? null;
-    await requireCluster(db, actor, clusterId);
+    const tenantId = await requireCluster(db, actor, clusterId);
 
     const id = importedKeyId(call.body.secretSha256);
     const made = await db
       .insert(agentKeys)
       .values({
-        ...{ id, clusterId, name, permissions },
+        ...{ id, clusterId, tenantId, name, permissions },
         ...secretColumns(call.body.secretSha256, allowedNetworks),
         ...rateColumns(rateLimit),
         expiresAt: toTimestamp(expiry),

@@ -1,11 +1,12 @@
 import { z } from '@hono/zod-openapi';
-import { and, asc, eq, gt } from 'drizzle-orm';
-import { beginsOrIs, equals } from '../../data/where.ts';
-import { agentKeys, clusters } from '../../db/schema.ts';
+import { and } from 'drizzle-orm';
+import { searched } from '../../data/search.ts';
+import { equals } from '../../data/where.ts';
+import { agentKeys } from '../../db/schema.ts';
 import { idOf, keyStatus, search } from '../../http/fields.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
-import { AgentKey, agentKeyColumns, toAgentKey } from './agent-key.ts';
+import { AgentKey, toAgentKey } from './agent-key.ts';
 
 export const listAgentKeys = defineRoute({
   method: 'GET',
@@ -26,22 +27,25 @@ export const listAgentKeys = defineRoute({
   problems: [],
   async handle({ actor, db, query }) {
     const page = pageRequest('agent-keys', query);
+    const found = searched(
+      { name: agentKeys.name, id: agentKeys.id, of: 'agentKey' },
+      query.search,
+      page.after,
+    );
     const rows = await db
-      .select(agentKeyColumns)
+      .select()
       .from(agentKeys)
-      .innerJoin(clusters, eq(clusters.id, agentKeys.clusterId))
       .where(
         and(
-          equals(clusters.tenantId, actor.tenantId ?? undefined),
-          equals(clusters.tenantId, query.tenantId),
+          equals(agentKeys.tenantId, actor.tenantId ?? undefined),
+          equals(agentKeys.tenantId, query.tenantId),
           equals(agentKeys.clusterId, query.clusterId),
           equals(agentKeys.status, query.status),
-          beginsOrIs(agentKeys.name, agentKeys.id, query.search),
-          page.after === undefined ? undefined : gt(agentKeys.id, page.after),
+          found.where,
         ),
       )
-      .orderBy(asc(agentKeys.id))
+      .orderBy(...found.order)
       .limit(page.limit + 1);
-    return { body: pageFrom('agent-keys', page, rows, toAgentKey) };
+    return { body: pageFrom('agent-keys', page, rows, toAgentKey, found.place) };
   },
 });

@@ -1,6 +1,8 @@
 import { z } from '@hono/zod-openapi';
-import { and, asc, gt, sql } from 'drizzle-orm';
-import { beginsOrIs, equals } from '../../data/where.ts';
+import { and, type SQL, sql } from 'drizzle-orm';
+import { isId } from '../../../contexts/ids.ts';
+import { isNamed, searched } from '../../data/search.ts';
+import { equals } from '../../data/where.ts';
 import { clusters } from '../../db/schema.ts';
 import { idOf, regionId, search } from '../../http/fields.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
@@ -27,6 +29,7 @@ export const listClusters = defineRoute({
   problems: [],
   async handle({ actor, db, query }) {
     const page = pageRequest('clusters', query);
+    const found = searched({ name: clusters.name, id: clusters.id, of: 'cluster' }, query.search, page.after);
     const rows = await db
       .select(clusterColumns)
       .from(clusters)
@@ -35,16 +38,21 @@ export const listClusters = defineRoute({
           equals(clusters.tenantId, actor.tenantId ?? undefined),
           equals(clusters.tenantId, query.tenantId),
           equals(clusters.status, query.status),
-          query.region === undefined
-            ? undefined
-            : sql`exists (select from placements p where p.cluster_id = "clusters"."id" and p.region = ${query.region})`,
-          equals(clusters.name, query.name),
-          beginsOrIs(clusters.name, clusters.id, query.search),
-          page.after === undefined ? undefined : gt(clusters.id, page.after),
+          placedIn(query.region, page.after),
+          isNamed(clusters.name, query.name),
+          found.where,
         ),
       )
-      .orderBy(asc(clusters.id))
+      .orderBy(...found.order)
       .limit(page.limit + 1);
-    return { body: pageFrom('clusters', page, rows, toCluster) };
+    return { body: pageFrom('clusters', page, rows, toCluster, found.place) };
   },
 });
+
+/** Said of the placements as well: Postgres does not conclude by itself that these need not be read from the beginning. */
+function placedIn(region: string | undefined, after: string | undefined): SQL | undefined {
+  if (region === undefined) return undefined;
+  const further = after === undefined || !isId('cluster', after) ? sql`` : sql` and p.cluster_id > ${after}`;
+  return sql`exists (
+    select from placements p where p.cluster_id = "clusters"."id" and p.region = ${region}${further})`;
+}

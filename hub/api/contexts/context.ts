@@ -137,9 +137,8 @@ async function tenantOfRow(
   if (kind === 'heartbeat') return null;
   if (kind === 'agent-key') {
     const [row] = await db
-      .select({ tenantId: clusters.tenantId })
+      .select({ tenantId: agentKeys.tenantId })
       .from(agentKeys)
-      .innerJoin(clusters, eq(clusters.id, agentKeys.clusterId))
       .where(eq(agentKeys.id, key));
     return row?.tenantId ?? null;
   }

@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
-import { and, asc, gt } from 'drizzle-orm';
-import { beginsOrIs, equals } from '../../data/where.ts';
+import { and } from 'drizzle-orm';
+import { isNamed, searched } from '../../data/search.ts';
+import { equals } from '../../data/where.ts';
 import { tenants } from '../../db/schema.ts';
 import { search } from '../../http/fields.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
@@ -25,6 +26,7 @@ export const listTenants = defineRoute({
   problems: [],
   async handle({ actor, db, query }) {
     const page = pageRequest('tenants', query);
+    const found = searched({ name: tenants.name, id: tenants.id, of: 'tenant' }, query.search, page.after);
     const rows = await db
       .select()
       .from(tenants)
@@ -32,13 +34,12 @@ export const listTenants = defineRoute({
         and(
           equals(tenants.id, actor.tenantId ?? undefined),
           equals(tenants.status, query.status),
-          equals(tenants.name, query.name),
-          beginsOrIs(tenants.name, tenants.id, query.search),
-          page.after === undefined ? undefined : gt(tenants.id, page.after),
+          isNamed(tenants.name, query.name),
+          found.where,
         ),
       )
-      .orderBy(asc(tenants.id))
+      .orderBy(...found.order)
       .limit(page.limit + 1);
-    return { body: pageFrom('tenants', page, rows, toTenant) };
+    return { body: pageFrom('tenants', page, rows, toTenant, found.place) };
   },
 });

@@ -87,8 +87,8 @@ async function contextsOf(
     (select 'cluster', ${clusters.id} from ${clusters}
       where ${clusters.tenantId} = ${tenantId} and ${clusters.id} > ${after} order by 2 limit ${limit + 1})
     union all
-    (select 'agent-key', ${agentKeys.id} from ${agentKeys} join ${clusters} on ${clusters.id} = ${agentKeys.clusterId}
-      where ${clusters.tenantId} = ${tenantId} and ${agentKeys.id} > ${after} order by 2 limit ${limit + 1})
+    (select 'agent-key', ${agentKeys.id} from ${agentKeys}
+      where ${agentKeys.tenantId} = ${tenantId} and ${agentKeys.id} > ${after} order by 2 limit ${limit + 1})
     order by 2 limit ${limit + 1}`);
 }
 

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
-import { eq } from 'drizzle-orm';
 import { newId } from '../../../contexts/ids.ts';
 import { makeLink } from '../../auth/one-time-links.ts';
 import { writeAudit } from '../../data/audit.ts';
+import { hasEmail } from '../../data/where.ts';
 import type { Queryable } from '../../db/client.ts';
 import { users } from '../../db/people-tables.ts';
 import { name } from '../../http/fields.ts';
@@ -88,7 +88,7 @@ async function findOrInsert(
   { email, name = email.slice(0, 120) }: { email: string; name?: string | undefined },
   { clock, random }: Parameters<typeof makeLink>[2],
 ): Promise<{ row: UserRow; made: boolean }> {
-  const [there] = await db.select().from(users).where(eq(users.email, email)).for('update');
+  const [there] = await db.select().from(users).where(hasEmail(email)).for('update');
   if (there) return { row: there, made: false };
   const id = newId('user', clock, random);
   const [row] = await db.insert(users).values({ id, email, name, status: 'invited' }).returning();

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { and, asc, eq, exists, gt, sql } from 'drizzle-orm';
 import { sees } from '../../access.ts';
-import { equals } from '../../data/where.ts';
+import { hasEmail } from '../../data/where.ts';
 import type { Queryable } from '../../db/client.ts';
 import { memberships, users } from '../../db/people-tables.ts';
 import { idOf } from '../../http/fields.ts';
@@ -34,9 +34,9 @@ export const listUsers = defineRoute({
       .from(users)
       .where(
         and(
-          actor.tenantId === null ? undefined : belongsTo(db, actor.tenantId),
-          query.tenantId === undefined ? undefined : belongsTo(db, query.tenantId),
-          equals(users.email, query.email),
+          actor.tenantId === null ? undefined : belongsTo(db, actor.tenantId, page.after),
+          query.tenantId === undefined ? undefined : belongsTo(db, query.tenantId, page.after),
+          query.email === undefined ? undefined : hasEmail(query.email),
           page.after === undefined ? undefined : gt(users.id, page.after),
         ),
       )
@@ -52,10 +52,17 @@ export const listUsers = defineRoute({
   },
 });
 
-function belongsTo(db: Queryable, tenantId: string) {
+/** `after` is said of the memberships as well: Postgres does not conclude it by itself. */
+function belongsTo(db: Queryable, tenantId: string, after: string | undefined) {
   const membership = db
     .select({ one: sql`1` })
     .from(memberships)
-    .where(and(eq(memberships.userId, users.id), eq(memberships.tenantId, tenantId)));
+    .where(
+      and(
+        eq(memberships.userId, users.id),
+        eq(memberships.tenantId, tenantId),
+        after === undefined ? undefined : gt(memberships.userId, after),
+      ),
+    );
   return exists(membership);
 }

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { type BoundsRow, boundsColumns, boundsOf } from '../agent-key-bounds.ts';
-import { agentKeys, clusters, holdings, placements } from '../schema.ts';
+import { agentKeys, holdings, placements } from '../schema.ts';
 import { defineBuilder } from './builder.ts';
 import { mayReside } from './residency.ts';
 
@@ -17,7 +17,7 @@ interface Row extends BoundsRow {
 export const agentKeyBuilder = defineBuilder({
   kind: 'agent-key',
   derive: (region) => sql`
-    select ${agentKeys.id} as "key", ${clusters.tenantId} as tenant_id, ${agentKeys.clusterId} as cluster_id,
+    select ${agentKeys.id} as "key", ${agentKeys.tenantId} as tenant_id, ${agentKeys.clusterId} as cluster_id,
       ${boundsColumns}, ${agentKeys.status} as status,
       case
         when ${agentKeys.expiresAt} = 'infinity' then null
@@ -26,9 +26,8 @@ export const agentKeyBuilder = defineBuilder({
       end as expires_at_ms,
       to_json(${agentKeys.permissions}) as permissions
     from ${agentKeys}
-    join ${clusters} on ${clusters.id} = ${agentKeys.clusterId}
     join ${placements} on ${placements.clusterId} = ${agentKeys.clusterId}
-    where ${placements.region} = ${region} and ${mayReside(clusters.tenantId, region)}`,
+    where ${placements.region} = ${region} and ${mayReside(agentKeys.tenantId, region)}`,
   holders: (keys) => sql`
     select ${agentKeys.id} as "key", regions_of_cluster(${agentKeys.clusterId}) as regions
     from ${agentKeys} where ${agentKeys.id} = any(${keys})`,

@@ -1041,7 +1041,7 @@ export interface Operations {
       status?: "active" | "suspended";
       /** Exactly this name. */
       name?: string;
-      /** The beginning of its name, in any case; or its whole id. */
+      /** The beginning of its name, in any case: what is found is in the order of the names. Or its whole id. */
       search?: string;
     };
     headers: Record<never, never>;
@@ -1166,7 +1166,7 @@ export interface Operations {
       region?: string;
       /** Exactly this name. */
       name?: string;
-      /** The beginning of its name, in any case; or its whole id. */
+      /** The beginning of its name, in any case: what is found is in the order of the names. Or its whole id. */
       search?: string;
     };
     headers: Record<never, never>;
@@ -1286,7 +1286,7 @@ export interface Operations {
       tenantId?: string;
       /** In this status. */
       status?: "active" | "disabled";
-      /** The beginning of its name, in any case; or its whole id. */
+      /** The beginning of its name, in any case: what is found is in the order of the names. Or its whole id. */
       search?: string;
     };
     headers: Record<never, never>;

@@ -141,6 +141,25 @@ export class Rig implements AsyncDisposable {
     });
   }
 
+  /** A hub, `spokecast hub`, ready to answer. */
+  async startHub(options: Record<string, string> = {}): Promise<RigProcess> {
+    return this.#start('hub', spokecast('hub'), { DATABASE_URL: this.databaseUrl, ...options });
+  }
+
+  /** A program of the bench's own that listens on `PEER_PORT`, with the rig's database. Returns its URL. */
+  async startProgram(name: string, main: string, options: Record<string, string> = {}): Promise<string> {
+    const port = await freePort();
+    await this.#supervisor.start({
+      name,
+      command: process.execPath,
+      args: [main],
+      env: { ...this.#environment(), DATABASE_URL: this.databaseUrl, PEER_PORT: String(port), ...options },
+      ready: () => accepts(port),
+      ...inOrder,
+    });
+    return `http://127.0.0.1:${port}`;
+  }
+
   /** Postgres; its children are the servers of connections. */
   get postgresPid(): number {
     return this.#supervisor.pidOf('postgres')!;
@@ -164,7 +183,7 @@ export class Rig implements AsyncDisposable {
   }
 
   async #start(
-    role: 'publisher' | 'gateway',
+    role: 'hub' | 'publisher' | 'gateway',
     program: { command: string; args: readonly string[] },
     options: Record<string, string>,
   ): Promise<RigProcess> {
