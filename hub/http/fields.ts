@@ -83,9 +83,18 @@ export const settings = z
     example: { tier: 'gold' },
   });
 
-/** When a key stops to work. */
-export const expiresAt = z.iso
+const [firstMs, lastMs] = [Date.parse('0001-01-01T00:00:00Z'), Date.parse('9999-12-31T23:59:59.999Z')];
+
+/** A moment as somebody gives it: in any zone, in a year that can be stored and shown. */
+export const givenMoment = z.iso
   .datetime({ offset: true, error: 'must be a time like 2027-01-31T00:00:00Z' })
+  .refine(
+    (text) => !(Date.parse(text) < firstMs || Date.parse(text) > lastMs), // what is no time was told already
+    'must be in the years 1 to 9999',
+  );
+
+/** When a key stops to work. */
+export const expiresAt = givenMoment
   .nullable()
   .openapi({ description: 'RFC 3339, in the future; null for never.', example: null });
 

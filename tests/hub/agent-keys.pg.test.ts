@@ -128,12 +128,12 @@ describe('agent keys', () => {
     expect((await hub.owner.get(path)).status).toBe(404);
   });
 
-  test('cannot expire in the past', async () => {
-    const refused = await hub.owner.post('/v1/agent-keys', {
-      clusterId: cluster,
-      name: 'late',
-      expiresAt: '2020-01-01T00:00:00Z',
-    });
+  test.each([
+    ['in the past', '2020-01-01T00:00:00Z'],
+    ['in the year 10000, by its zone', '9999-12-31T23:59:59-01:00'],
+  ])('cannot expire %s', async (_, expiresAt) => {
+    const body = { clusterId: cluster, name: 'late', expiresAt };
+    const refused = await hub.owner.post('/v1/agent-keys', body);
     expect(refused.body).toMatchObject({
       status: 400,
       code: 'VALIDATION_FAILED',

@@ -67,6 +67,10 @@ describe('the audit log', () => {
     expect((await hub.owner.get('/v1/audit-log?since=yesterday')).body.errors).toMatchObject([
       { pointer: '?since' },
     ]);
+    // Zones and years that one knows and the database does not.
+    expect((await hub.owner.get('/v1/audit-log?since=0000-01-01T00:00:00Z')).status).toBe(400);
+    expect((await hub.owner.get('/v1/audit-log?until=9999-12-31T23:59:59-23:59')).status).toBe(400);
+    expect(await find('since=2000-01-01T00:00:00-23:59')).toEqual(all);
   });
 
   test('shows a tenant its own entries only', async () => {
