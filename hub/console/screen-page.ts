@@ -1,5 +1,6 @@
 import { html } from 'hono/html';
 import type { Problem } from '../../contexts/base/problem.ts';
+import type { Actor } from '../auth/actor.ts';
 import { type SignedIn, scopeKey, signedIn } from '../auth/sessions.ts';
 import { toProblem } from '../data/errors.ts';
 import { apiInProcess } from './api.ts';
@@ -50,7 +51,7 @@ async function show(screen: Screen, call: PageCall): Promise<Response> {
     if ('redirect' in shown) return seeOther(shown.redirect);
     if ('part' in shown) return await answerHtml(shown.part, shown.status ?? 200);
     if ('title' in shown) return await inFrame(shown.title, shown.content, shown.status);
-    return new Response(shown.download, {
+    return new Response(shown.download.pipeThrough(whileAllowed(person.actor, call)), {
       headers: {
         ...pageHeaders,
         'content-type': shown.type,
@@ -79,6 +80,21 @@ function madeElsewhere(there: string | undefined, here: string): Html {
       ? 'where you belong no more'
       : html`in ${there}. <a href="/account">Choose where you act</a> to send it there`;
   return html`<div class="notice warn" role="alert"><p><strong>Nothing was changed.</strong> You act in ${here} now; the form was opened ${back}.</p></div>`;
+}
+
+/** What lasts ends with the session that it was begun by, and with the rights: broken off, so that it is not taken for whole. */
+function whileAllowed(
+  { role, tenantId }: Actor,
+  { request, services }: PageCall,
+): TransformStream<Uint8Array, Uint8Array> {
+  return new TransformStream({
+    async transform(piece, controller) {
+      const scopes = (await signedIn(request, services))?.scopes ?? [];
+      if (!scopes.some((one) => one.tenantId === tenantId && one.role === role))
+        throw new Error('the session has ended');
+      controller.enqueue(piece);
+    },
+  });
 }
 
 /** Undefined for who belongs to nothing. */

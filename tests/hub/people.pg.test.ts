@@ -313,6 +313,30 @@ describe('a session', () => {
     expect((await hub.owner.get('/v1/whoami')).status).toBe(200);
   });
 
+  test('that ends ends what is still being downloaded by it', async () => {
+    await sql`
+      insert into audit_log (id, actor_id, actor_name, action, resource_type, resource_id, request_id)
+      select 'aud_' || lpad(n::text, 26, '0'), 'cli', 'cli', 'tenant.update', 'tenant', 'ten_x', 'req_by_hand'
+      from generate_series(1, 1200) n`;
+    const exported = async (browser: Visitor, meanwhile: () => Promise<unknown>) => {
+      const headers = { cookie: browser.cookie, 'sec-fetch-site': 'same-origin' };
+      const url = `${hub.url}/audit-log/export?format=ndjson&resourceId=ten_x`;
+      const { body } = await hub.hub.app.fetch(new Request(url, { headers }));
+      const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
+      let text = (await reader.read()).value!;
+      await meanwhile();
+      for (;;) {
+        const next = await reader.read().catch(() => undefined);
+        if (!next || next.done) return { lines: text.split('\n').length - 1, isWhole: next !== undefined };
+        text += next.value;
+      }
+    };
+    const { id, browser } = await person(hub.owner, [{ tenantId: null, role: 'viewer' }]);
+    expect(await exported(browser, async () => {})).toEqual({ lines: 1200, isWhole: true });
+    const cut = await exported(browser, () => hub.owner.patch(`/v1/users/${id}`, { status: 'disabled' }));
+    expect([cut.isWhole, cut.lines < 1200]).toEqual([false, true]);
+  });
+
   test('goes on to a path of the hub after signing in, whatever a link says', async () => {
     const { email, browser } = await person(hub.owner, [{ tenantId: null, role: 'viewer' }]);
     const foreign = ['//evil.example', '/\\evil.example', 'https://evil.example', '/..//evil.example'];
