@@ -219,6 +219,7 @@ export class Forwarder implements AsyncDisposable {
         await runTunnel(outgoing, tunnelHead, opened, {
           idleTimeoutMs: this.#settings.tunnelIdleTimeoutMs,
           ending,
+          answerHeaders: attempt.answerHeaders,
         });
         return ongoing.withdrawn ? 'withdrawn' : 'tunnelled';
       }
