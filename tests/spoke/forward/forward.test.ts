@@ -270,11 +270,11 @@ test('[law 8] a client that falls silent in the middle of its body loses its con
   await using world = await forwardWorld(echo, { environment });
   const { hostname, port, pathname } = new URL(world.url);
   const socket = connect(Number(port), hostname);
-  const closed = once(socket, 'close');
+  await using _ended = { [Symbol.asyncDispose]: async () => void socket.destroy() };
   socket.on('error', () => {}).resume();
   socket.write(`POST ${pathname} HTTP/1.1\r\nhost: gateway\r\nauthorization: ${world.authorization}\r\n`);
   socket.write('content-length: 1000\r\n\r\nthe beginning');
-  await closed;
+  await vi.waitFor(() => expect(socket.closed).toBe(true), { timeout: 20_000 });
   const aborted = 'spokecast_forwards_total{outcome="client-aborted"}';
   await vi.waitFor(async () => expect(await world.metric(aborted)).toBe(1), { timeout: 30_000 });
 });
