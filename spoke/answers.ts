@@ -1,9 +1,9 @@
 import type { Decision, RefusalCode } from './decide.ts';
 import { refusals } from './decide.ts';
-import type { PreparedAgentKey, PreparedCluster } from './prepared.ts';
+import type { PreparedAgentKey, Told } from './prepared.ts';
 import type { RateState } from './rate-limit/bucket.ts';
 import { rateLimitHeaders } from './rate-limit/headers.ts';
-import { makeReply, problemReply, type Reply } from './replies.ts';
+import { encodingOf, problemReply, type Reply } from './replies.ts';
 
 /** The identity headers: of the answer to `/v1/authenticate`, and of what is forwarded. */
 export const identityHeaders = {
@@ -52,8 +52,11 @@ const refusalReplies = Object.fromEntries(
 export function answerOf(decision: Decision, region: string): Reply {
   if (decision.outcome === 'refused') return refusalOf(decision);
   const { key, cluster, rate } = decision;
-  if (key.granted?.cluster !== cluster) key.granted = { cluster, reply: grantReply(key, cluster, region) };
-  return rate === undefined ? key.granted.reply : withRate(key.granted.reply, rate);
+  let { told } = key;
+  if (told === undefined || told.clusterName !== cluster.name)
+    key.told = told = tell(key, cluster.name, region);
+  const granted = grantReply(key, told);
+  return rate === undefined ? granted : withRate(granted, rate);
 }
 
 function withRate(reply: Reply, rate: RateState): Reply {
@@ -72,19 +75,38 @@ export function withdrawalOf(decision: Decision): Reply | undefined {
   return refusalReplies[decision.code];
 }
 
-function grantReply(key: PreparedAgentKey, cluster: PreparedCluster, region: string): Reply {
+function tell(key: PreparedAgentKey, clusterName: string, region: string): Told {
   const { tenantId, clusterId, id: keyId, permissions } = key;
-  return makeReply(
-    200,
-    {
-      'content-type': 'application/json',
-      'cache-control': 'no-store',
-      [identityHeaders.tenant]: tenantId,
-      [identityHeaders.cluster]: clusterId,
-      [identityHeaders.key]: keyId,
-    },
-    JSON.stringify({ tenantId, clusterId, clusterName: cluster.name, keyId, permissions, region }),
-  );
+  const body = JSON.stringify({ tenantId, clusterId, clusterName, keyId, permissions, region });
+  return { clusterName, body, encoding: encodingOf(body), bytes: decimal(Buffer.byteLength(body)) };
+}
+
+/** The headers are put together anew for each request: fetching a list of them from far away takes longer. */
+function grantReply({ id, tenantId, clusterId }: PreparedAgentKey, { body, encoding, bytes }: Told): Reply {
+  const headers = [
+    'content-type',
+    'application/json',
+    'cache-control',
+    'no-store',
+    identityHeaders.tenant,
+    tenantId,
+    identityHeaders.cluster,
+    clusterId,
+    identityHeaders.key,
+    id,
+    'content-length',
+    bytes,
+  ];
+  return { status: 200, headers, body, encoding };
+}
+
+/** One text for each number: those of many answers are alike. */
+const decimals: string[] = [];
+
+function decimal(number: number): string {
+  if (number >= 10_000) return String(number);
+  decimals[number] ??= String(number);
+  return decimals[number];
 }
 
 function refusalReply(code: RefusalCode): Reply {

@@ -70,7 +70,7 @@ function createHandler(
     const startedAt = clock.monotonic();
     const shown = readShown(incoming);
     try {
-      const decision = authenticator.authenticate(shown);
+      const decision = authenticator.authenticate(shown, startedAt);
       if (decision instanceof Promise)
         decision
           .then((decided) => finish(outgoing, decided, startedAt))

@@ -1,7 +1,7 @@
 import type { Clock } from '../contexts/base/clock.ts';
 import { claimedId, verifierMatches } from '../contexts/secrets.ts';
 import type { LoadingCache } from './cache/cache.ts';
-import type { Lookup, PresentLookup } from './cache/outcomes.ts';
+import type { Lookup } from './cache/outcomes.ts';
 import type { ClientAddresses } from './client-address.ts';
 import { type ImportedKeys, parse, readShown } from './credentials.ts';
 import {
@@ -12,6 +12,8 @@ import {
   decideRate,
   decideRequirement,
   decideScope,
+  decideState,
+  endsSometime,
   retiringShown,
 } from './decide.ts';
 import type { Arrived } from './forward/hop.ts';
@@ -72,29 +74,29 @@ export class Authenticator {
     this.#importedKeys = options.importedKeys ?? 'refused';
   }
 
-  authenticate(shown: Shown): Decision | Promise<Decision> {
+  /** @param now the clock's monotonic time, of whoever has just asked for it. */
+  authenticate(shown: Shown, now = this.#clock.monotonic()): Decision | Promise<Decision> {
     const secret = readShown(shown.authorization, shown.agentKey);
     if (typeof secret !== 'string') return decideCredential(secret)!;
-    const now = this.#clock.monotonic();
     const claimed = claimedId('agentKey', secret);
-    const held = claimed === undefined ? undefined : this.#cache.hit('agent-key', claimed, now);
+    const held = claimed === undefined ? undefined : this.#cache.fresh('agent-key', claimed, now);
+    if (held !== undefined) this.#cache.used(held, now);
     // What matches a verifier has form and checksum as well: nearly always nothing else has to be looked at.
     if (held !== undefined && verifierMatches(secret, held.value.verifier))
-      return this.#withSecret(held, shown, now);
+      return this.#withSecret(held.value, shown, now);
     const credential = parse(secret, this.#importedKeys);
     if (credential.state !== 'shown') return decideCredential(credential)!;
     const isClaimed = credential.keyId === claimed; // not of a foreign secret, whatever stands where an id would
-    const key = (isClaimed ? held : undefined) ?? this.#cache.get('agent-key', credential.keyId);
+    const key = (isClaimed ? held?.hit : undefined) ?? this.#cache.get('agent-key', credential.keyId);
     if (key instanceof Promise) return key.then((found) => this.#withKey(secret, found, shown));
     return this.#withKey(secret, key, shown);
   }
 
   /** For whoever has shown the present secret of a key. */
-  #withSecret(key: PresentLookup<PreparedAgentKey>, shown: Shown, now: number): Decision | Promise<Decision> {
-    const { value } = key;
-    const address = this.#addressFor(key, shown.from);
-    const refusal = decideKeyAgain(value.verifier, key, this.#clock.now(), address);
-    return refusal ?? this.#withScope(value, shown, now);
+  #withSecret(key: PreparedAgentKey, shown: Shown, now: number): Decision | Promise<Decision> {
+    const nowMs = endsSometime(key) ? this.#clock.now() : 0;
+    const refusal = decideState(key.verifier, key, nowMs, this.#addressFor(key, shown.from));
+    return refusal ?? this.#withScope(key, shown, now);
   }
 
   /**
@@ -105,7 +107,7 @@ export class Authenticator {
     const { keyId, verifier, from } = letIn;
     const key = this.#cache.get('agent-key', keyId, 'reference');
     const decide = (found: Lookup<PreparedAgentKey>) => {
-      const address = this.#addressFor(found, from);
+      const address = found.state === 'present' ? this.#addressFor(found.value, from) : undefined;
       const refusal = decideKeyAgain(verifier, found, this.#clock.now(), address);
       if (refusal !== undefined || found.state !== 'present') return refusal!;
       return this.#withScope(found.value, { clusterId: undefined, again: true });
@@ -114,7 +116,7 @@ export class Authenticator {
   }
 
   #withKey(secret: string, key: Lookup<PreparedAgentKey>, shown: Shown): Decision | Promise<Decision> {
-    const address = this.#addressFor(key, shown.from);
+    const address = key.state === 'present' ? this.#addressFor(key.value, shown.from) : undefined;
     const refusal = decideKey(secret, key, this.#clock.now(), address);
     if (refusal !== undefined || key.state !== 'present') return refusal!;
     const { value } = key;
@@ -127,20 +129,42 @@ export class Authenticator {
     asked: Asked,
     now = this.#clock.monotonic(),
   ): Decision | Promise<Decision> {
-    const tenant = this.#cache.follow(value.tenant, now);
-    const cluster = this.#cache.follow(value.cluster, now);
+    const { scope } = value;
+    const pathIsOurs = asked.clusterId === undefined || asked.clusterId === value.clusterId;
+    if (scope !== undefined && pathIsOurs) {
+      const { tenant, cluster } = scope;
+      if (tenant.isFresh(now) && cluster.isFresh(now)) {
+        this.#cache.used(tenant, now);
+        this.#cache.used(cluster, now);
+        return this.#restricted({ outcome: 'granted', key: value, cluster: cluster.value }, asked);
+      }
+      value.scope = undefined;
+    }
+    const tenant = this.#cache.get('tenant', value.tenantId, 'reference', now);
+    const cluster = this.#cache.get('cluster', value.clusterId, 'reference', now);
     if (tenant instanceof Promise || cluster instanceof Promise) {
       return Promise.all([tenant, cluster]).then(([one, other]) =>
         this.#restricted(decideScope(value, one, other, asked.clusterId), asked),
       );
     }
-    return this.#restricted(decideScope(value, tenant, cluster, asked.clusterId), asked);
+    const decision = decideScope(value, tenant, cluster, asked.clusterId);
+    if (decision.outcome === 'granted') this.#remember(value, now);
+    return this.#restricted(decision, asked);
+  }
+
+  /** What let this key in does so again, for as long as both are fresh. */
+  #remember(key: PreparedAgentKey, now: number): void {
+    const tenant = this.#cache.fresh('tenant', key.tenantId, now);
+    const cluster = this.#cache.fresh('cluster', key.clusterId, now);
+    if (tenant === undefined || cluster === undefined) return;
+    key.scope = { tenant, cluster };
+    key.tenantId = tenant.key;
+    key.clusterId = cluster.key;
   }
 
   /** Told for keys that may be used from some networks only; for others nobody wants to know. */
-  #addressFor(key: Lookup<PreparedAgentKey>, from: Arrived | undefined): string | undefined {
-    if (key.state !== 'present' || key.value.bounds?.networks === undefined || from === undefined)
-      return undefined;
+  #addressFor({ bounds }: PreparedAgentKey, from: Arrived | undefined): string | undefined {
+    if (bounds?.networks === undefined || from === undefined) return undefined;
     return this.#addresses?.of(from);
   }
 

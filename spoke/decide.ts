@@ -118,6 +118,11 @@ export function decideKeyAgain(
   return decideState(verifier, value, nowMs, address);
 }
 
+/** Whether {@link decideState} looks at the time. */
+export function endsSometime({ expiresAtMs, bounds }: PreparedAgentKey): boolean {
+  return expiresAtMs !== null || bounds !== undefined;
+}
+
 /** Which of the key's verifiers the secret is of, whether or not that one has ended. */
 function shownVerifier(secret: string, { verifier, bounds }: PreparedAgentKey): string | undefined {
   if (verifierMatches(secret, verifier)) return verifier;
@@ -129,7 +134,8 @@ export function retiringShown(secret: string, bounds: KeyBounds | undefined): st
   return bounds?.retiring.find(({ verifier }) => verifierMatches(secret, verifier))?.verifier;
 }
 
-function decideState(
+/** The refusal that a key gives to somebody who has shown the secret of `shown`, one of its verifiers. */
+export function decideState(
   shown: string,
   { expiresAtMs, status, verifier, bounds }: PreparedAgentKey,
   nowMs: number,

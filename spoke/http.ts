@@ -85,12 +85,15 @@ function createClusterHandler(
       const { clusterId, rest } = target;
       const agentKey = incoming.headers[agentKeyHeader];
       const authorization = everyValue(incoming, 'authorization');
-      const decided = authenticator.authenticate({
-        authorization,
-        agentKey: typeof agentKey === 'string' ? agentKey : undefined,
-        clusterId,
-        from: incoming,
-      });
+      const decided = authenticator.authenticate(
+        {
+          authorization,
+          agentKey: typeof agentKey === 'string' ? agentKey : undefined,
+          clusterId,
+          from: incoming,
+        },
+        startedAt,
+      );
       const decision = decided instanceof Promise ? await decided : decided;
       metrics.decided('forward', decision, clock.monotonic() - startedAt);
       access?.decided(incoming, decision);

@@ -1,9 +1,8 @@
 import { type Content, open } from '../contexts/envelope.ts';
 import type { Body, KindName } from '../contexts/kinds/index.ts';
-import type { Reference } from './cache/entries.ts';
 import type { PrepareOutcome } from './cache/judge.ts';
+import type { PresentEntry } from './cache/present-entry.ts';
 import { type KeyBounds, readBounds } from './key-bounds.ts';
-import type { Reply } from './replies.ts';
 
 /**
  * Contexts as the gateway keeps them: what a decision or an answer needs, taken out of the envelope once, when it
@@ -31,21 +30,36 @@ export interface Upstream {
   readonly weight: number;
 }
 
+/** What every request needs stands first: see {@link PresentEntry}. */
 export interface PreparedAgentKey {
-  readonly id: string;
-  readonly tenantId: string;
-  readonly clusterId: string;
   /** Of its present secret. */
   readonly verifier: string;
-  readonly status: Body<'agent-key'>['status'];
-  readonly expiresAtMs: number | null;
-  readonly permissions: readonly string[];
   readonly bounds: KeyBounds | undefined;
-  /** What it belongs to, as the cache found it. */
-  readonly tenant: Reference<'tenant', PreparedTenant>;
-  readonly cluster: Reference<'cluster', PreparedCluster>;
-  /** The answer to the last request this key was granted, good as long as the cluster is that very one. */
-  granted: { readonly cluster: PreparedCluster; readonly reply: Reply } | undefined;
+  readonly expiresAtMs: number | null;
+  readonly status: Body<'agent-key'>['status'];
+  /** What it was found to belong to, and was granted for: as long as both are fresh that need not be decided again. */
+  scope: Scope | undefined;
+  /** What it was told when it was last granted. */
+  told: Told | undefined;
+  readonly id: string;
+  /** In what has a scope these two are the very texts that its entries are known by: keys of one cluster share them. */
+  tenantId: string;
+  clusterId: string;
+  readonly permissions: readonly string[];
+}
+
+/** A tenant and a cluster that let a key in, as the cache held them. */
+export interface Scope {
+  readonly tenant: PresentEntry<PreparedTenant>;
+  readonly cluster: PresentEntry<PreparedCluster>;
+}
+
+/** The body that a granted key is told, made once for as long as the cluster has that name. */
+export interface Told {
+  readonly clusterName: string;
+  readonly body: string;
+  readonly encoding: 'latin1' | 'utf8';
+  readonly bytes: string;
 }
 
 export interface PreparedHeartbeat {
@@ -63,7 +77,7 @@ export interface PreparedContexts extends Record<KindName, object> {
 /** Bytes an entry takes beside its text: maps, objects, pointers. Measured to the nearest hundred. */
 const overheadBytes = 700;
 
-/** What an agent key has to remember its tenant and its cluster, in characters. */
+/** What an agent key has to remember its tenant and its cluster by, in characters. */
 const referenceBytes = 50;
 
 /** Checks an envelope's body and takes out what is needed, or says why it cannot. */
@@ -91,20 +105,20 @@ export const prepare: {
     prepared(envelope, (body) => {
       const { tenantId, clusterId, status, expiresAtMs, permissions } = body;
       const { verifier, bounds, boundsBytes } = readBounds(body);
+      // Named one by one: what is spread lies in a second object.
       const key = {
+        verifier,
+        bounds,
+        expiresAtMs,
+        status,
+        scope: undefined,
+        told: undefined,
         id: envelope.key,
         tenantId,
         clusterId,
-        verifier,
-        status,
-        expiresAtMs,
         permissions,
-        bounds,
-        tenant: { kind: 'tenant', key: tenantId, found: undefined } as const,
-        cluster: { kind: 'cluster', key: clusterId, found: undefined } as const,
-        granted: undefined,
       };
-      // The granted answer repeats all of it once more, in JSON and in headers.
+      // What it is told repeats all of it once more.
       return [
         key,
         4 * (tenantId.length + clusterId.length + verifier.length + permissions.join().length + 64) +

@@ -14,8 +14,11 @@ export interface Reply {
 
 export function makeReply(status: number, headers: Readonly<Record<string, string>>, body: string): Reply {
   const all = { ...headers, 'content-length': String(Buffer.byteLength(body)) };
-  const encoding = isAscii(Buffer.from(body)) ? 'latin1' : 'utf8';
-  return { status, headers: Object.entries(all).flat(), body, encoding };
+  return { status, headers: Object.entries(all).flat(), body, encoding: encodingOf(body) };
+}
+
+export function encodingOf(body: string): Reply['encoding'] {
+  return isAscii(Buffer.from(body)) ? 'latin1' : 'utf8';
 }
 
 /** Sends it over a node response, unless an answer was begun before. */

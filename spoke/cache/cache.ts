@@ -5,7 +5,7 @@ import type { Content } from '../../contexts/envelope.ts';
 import type { ContextRef, KindName } from '../../contexts/kinds/index.ts';
 import type { VersionText } from '../../contexts/revision.ts';
 import type { Announcement, Identity, Store } from '../../contexts/store.ts';
-import { Entries, type Entry, type NegativeEntry, type PresentEntry, type Reference } from './entries.ts';
+import { Entries, type Entry, type NegativeEntry } from './entries.ts';
 import { type Conclusion, Fills } from './fills.ts';
 import { Flight } from './flight.ts';
 import { type Change, type Holding, holdingOf, type Restored } from './holding.ts';
@@ -22,8 +22,8 @@ import {
   failed,
   type Lookup,
   type LookupOutcome,
-  type PresentLookup,
 } from './outcomes.ts';
+import { PresentEntry } from './present-entry.ts';
 import { Reserve, type Restorable } from './reserve.ts';
 import { type CacheSettings, checkCacheSettings, type LaneName } from './settings.ts';
 import { SuspectWalk } from './suspects.ts';
@@ -160,7 +160,10 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     now = this.#clock.monotonic(),
   ): Answer<Values[Kind]> {
     const present = this.#entries.present(kind, key) as PresentEntry<Values[Kind]> | undefined;
-    if (present !== undefined && now < present.staleAt) return this.#hit(present, now);
+    if (present?.isFresh(now)) {
+      this.used(present, now);
+      return present.hit;
+    }
     const ref = `${kind}/${key}`;
     if (present === undefined && this.#thaw(ref)) return this.get(kind, key, origin);
     const answer =
@@ -177,25 +180,19 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     return answer as Lookup<Values[Kind]>;
   }
 
-  /** As {@link get} for what is held and fresh; undefined for everything else, of which nothing is done then. */
-  hit<Kind extends KindName>(kind: Kind, key: string, now: number): PresentLookup<Values[Kind]> | undefined {
+  /** The entry that {@link get} would tell of, if that is fresh. Who goes by it tells so with {@link used}. */
+  fresh<Kind extends KindName>(kind: Kind, key: string, now: number): PresentEntry<Values[Kind]> | undefined {
     const present = this.#entries.present(kind, key) as PresentEntry<Values[Kind]> | undefined;
-    return present !== undefined && now < present.staleAt ? this.#hit(present, now) : undefined;
+    return present?.isFresh(now) ? present : undefined;
   }
 
-  /** As {@link get} for what a context refers to, which is remembered there. */
-  follow<Kind extends KindName>(reference: Reference<Kind, Values[Kind]>, now: number): Answer<Values[Kind]> {
-    const { kind, key, found } = reference;
-    if (found !== undefined && now < found.staleAt) return this.#hit(found, now);
-    reference.found = this.#entries.present(kind, key) as typeof found;
-    return this.get(kind, key, 'reference', now);
-  }
-
-  #hit<Value>(fresh: PresentEntry<Value>, now: number): PresentLookup<Value> {
+  /** A fresh entry is gone by now, as by a look-up. */
+  used(fresh: PresentEntry, now: number): void {
+    this.#events.lookedUp(fresh.kind, 'hit');
+    if (now < fresh.quietUntil) return;
     if (now >= fresh.touchAt) this.#entries.touch(fresh, now);
     if (now >= fresh.refreshAt) this.#refresh(fresh.ref, fresh, now);
-    this.#events.lookedUp(fresh.kind, 'hit');
-    return fresh.hit;
+    fresh.settle();
   }
 
   #staleAnswer(ref: string, present: PresentEntry, now: number): Answer<unknown> {
@@ -333,7 +330,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
 
   #present(
     named: ContextRef & { ref: string },
-    read: { version: VersionText; value: unknown; bytes: number; bodyText: string | null },
+    read: { key: string; version: VersionText; value: unknown; bytes: number; bodyText: string | null },
     state: {
       suspect: boolean;
       floor?: VersionText | undefined;
@@ -341,22 +338,23 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
       restored?: Restored;
     },
   ): void {
-    const { kind, key } = named;
-    const { version, value } = read;
+    const { kind } = named;
+    // The key's text is the one that its value has: a look-up has one less to fetch.
+    const { key, version, value } = read;
     const { suspect, floor, floorOf, restored } = state;
     const { freshMs, refreshMs, staleMs } = this.#settings;
     const now = this.#clock.monotonic();
     const bodyText = (this.#keepsBodies ? read.bodyText : undefined) ?? undefined;
     const doubtful = suspect || floor !== undefined;
     this.#known?.add(named.ref);
-    this.#entries.put(named.ref, {
+    const made = new PresentEntry({
       ...{ kind, key, ref: named.ref, touchAt: now, learntAt: now },
-      ...{ negative: false, version, bodyText, floor, floorOf, suspect, restored },
+      ...{ version, value, bodyText, floor, floorOf, suspect, restored },
       bytes: read.bytes + (bodyText?.length ?? 0),
-      hit: { state: 'present', outcome: 'hit', value, version },
       refreshAt: doubtful ? 0 : now + freshMs + this.#random.fraction() * (refreshMs - freshMs),
       staleAt: doubtful ? 0 : now + staleMs,
     });
+    this.#entries.put(named.ref, made);
   }
 
   /** Tells of what is held now of a key, and whether anything was before. */
@@ -547,7 +545,7 @@ export class LoadingCache<Values extends Record<KindName, object>> implements As
     else {
       const prepared = this.#prepare(holding);
       if (prepared.outcome !== 'live') return 'undecodable';
-      this.#present(named, { version, bodyText, ...prepared }, doubts);
+      this.#present(named, { key, version, bodyText, ...prepared }, doubts);
     }
     if (suspect || floor !== undefined) this.#walk.add(ref);
     return 'held';

@@ -1,43 +1,8 @@
 import { LRUCache } from 'lru-cache';
 import { assert } from '../../contexts/base/assert.ts';
-import { type ContextRef, type KindName, kindNames } from '../../contexts/kinds/index.ts';
+import { type KindName, kindNames } from '../../contexts/kinds/index.ts';
 import type { VersionText } from '../../contexts/revision.ts';
-import type { Restored } from './holding.ts';
-import type { PresentLookup } from './outcomes.ts';
-
-interface Held extends ContextRef {
-  /**
-   * The highest version announced as live that this entry does not have yet. While it is set the entry is
-   * *superseded*, and no fill may store anything below it. Above `version`, or at it where the entry is an absence.
-   */
-  floor: VersionText | undefined;
-  /** The incarnation of the table that announced `floor`: what another one lacks does not contradict it. */
-  floorOf: string | undefined;
-  /** An announcement may have been missed: to be read again, asked for or not. */
-  suspect: boolean;
-  /** It comes from a snapshot, and has not been read since. */
-  restored: Restored | undefined;
-  /** Monotonic time since which this is known. Of what is restored: since when it is held here. */
-  readonly learntAt: number;
-  /** Monotonic time from which a look-up starts a refresh. Infinity while one is under way; 0 in what is aged. */
-  refreshAt: number;
-}
-
-export interface PresentEntry<Value = unknown> extends Held {
-  readonly negative: false;
-  readonly version: VersionText;
-  readonly bytes: number;
-  /** As the store had it, where the cache was told to keep it: what a snapshot is made of. */
-  readonly bodyText: string | undefined;
-  /** What a look-up returns while the entry is fresh: made once, so that a hit allocates nothing. */
-  readonly hit: PresentLookup<Value>;
-  /** Monotonic time from which it is told as stale; 0 once it is suspect or superseded, or is held no more. */
-  staleAt: number;
-  /** `refText` of it, for what is done more rarely than being read. */
-  readonly ref: string;
-  /** Monotonic time from which a look-up counts as a use once more. */
-  touchAt: number;
-}
+import type { Held, PresentEntry } from './present-entry.ts';
 
 export interface NegativeEntry extends Held {
   readonly negative: true;
@@ -52,20 +17,10 @@ export interface NegativeEntry extends Held {
   readonly announced: boolean;
 }
 
-/**
- * A context that another refers to, and the entry it was found in: as long as that one is fresh it need not be looked
- * up. An entry that left is never fresh.
- */
-export interface Reference<Kind extends KindName = KindName, Value = unknown> {
-  readonly kind: Kind;
-  readonly key: string;
-  found: PresentEntry<Value> | undefined;
-}
-
 export type Entry<Value = unknown> = PresentEntry<Value> | NegativeEntry;
 
 /** Uses of an entry within this time count as one: the order of eviction need not be finer, and a hit is cheaper. */
-const touchEveryMs = 10_000;
+const touchEveryMs = 1_000;
 
 /**
  * What the cache holds: present values and negatives, in two LRUs, keyed by `refText`.
@@ -97,7 +52,7 @@ export class Entries {
       sizeCalculation: (entry) => entry.bytes,
       dispose: (entry, ref, reason) => {
         this.#index[entry.kind].delete(entry.key);
-        entry.staleAt = 0; // whoever remembers it sees that it is to be looked up
+        entry.leave();
         dispose(entry, ref, reason);
       },
     });

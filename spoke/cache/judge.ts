@@ -11,7 +11,15 @@ export type PrepareOutcome<Value = unknown> =
 
 /** What a read of one key means, given what was known before. */
 export type Verdict =
-  | { verdict: 'live'; version: VersionText; value: unknown; bytes: number; bodyText: string | null }
+  | {
+      verdict: 'live';
+      /** Of the item, which is the text that its value has in it. */
+      key: string;
+      version: VersionText;
+      value: unknown;
+      bytes: number;
+      bodyText: string | null;
+    }
   | { verdict: 'gone'; why: 'unknown' | 'tombstone'; version: VersionText | undefined }
   /** It is older than what was announced or is held, so it is not stored (law 2). */
   | { verdict: 'behind' }
@@ -63,6 +71,7 @@ export function judge(evidence: Evidence, prepare: (content: Content) => Prepare
       if (version === buried) return { verdict: 'behind' };
       return {
         verdict: 'live',
+        key: item.envelope.key,
         version,
         value: prepared.value,
         bytes: prepared.bytes,

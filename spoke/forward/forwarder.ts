@@ -50,6 +50,9 @@ interface Ongoing {
   withdrawn: Reply | undefined;
   /** What is new was decided about just now. */
   isNew: boolean;
+  /** Bytes that the client's connection has carried both ways, and since when it was no more. */
+  carriedBytes: number;
+  carriedAt: number;
   /** In the {@link Bag} of all. */
   place: number;
 }
@@ -65,6 +68,7 @@ interface Ongoing {
  */
 export class Forwarder implements AsyncDisposable {
   readonly #settings: ForwardSettings;
+  readonly #clock: Clock;
   readonly #events: ForwardEvents;
   readonly #plain: PlainAgent;
   readonly #special: SpecialAgent;
@@ -77,6 +81,7 @@ export class Forwarder implements AsyncDisposable {
     const { upstreamConnectionsMax: connectionsMax, tunnelsMax } = settings;
     const { upstreamFailuresMax: failuresMax, upstreamOutMs: outMs, trustedProxies } = settings;
     this.#settings = settings;
+    this.#clock = parts.clock;
     this.#events = parts.events;
     this.#plain = createPlainAgent(settings, connectionsMax);
     this.#special = new SpecialAgent(settings, parts.clock, connectionsMax + tunnelsMax);
@@ -106,16 +111,22 @@ export class Forwarder implements AsyncDisposable {
     const { incoming, outgoing } = forward;
     const body = tunnel ? undefined : bodyOf(incoming);
     const ending = new Ending();
-    const ongoing = { forward, body, ending, withdrawn: undefined, isNew: true, place: 0 };
+    const ongoing: Ongoing = {
+      forward,
+      body,
+      ending,
+      withdrawn: undefined,
+      isNew: true,
+      carriedBytes: -1,
+      carriedAt: 0,
+      place: 0,
+    };
     this.#ongoing.add(ongoing);
     if (tunnel) this.#tunnels += 1;
     outgoing.on('close', () => {
       if (!outgoing.writableFinished) ending.end();
     });
     if (outgoing.closed || outgoing.destroyed) ending.end();
-    const { headersTimeoutMs, idleTimeoutMs } = this.#settings;
-    // A client that neither sends nor takes anything; the upstream's own silence is noticed earlier.
-    outgoing.setTimeout(headersTimeoutMs + idleTimeoutMs, () => outgoing.destroy());
     try {
       return await this.#attempts(ongoing);
     } finally {
@@ -126,10 +137,13 @@ export class Forwarder implements AsyncDisposable {
 
   /**
    * Ends what is under way for those who are refused by now. `refusalOf` gives the answer for them; undefined where
-   * somebody is still let in, or where that cannot be told.
+   * somebody is still let in, or where that cannot be told. And ends what a client keeps open who neither sends nor
+   * takes anything. (A timer of each request's own would cost every request for the few that last.)
    */
   review(refusalOf: (forward: Forward) => Reply | undefined): void {
+    const now = this.#clock.monotonic();
     for (const ongoing of this.#ongoing.all()) {
+      this.#cutSilent(ongoing, now);
       if (ongoing.isNew) {
         ongoing.isNew = false;
         continue;
@@ -139,6 +153,19 @@ export class Forwarder implements AsyncDisposable {
       ongoing.withdrawn = refusal;
       ongoing.ending.end();
     }
+  }
+
+  /** The upstream's own silence is noticed earlier, and that of a tunnel by itself. */
+  #cutSilent(ongoing: Ongoing, now: number): void {
+    const { outgoing, tunnelHead } = ongoing.forward;
+    const { socket } = outgoing;
+    if (tunnelHead !== undefined || socket === null) return;
+    const carriedBytes = socket.bytesRead + socket.bytesWritten;
+    const { headersTimeoutMs, idleTimeoutMs } = this.#settings;
+    if (carriedBytes !== ongoing.carriedBytes) {
+      ongoing.carriedBytes = carriedBytes;
+      ongoing.carriedAt = now;
+    } else if (now - ongoing.carriedAt >= headersTimeoutMs + idleTimeoutMs) outgoing.destroy();
   }
 
   async #attempts(ongoing: Ongoing): Promise<ForwardOutcome> {
@@ -192,6 +219,7 @@ export class Forwarder implements AsyncDisposable {
         await runTunnel(outgoing, tunnelHead, opened, {
           idleTimeoutMs: this.#settings.tunnelIdleTimeoutMs,
           ending,
+          answerHeaders: attempt.answerHeaders,
         });
         return ongoing.withdrawn ? 'withdrawn' : 'tunnelled';
       }

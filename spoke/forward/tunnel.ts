@@ -18,6 +18,13 @@ export interface Opened {
   head: Buffer;
 }
 
+export interface Tunnelling {
+  idleTimeoutMs: number;
+  ending: Ending;
+  /** Sent with the upstream's own. */
+  answerHeaders: readonly string[];
+}
+
 /** For node's `shouldUpgradeCallback`: everything else is an ordinary request. */
 export function asksForTunnel({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   return headers.upgrade?.trim().toLowerCase() === upgradeProtocol;
@@ -53,7 +60,7 @@ export async function runTunnel(
   outgoing: ServerResponse,
   clientHead: Buffer,
   { response, socket: upstream, head }: Opened,
-  { idleTimeoutMs, ending }: { idleTimeoutMs: number; ending: Ending },
+  { idleTimeoutMs, ending, answerHeaders }: Tunnelling,
 ): Promise<'ended' | 'idle'> {
   const client = outgoing.socket!;
   outgoing.detachSocket(client);
@@ -64,7 +71,7 @@ export async function runTunnel(
   });
   upstream.setTimeout(0); // the client's is enough: every byte passes both
   ending.listen({ cancel: () => client.destroy() });
-  client.write(switching(response));
+  client.write(switching(response, answerHeaders));
   client.write(head);
   upstream.write(clientHead);
   const ways = [pipeline(client, upstream), pipeline(upstream, client)];
@@ -75,13 +82,14 @@ export async function runTunnel(
   return outcome;
 }
 
-function switching(response: IncomingMessage): string {
+function switching(response: IncomingMessage, answerHeaders: readonly string[]): string {
   const raw = [
     'connection',
     'Upgrade',
     'upgrade',
     upgradeProtocol,
     ...responseHeaders(response.rawHeaders, false),
+    ...answerHeaders,
   ];
   let text = `HTTP/1.1 101 ${response.statusMessage}\r\n`;
   for (let i = 0; i + 1 < raw.length; i += 2) text += `${raw[i]}: ${raw[i + 1]}\r\n`;

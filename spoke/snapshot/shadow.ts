@@ -25,6 +25,7 @@ export function answerTo(cache: LoadingCache<PreparedContexts>, { kind, key }: Q
   if (lookup instanceof Promise || lookup.state === 'failed') return 'none';
   // That a key was never heard of is not kept: the shadow would ask for it.
   if (lookup.state === 'absent') return lookup.why === 'tombstone' ? 'gone' : 'none';
-  const { granted: _, ...content } = lookup.value as { granted?: unknown };
+  // What a key remembers of the requests it was shown with is no content of it.
+  const { scope: _scope, told: _told, ...content } = lookup.value as { scope?: unknown; told?: unknown };
   return `${lookup.version} ${hash('sha256', canonicalJson(content), 'base64url')}`;
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,16 +8,15 @@ import { systemRandom } from '../../contexts/base/random.ts';
 import { newSecret } from '../../contexts/secrets.ts';
 import { DynamoStore } from '../../contexts/stores/dynamodb.ts';
 import { clusterContext, keyContext, newDemo, publish, tenantContext } from '../spoke/support/contexts.ts';
-import { startDynalite } from '../support/dynalite.ts';
 import { freePort } from '../support/process.ts';
 import { seededRandom } from '../support/samples.ts';
 import { reachable } from './gateway.ts';
-import { wrk } from './load.ts';
+import { core, wrk } from './load.ts';
 import { nginxAnswer, nginxProxy } from './peers/proxies.ts';
 import { median, table } from './report.ts';
+import { cpuMs } from './support/cpu.ts';
+import { startStoreProcess } from './support/store-process.ts';
 
-/** Linux counts in hundredths of a second, whatever its own clock is. */
-const tickMicros = 10_000;
 const keysMax = 1_000;
 const body = `{"rows":"${'x'.repeat(1_000)}"}`;
 
@@ -36,12 +35,13 @@ export async function forwarding({ rounds, seconds }: { rounds: number; seconds:
   };
   const place = async () => ({ dir: mkdtempSync(join(dir, 'peer-')), port: await freePort() });
   try {
-    await using dynalite = await startDynalite();
+    await using storeProcess = await startStoreProcess(core);
+    const { endpoint } = storeProcess;
     const upstream = await place();
     const upstreamUrl = `http://127.0.0.1:${upstream.port}`;
     start('1', nginxAnswer(upstream, body));
     await using store = DynamoStore.connect({
-      ...{ table: 'spokecast-bench-bench', endpoint: dynalite.endpoint },
+      ...{ table: 'spokecast-bench-bench', endpoint },
       ...{ clock: systemClock, random: systemRandom },
     });
     const owner = { environment: 'bench', region: 'bench', hubId: 'bench' };
@@ -56,13 +56,14 @@ export async function forwarding({ rounds, seconds }: { rounds: number; seconds:
     for (let at = 0; at < keysMax; at += 100)
       await publish(store, ...demos.slice(at, at + 100).map((demo) => keyContext(demo, 1)));
 
+    await storeProcess.stepBack();
     const contenders: { name: string; url: string; pid: number }[] = [];
     const add = async (name: string, make: (at: { dir: string; port: number }) => string[], ready = '/') => {
       const at = await place();
       const pid = start('0', make(at), {
         ...{ PEER_PORT: String(at.port), PEER_UPSTREAM: upstreamUrl },
         ...{ SPOKECAST_ENV: owner.environment, SPOKECAST_REGION: owner.region, SPOKECAST_HOST: '127.0.0.1' },
-        ...{ SPOKECAST_PORT: String(at.port), SPOKECAST_STORE_ENDPOINT: dynalite.endpoint },
+        ...{ SPOKECAST_PORT: String(at.port), SPOKECAST_STORE_ENDPOINT: endpoint },
         SPOKECAST_LOG_LEVEL: 'warn',
       });
       const url = `http://127.0.0.1:${at.port}`;
@@ -84,53 +85,41 @@ export async function forwarding({ rounds, seconds }: { rounds: number; seconds:
     const random = seededRandom(11);
     const keys = demos.map(({ secret }) => secret).toSorted(() => random.fraction() - 0.5);
     const path = `/v1/clusters/${first.clusterId}/topics`;
-    const measured = new Map(
-      contenders.map(({ name }) => [name, { perSecond: [] as number[], cpuMicros: [] as number[] }]),
-    );
-    for (let round = 0; round <= rounds; round++) {
-      for (const { name, url, pid } of contenders.toSorted(() => random.fraction() - 0.5)) {
-        const timed = round > 0 ? { seconds } : { seconds: 2, bodies: [body] };
-        const before = cpuMicrosOf(pid);
-        const { requests, requestsPerSecond, refused, wrong } = await wrk({ url, path, keys, dir, ...timed });
-        if (refused + wrong > 0) throw new Error(`${name}: ${refused} refused, ${wrong} wrong bodies`);
-        if (round === 0) continue;
-        measured.get(name)!.perSecond.push(requestsPerSecond);
-        measured.get(name)!.cpuMicros.push((cpuMicrosOf(pid) - before) / requests);
+    for (const sent of [undefined, body]) {
+      const measured = new Map(
+        contenders.map(({ name }) => [name, { perSecond: [] as number[], cpuMicros: [] as number[] }]),
+      );
+      for (let round = 0; round <= rounds; round++) {
+        for (const { name, url, pid } of contenders.toSorted(() => random.fraction() - 0.5)) {
+          const timed = round > 0 ? { seconds } : { seconds: 2, bodies: [body] };
+          const beforeMs = cpuMs(pid, { withChildren: true });
+          const result = await wrk({ url, path, keys, dir, sent, ...timed });
+          const { requests, requestsPerSecond, refused, wrong } = result;
+          if (refused + wrong > 0) throw new Error(`${name}: ${refused} refused, ${wrong} wrong bodies`);
+          if (round === 0) continue;
+          measured.get(name)!.perSecond.push(requestsPerSecond);
+          const usedMs = cpuMs(pid, { withChildren: true }) - beforeMs;
+          measured.get(name)!.cpuMicros.push((usedMs * 1000) / requests);
+        }
       }
+      const of = (name: string) => {
+        const { perSecond, cpuMicros } = measured.get(name)!;
+        return { rate: median(perSecond), cpu: median(cpuMicros) };
+      };
+      const mine = of('spokecast gateway');
+      const rows = contenders.map(({ name }) => {
+        const { rate, cpu } = of(name);
+        const ratios = [(mine.rate / rate).toFixed(2), cpu.toFixed(1), (cpu / mine.cpu).toFixed(2)];
+        return [name, rate.toFixed(0), ...ratios];
+      });
+      const what = sent === undefined ? 'GET' : `POST of ${sent.length} bytes`;
+      const titles = [what, 'requests/s', 'gateway to it', 'CPU microseconds a request', 'it to gateway'];
+      console.log(`${table(titles, rows)}\n`);
     }
-    const of = (name: string) => {
-      const { perSecond, cpuMicros } = measured.get(name)!;
-      return { rate: median(perSecond), cpu: median(cpuMicros) };
-    };
-    const mine = of('spokecast gateway');
-    const rows = contenders.map(({ name }) => {
-      const { rate, cpu } = of(name);
-      return [
-        name,
-        rate.toFixed(0),
-        (mine.rate / rate).toFixed(2),
-        cpu.toFixed(1),
-        (mine.cpu / cpu).toFixed(2),
-      ];
-    });
-    const titles = ['', 'requests/s', 'gateway to it', 'CPU microseconds a request', 'gateway to it'];
-    console.log(table(titles, rows));
   } finally {
     for (const child of children) child.kill('SIGTERM');
     rmSync(dir, { recursive: true, force: true });
   }
-}
-
-/** What a process and its children have used so far, of user and system together. */
-function cpuMicrosOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const [user, system] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13);
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
-  const own = (Number(user) + Number(system)) * tickMicros;
-  return children.reduce((sum, child) => sum + cpuMicrosOf(Number(child)), own);
 }
 
 function isInstalled(name: string): boolean {

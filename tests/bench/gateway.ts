@@ -9,21 +9,25 @@ import { systemRandom } from '../../contexts/base/random.ts';
 import { newSecret } from '../../contexts/secrets.ts';
 import { DynamoStore } from '../../contexts/stores/dynamodb.ts';
 import { clusterContext, type Demo, gone, keyContext, tenantContext } from '../spoke/support/contexts.ts';
-import { startDynalite } from '../support/dynalite.ts';
 import { freePort } from '../support/process.ts';
 import { seededRandom } from '../support/samples.ts';
-import { fixedRate, wrk } from './load.ts';
+import { core, fixedRate, wrk } from './load.ts';
 import { haproxy, type Known, nginxAuthRequest, nginxLua } from './peers/proxies.ts';
 import { median, table } from './report.ts';
+import { cpuMs } from './support/cpu.ts';
+import { startStoreProcess } from './support/store-process.ts';
 
 const keysMax = 10_000;
 const clustersMax = 500;
 const path = '/v1/authenticate';
+const bare = 'bare node:http, one answer';
 const bin = new URL('../../infra/bin/spokecast.js', import.meta.url).pathname;
 
 /**
  * `/v1/authenticate` on one core, warmed, with 10,000 keys over 500 clusters, beside what else could answer it: the
  * load comes from the other core, and the contenders take turns in one run.
+ *
+ * The ratios of CPU time say more than those of requests in a second, wherever anything else runs on the machine.
  */
 export async function gateway({ rounds, seconds }: { rounds: number; seconds: number }): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'spokecast-bench-'));
@@ -38,14 +42,16 @@ export async function gateway({ rounds, seconds }: { rounds: number; seconds: nu
     return child;
   };
   try {
-    await using dynalite = await startDynalite();
+    await using storeProcess = await startStoreProcess(core);
+    const { endpoint } = storeProcess;
     const demos = makeDemos();
     const owner = { environment: 'bench', region: 'bench', hubId: 'bench' };
     await using store = DynamoStore.connect({
-      ...{ table: 'spokecast-bench-bench', endpoint: dynalite.endpoint },
+      ...{ table: 'spokecast-bench-bench', endpoint },
       ...{ clock: systemClock, random: systemRandom },
     });
     await fill(store, owner, demos);
+    await storeProcess.stepBack();
 
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
@@ -54,41 +60,41 @@ export async function gateway({ rounds, seconds }: { rounds: number; seconds: nu
       SPOKECAST_REGION: owner.region,
       SPOKECAST_HOST: '127.0.0.1',
       SPOKECAST_PORT: String(at),
-      SPOKECAST_STORE_ENDPOINT: dynalite.endpoint,
+      SPOKECAST_STORE_ENDPOINT: endpoint,
       SPOKECAST_LOG_LEVEL: 'warn',
     });
-    start([process.execPath, bin, 'gateway'], environmentOf(port));
+    const gatewayProcess = start([process.execPath, bin, 'gateway'], environmentOf(port));
     await reachable(`${url}/readyz`);
     const known = await warmAndCheck(url, demos);
     const answer = JSON.stringify({ headers: await headersOf(url, demos[0]!), body: known[0]!.body });
 
     const bodies = known.map(({ body }) => body);
-    const contenders = [{ name: 'spokecast gateway', url, bodies }];
+    const contenders = [{ name: 'spokecast gateway', url, bodies, child: gatewayProcess }];
     const add = async (
       name: string,
       make: (at: { dir: string; port: number }) => string[],
       answers: readonly string[] = bodies,
     ) => {
       const at = { dir: mkdtempSync(join(dir, 'peer-')), port: await freePort() };
-      start(make(at), { PEER_PORT: String(at.port), PEER_ANSWER: answer });
-      contenders.push({ name, url: `http://127.0.0.1:${at.port}`, bodies: [...answers] });
+      const child = start(make(at), { PEER_PORT: String(at.port), PEER_ANSWER: answer });
+      contenders.push({ name, url: `http://127.0.0.1:${at.port}`, bodies: [...answers], child });
       await reachable(`http://127.0.0.1:${at.port}${path}`);
     };
     const bun = findBun();
     if (bun === undefined) console.log('(the gateway under Bun is left out: there is no bun)');
     else {
       const under = await freePort();
-      start([bun, bin, 'gateway'], environmentOf(under));
+      const child = start([bun, bin, 'gateway'], environmentOf(under));
       const bunUrl = `http://127.0.0.1:${under}`;
       await reachable(`${bunUrl}/readyz`);
       await warmAndCheck(bunUrl, demos);
-      contenders.push({ name: 'spokecast gateway under Bun', url: bunUrl, bodies });
+      contenders.push({ name: 'spokecast gateway under Bun', url: bunUrl, bodies, child });
     }
     const script = (name: string) => [
       process.execPath,
       new URL(`./peers/${name}.ts`, import.meta.url).pathname,
     ];
-    await add('bare node:http, one answer', () => script('node-http'), [known[0]!.body]);
+    await add(bare, () => script('node-http'), [known[0]!.body]);
     await add('bare Hono route, one answer', () => script('hono'), [known[0]!.body]);
     await add('HAProxy, map file', (at) => haproxy(at, known));
     await add('nginx, Lua and shared dictionary', (at) => nginxLua(at, known));
@@ -97,8 +103,10 @@ export async function gateway({ rounds, seconds }: { rounds: number; seconds: nu
     const random = seededRandom(11);
     const keys = demos.map(({ secret }) => secret);
     const perSecond = new Map(contenders.map(({ name }) => [name, [] as number[]]));
+    const cpuMicros = new Map(contenders.map(({ name }) => [name, [] as number[]]));
     for (let round = 0; round <= rounds; round++) {
       for (const contender of contenders.toSorted(() => random.fraction() - 0.5)) {
+        const cpuMsBefore = cpuMs(contender.child.pid!, { withChildren: true });
         const result = await wrk({
           url: contender.url,
           path,
@@ -109,28 +117,59 @@ export async function gateway({ rounds, seconds }: { rounds: number; seconds: nu
         });
         if (result.wrong > 0) throw new Error(`${contender.name} gave ${result.wrong} wrong bodies`);
         if (result.refused > 0) throw new Error(`${contender.name} refused ${result.refused} good keys`);
-        if (round > 0) perSecond.get(contender.name)!.push(result.requestsPerSecond);
+        if (round === 0) continue;
+        perSecond.get(contender.name)!.push(result.requestsPerSecond);
+        const usedMs = cpuMs(contender.child.pid!, { withChildren: true }) - cpuMsBefore;
+        cpuMicros.get(contender.name)!.push((usedMs * 1000) / result.requests);
       }
     }
     const rate = (name: string) => median(perSecond.get(name)!);
-    const mine = rate('spokecast gateway');
+    const cpu = (name: string) => median(cpuMicros.get(name)!);
+    const mine = 'spokecast gateway';
     console.log(
       table(
-        ['', 'requests/s', 'gateway to it'],
-        contenders.map(({ name }) => [name, rate(name).toFixed(0), (mine / rate(name)).toFixed(2)]),
+        ['', 'requests/s', 'gateway to it', 'CPU microseconds a request', 'it to gateway'],
+        contenders.map(({ name }) => [
+          ...[name, rate(name).toFixed(0), (rate(mine) / rate(name)).toFixed(2)],
+          ...[cpu(name).toFixed(1), (cpu(name) / cpu(mine)).toFixed(2)],
+        ]),
       ),
     );
 
-    const half = mine / 2;
-    const times = await fixedRate({ url: `${url}${path}`, key: keys[0]!, dir, perSecond: half, seconds });
-    console.log(
-      `\nat ${half.toFixed(0)} requests/s: p50 ${times.p50.toFixed(2)} ms   p99 ${times.p99.toFixed(2)} ms   max ${times.max.toFixed(1)} ms   (${times.answers})`,
-    );
+    const timed = contenders.filter(({ name }) => name === mine || name === bare);
+    for (const { name, child } of contenders) if (name !== mine && name !== bare) child.kill('SIGTERM');
+    await timesAtHalf({ timed, key: keys[0]!, dir, perSecond: rate(mine) / 2, rounds, seconds });
     await revokeInMidRun({ store, url, demos, keys, dir, seconds });
   } finally {
     for (const child of children) child.kill('SIGTERM');
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/**
+ * How long answers take at half of what the gateway can do, beside bare node:http at the same rate: h2load sends what is
+ * due in bursts, so that part of it is waiting for one's turn, whoever answers.
+ */
+async function timesAtHalf(options: {
+  timed: readonly { name: string; url: string }[];
+  key: string;
+  dir: string;
+  perSecond: number;
+  rounds: number;
+  seconds: number;
+}): Promise<void> {
+  const { timed, key, dir, perSecond, rounds, seconds } = options;
+  const taken = new Map(timed.map(({ name }) => [name, [] as Awaited<ReturnType<typeof fixedRate>>[]]));
+  for (let round = 0; round < rounds; round++)
+    for (const { name, url } of timed)
+      taken.get(name)!.push(await fixedRate({ url: `${url}${path}`, key, dir, perSecond, seconds }));
+  const rows = timed.map(({ name }) => {
+    const of = (read: (times: Awaited<ReturnType<typeof fixedRate>>) => number) =>
+      median(taken.get(name)!.map(read)).toFixed(2);
+    return [name, of(({ p50 }) => p50), of(({ p99 }) => p99), of(({ max }) => max)];
+  });
+  console.log(`\nmilliseconds at ${perSecond.toFixed(0)} requests/s, medians of ${rounds} rounds`);
+  console.log(table(['', 'p50', 'p99', 'max'], rows));
 }
 
 /** Bun, where it is installed: on the path (the npm package puts it there for scripts). */

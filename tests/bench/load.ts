@@ -7,7 +7,7 @@ import { percentile } from '../replication/support/watching.ts';
 const run = promisify(execFile);
 
 /** The core of the load generator; whatever is measured runs on core 0. */
-const core = '1';
+export const core = '1';
 
 export interface WrkResult {
   /** Answered in all. */
@@ -31,8 +31,10 @@ export async function wrk(options: {
   seconds: number;
   connections?: number;
   bodies?: readonly string[] | undefined;
+  /** Sent with each request, which is a POST then. */
+  sent?: string | undefined;
 }): Promise<WrkResult> {
-  const { url, path, keys, dir, seconds, connections = 32, bodies } = options;
+  const { url, path, keys, dir, seconds, connections = 32, bodies, sent } = options;
   const [list, known, script] = [
     join(dir, 'wrk-keys.txt'),
     join(dir, 'wrk-bodies.txt'),
@@ -45,7 +47,7 @@ export async function wrk(options: {
     `local requests, at = {}, 0
 init = function()
   for key in io.lines("${list}") do
-    requests[#requests + 1] = wrk.format("GET", "${path}", { ["Authorization"] = "Bearer " .. key })
+    requests[#requests + 1] = wrk.format("${sent ? 'POST' : 'GET'}", "${path}", { ["Authorization"] = "Bearer " .. key }${sent ? `, [[${sent}]]` : ''})
   end
 end
 request = function()

@@ -5,6 +5,7 @@ import { newSecret, noVerifier, verifierOf } from '../../contexts/secrets.ts';
 import { answerOf } from '../../spoke/answers.ts';
 import { Authenticator } from '../../spoke/authenticate.ts';
 import type { Decision } from '../../spoke/decide.ts';
+import { answerTo } from '../../spoke/snapshot/shadow.ts';
 import { cacheWorld } from './support/cache-world.ts';
 import {
   allOf,
@@ -40,7 +41,7 @@ async function world() {
     return decided!;
   }
   const code = (decision: Decision) => (decision.outcome === 'granted' ? 'GRANTED' : decision.code);
-  return { ...cached, demo, authenticator, ask, code };
+  return { ...cached, lookUp: cached.ask, demo, authenticator, ask, code };
 }
 
 describe('what is remembered of a good key', () => {
@@ -71,6 +72,33 @@ describe('what is remembered of a good key', () => {
     expect(w.events).toEqual(['agent-key', 'tenant', 'cluster'].map((kind) => `lookup ${kind} stale`));
   });
 
+  test('[law 8] keeps nothing alive of a cluster or a tenant that left the cache', async () => {
+    await using w = await world();
+    const { demo, cache } = w;
+    await w.ask();
+    const granted = await w.ask();
+    if (granted.outcome !== 'granted') throw new Error('not let in');
+    const remembered = granted.key.scope!;
+    expect(remembered.cluster.value).toBe(granted.cluster);
+    for (const left of [gone('cluster', demo.clusterId, 2), gone('tenant', demo.tenantId, 2)])
+      cache.announced(announcementOf(left));
+    for (const { value, hit, bodyText } of [remembered.cluster, remembered.tenant])
+      expect([value, hit, bodyText]).toEqual([undefined, undefined, undefined]);
+    expect(granted.cluster.name, 'whoever is being served goes on').toBe('orders');
+    expect(w.code(await w.ask())).toBe('DANGLING');
+  });
+
+  test('is no part of the key: a rehearsal compares it with one that was never used', async () => {
+    await using w = await world();
+    const { cache, demo } = w;
+    await w.lookUp('agent-key', demo.keyId);
+    const question = { kind: 'agent-key', key: demo.keyId } as const;
+    const unused = answerTo(cache, question);
+    await w.ask();
+    expect(answerOf(await w.ask(), 'eu-west-1').status).toBe(200);
+    expect(answerTo(cache, question)).toBe(unused);
+  });
+
   test('lets nobody in by its id: what is no agent key is malformed, and another secret is wrong', async () => {
     await using w = await world();
     const { secret, keyId } = w.demo;
@@ -95,7 +123,7 @@ describe('the expiry of a key', () => {
 
     w.clock.stepWall(expiresAtMs - 1 - w.clock.now());
     const last = await w.ask();
-    expect(answerOf(last, 'eu-west-1'), 'the prepared answer').toBe(prepared);
+    expect(answerOf(last, 'eu-west-1'), 'the prepared answer').toEqual(prepared);
     w.clock.stepWall(1);
     for (let times = 0; times < 3; times++) {
       const late = await w.ask();

@@ -24,9 +24,8 @@ function key(changes: Partial<PreparedAgentKey> = {}): PreparedAgentKey {
     expiresAtMs: null,
     permissions: [],
     bounds: undefined,
-    tenant: { kind: 'tenant' as const, key: 'x', found: undefined },
-    cluster: { kind: 'cluster' as const, key: 'x', found: undefined },
-    granted: undefined,
+    scope: undefined,
+    told: undefined,
   };
   return { ...ids, ...rest, status: 'active', ...changes };
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type IncomingMessage, request, type ServerResponse } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test, vi } from 'vitest';
 import { Gate } from '../../support/gate.ts';
@@ -260,6 +260,23 @@ describe('forwarding', () => {
     expect(answer.headers).not.toHaveProperty('proxy-authenticate');
     expect(answer.headers['keep-alive']).not.toBe('timeout=77');
   });
+});
+
+test('[law 8] a client that falls silent in the middle of its body loses its connection', async () => {
+  const environment = {
+    SPOKECAST_UPSTREAM_HEADERS_TIMEOUT_MS: '100',
+    SPOKECAST_UPSTREAM_IDLE_TIMEOUT_MS: '100',
+  };
+  await using world = await forwardWorld(echo, { environment });
+  const { hostname, port, pathname } = new URL(world.url);
+  const socket = connect(Number(port), hostname);
+  await using _ended = { [Symbol.asyncDispose]: async () => void socket.destroy() };
+  socket.on('error', () => {}).resume();
+  socket.write(`POST ${pathname} HTTP/1.1\r\nhost: gateway\r\nauthorization: ${world.authorization}\r\n`);
+  socket.write('content-length: 1000\r\n\r\nthe beginning');
+  await vi.waitFor(() => expect(socket.closed).toBe(true), { timeout: 20_000 });
+  const aborted = 'spokecast_forwards_total{outcome="client-aborted"}';
+  await vi.waitFor(async () => expect(await world.metric(aborted)).toBe(1), { timeout: 30_000 });
 });
 
 describe('upstreams that fail', () => {

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { WebSocket } from 'undici';
 import { describe, expect, test, vi } from 'vitest';
 import { systemClock } from '../../../contexts/base/clock.ts';
-import { gone, publish } from '../support/contexts.ts';
+import { gone, keyContext, publish } from '../support/contexts.ts';
 import { type ForwardWorldOptions, forwardWorld } from '../support/forward-world.ts';
 import { answerOf, send } from '../support/upstream.ts';
 
@@ -100,6 +100,19 @@ describe('WebSockets', () => {
     expect((await send(world.url, { path: `${path}x/ws`, headers })).json().code).toBe('WRONG_CLUSTER');
     expect((await send(world.url, { path: `${path}/../x`, headers })).json().code).toBe('BAD_PATH');
     expect(world.asked).toEqual([]);
+  });
+
+  test('of a limited key are told how much of the limit is left', async () => {
+    await using world = await tunnelWorld();
+    const limited = { rateLimit: { limit: 3, windowMs: 86_400_000 } };
+    await publish(world.store, keyContext(world.demo, 2, limited));
+    const headers = { ...upgradeHeaders, ...world.headers };
+    const opening = request(`${world.url}/ws`, { headers }).end();
+    const [answer, socket] = (await once(opening, 'upgrade')) as [IncomingMessage, Duplex];
+    expect(answer.statusCode).toBe(101);
+    expect(answer.headers.ratelimit).toMatch(/^"agent-key";r=2;/);
+    expect(answer.headers['ratelimit-policy']).toBe('"agent-key";q=3;w=86400');
+    socket.destroy();
   });
 
   test("an upstream's refusal is its answer", async () => {
