@@ -5,7 +5,7 @@
  * law is watched less, and wants a reason in the change's message.
  */
 export const laws: Readonly<Record<number, { name: string; testsMin: number }>> = {
-  1: { name: 'Nothing forgets', testsMin: 170 },
+  1: { name: 'Nothing forgets', testsMin: 174 },
   2: { name: 'Nothing goes back', testsMin: 110 },
   3: { name: 'Everything converges', testsMin: 136 },
   4: { name: 'No region waits for another', testsMin: 19 },
