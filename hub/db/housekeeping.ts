@@ -30,9 +30,10 @@ export async function trimLedger(db: Queryable, retention: Retention): Promise<v
   await purgeDeleted(db);
   await trimLags(db);
   await db.execute(sql`
-    delete from ${holdings} h where h.until < now() - interval '2 days'
-      and exists (select from ${sweeps} s where s.region = h.region and s.status = 'completed'
-        and s.started_at > h.until and (s.counts ->> 'frozen')::int = 0)`);
+    delete from ${holdings} h using (
+      select region, max(started_at) as begun_at from ${sweeps}
+      where status = 'completed' and (counts ->> 'frozen')::int = 0 group by region) swept
+    where h.until < now() - interval '2 days' and swept.region = h.region and swept.begun_at > h.until`);
   while ((await trimFences(db, batch, retention.fenceHours)) === batch);
   while ((await trimEvents(db, batch)) === batch);
   await db.execute(sql`
