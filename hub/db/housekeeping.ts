@@ -6,7 +6,7 @@ import { purgeDeleted } from './deletions.ts';
 import { trimEvents } from './events.ts';
 import { trimFences } from './fences.ts';
 import { trimLags } from './region-lags.ts';
-import { holdings, sweeps } from './schema.ts';
+import { holdings, regions, sweeps } from './schema.ts';
 
 /** Rows removed at a time: a day of them is worked off without a long lock. */
 const batch = 1000;
@@ -30,9 +30,11 @@ export async function trimLedger(db: Queryable, retention: Retention): Promise<v
   await purgeDeleted(db);
   await trimLags(db);
   await db.execute(sql`
-    delete from ${holdings} h where h.until < now() - interval '2 days'
-      and exists (select from ${sweeps} s where s.region = h.region and s.status = 'completed'
-        and s.started_at > h.until and (s.counts ->> 'frozen')::int = 0)`);
+    delete from ${holdings} h using ${regions} r cross join lateral (
+      select s.started_at from ${sweeps} s
+      where s.region = r.id and s.status = 'completed' and s.finished_at is not null and (s.counts ->> 'frozen')::int = 0
+      order by s.finished_at desc limit 1) swept
+    where h.until < now() - interval '2 days' and h.region = r.id and h.until < swept.started_at`);
   while ((await trimFences(db, batch, retention.fenceHours)) === batch);
   while ((await trimEvents(db, batch)) === batch);
   await db.execute(sql`

@@ -3,7 +3,6 @@ import { chunked } from '../../contexts/base/bounded.ts';
 import type { Clock } from '../../contexts/base/clock.ts';
 import type { Random } from '../../contexts/base/random.ts';
 import { encodeVersion } from '../../contexts/revision.ts';
-import { noVerifier } from '../../contexts/secrets.ts';
 import { writeAudit } from '../data/audit.ts';
 import { textArray } from '../db/builders/builder.ts';
 import type { Db, Queryable } from '../db/client.ts';
@@ -11,7 +10,9 @@ import { oneTimeLinks, sessions } from '../db/people-tables.ts';
 import { agentKeys, clusters, hubState, placements, regionRuns, tenants } from '../db/schema.ts';
 import type { Witness } from './evidence.ts';
 import type { KeyChanges } from './judge.ts';
+import { importIntoKept } from './kept.ts';
 import type { Import } from './plan.ts';
+import { tightened } from './tightened.ts';
 
 export interface Promotion {
   hubId: string;
@@ -117,23 +118,14 @@ async function importAll(tx: Queryable, imports: readonly Import[]): Promise<Rec
       sql`update ${agentKeys} set status = 'disabled', updated_at = now() where id = any(${some}) and status = 'active'`,
     );
   for (const one of imports) if (one.action === 'tighten-key') await tighten(tx, one.id, one.changes);
+  await importIntoKept(tx, imports);
   return withdrawn;
 }
 
 async function tighten(tx: Queryable, id: string, changes: KeyChanges): Promise<void> {
-  const { status, expiresAtMs, permissions, secrets, allowedNetworks, rateLimit } = changes;
-  const present = sql`coalesce(${secrets?.present ?? null}::text, restricted_verifier, verifier)`;
-  const networks = sql`coalesce(${allowedNetworks ? textArray(allowedNetworks) : sql`null`}::cidr[], allowed_networks)`;
+  const set = Object.entries(tightened(changes)).map(
+    ([column, value]) => sql`${sql.identifier(column)} = ${value}`,
+  );
   await tx.execute(sql`
-    update ${agentKeys} set updated_at = now(),
-      status = coalesce(${status ?? null}::text, status),
-      expires_at = coalesce(to_timestamp(${expiresAtMs ?? null}::float8 / 1000), expires_at),
-      permissions = coalesce(${permissions ? textArray(permissions) : sql`null`}::text[], permissions),
-      verifier = case when ${networks} is null then ${present} else ${noVerifier} end,
-      restricted_verifier = case when ${networks} is null then null else ${present} end,
-      retiring = coalesce(${secrets ? JSON.stringify(secrets.retiring) : null}::jsonb, retiring),
-      allowed_networks = ${networks},
-      rate_limit = coalesce(${rateLimit?.limit ?? null}::integer, rate_limit),
-      rate_window_ms = coalesce(${rateLimit?.windowMs ?? null}::integer, rate_window_ms)
-    where id = ${id}`);
+    update ${agentKeys} set updated_at = now(), ${sql.join(set, sql`, `)} where id = ${id}`);
 }

@@ -12,7 +12,10 @@ import {
 } from './judge.ts';
 import { clusterRows, keyRows, type ThingRow, tenantRows } from './rows.ts';
 
-/** One thing that the regions know and the backup does not, and what is done about it. */
+/**
+ * One thing that the regions know and the backup does not, and what is done about it. What was deleted before the
+ * backup and is kept for an undelete is tightened where it is kept: the regions may have seen it come back since.
+ */
 export type Import =
   | { action: 'delete-key'; id: string; name: string }
   | { action: 'disable-key'; id: string; name: string; why: 'doubtful' | 'gone-with-cluster' }
@@ -24,7 +27,7 @@ export type Import =
 
 export interface Findings {
   imports: Import[];
-  /** Live in regions and unknown to the backup: made since. The next sweeps bury them. */
+  /** Live in regions and unknown to the backup, or deleted in it: made since. The next sweeps bury them. */
   made: string[];
   /** Tenants that left every region: deleted, or nothing of theirs is placed any more. Left as the backup has them. */
   left: { id: string; name: string }[];
@@ -53,9 +56,9 @@ export async function findImports(options: FindOptions): Promise<Findings> {
 
   for await (const { row, testimonies } of joined('tenant', tenantRows(db), options, found)) {
     const { verdict } = judgeThing(row, testimonies, hub);
-    const { id, name } = row;
+    const { id, name, kept } = row;
     if (verdict === 'denied') found.imports.push({ action: 'suspend-tenant', id, name });
-    if (verdict === 'gone') found.left.push({ id, name });
+    if (verdict === 'gone' && !kept) found.left.push({ id, name });
   }
   for await (const { row, testimonies } of joined('cluster', clusterRows(db), options, found)) {
     whereabouts.set(row.id, whereaboutsOf(row, testimonies, hub));
@@ -91,15 +94,15 @@ function clusterImport(
     case 'denied':
       return { action: 'disable-cluster', id, name, why: 'denied' };
     case 'gone':
-      if (!incomplete) return { action: 'withdraw-cluster', id, name };
+      if (!incomplete && !row.kept) return { action: 'withdraw-cluster', id, name };
       return row.status === 'active' ? { action: 'disable-cluster', id, name, why: 'doubtful' } : undefined;
     case 'as-backup':
       return undefined;
   }
 }
 
-/** Rows with their evidence; evidence without a row is noted as made since the backup where it is live. */
-async function* joined<Row extends { id: string }>(
+/** Rows with their evidence; what is live without a row of the hub's is noted as made since the backup. */
+async function* joined<Row extends { id: string; kept: boolean }>(
   kind: 'tenant' | 'cluster' | 'agent-key',
   rows: AsyncIterable<Row>,
   { witnesses, hub, onProgress }: FindOptions,
@@ -112,8 +115,9 @@ async function* joined<Row extends { id: string }>(
   for await (const { left, right } of oneByOne(mergeJoin(keyed(rows), singly(evidence)))) {
     found.contextsRead += 1;
     if (found.contextsRead % 1000 === 0) onProgress(found.contextsRead);
+    if (right && isLive(right) && (left === undefined || left.row.kept))
+      found.made.push(refText({ kind, key: right.key }));
     if (left) yield { row: left.row, testimonies: right?.testimonies ?? [] };
-    else if (isLive(right!)) found.made.push(refText({ kind, key: right!.key }));
   }
 }
 

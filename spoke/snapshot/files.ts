@@ -73,15 +73,20 @@ export class SnapshotFiles implements SnapshotShelf {
 
   /**
    * From this gateway's own slot; where that has none that can be used, from the slot of another gateway of this
-   * machine, the best first.
+   * machine, the best first. Not from one that is older than what was written here: whoever wrote it may have turned
+   * somebody away whom the older one lets in.
    */
   async load(wanted: Wanted): Promise<Loaded | undefined> {
     const mine = await this.#loadSlot(this.#slot.path, wanted);
     if (mine !== undefined || this.#readOnly) return mine;
     const others = (await allSlots(this.#directory)).filter((path) => path !== this.#slot.path);
+    const heardAtMs = await lastHeardMs(this.#slot.path);
     for (const path of await bestFirst(others)) {
       const loaded = await this.#loadSlot(path, wanted);
-      if (loaded !== undefined) return loaded;
+      if (loaded === undefined) continue;
+      if (loaded.mark.atMs + marksWithinMs >= heardAtMs) return loaded;
+      const [of, heard] = [timestamp(loaded.mark.atMs), timestamp(heardAtMs)];
+      wanted.onRefused(path, new SnapshotRefused('too-old', `it is of ${of}; this slot's was of ${heard}`));
     }
     return undefined;
   }
@@ -304,6 +309,17 @@ async function bestFirst(slots: readonly string[]): Promise<string[]> {
   const isNew = ({ atMs }: { atMs: number }) => (latestMs - atMs <= equallyNewMs ? 1 : 0);
   seen.sort((a, b) => isNew(b) - isNew(a) || b.bytes - a.bytes);
   return seen.map(({ path }) => path);
+}
+
+/** A gateway that lives marks its journal at least this often, whether anything happens or not. */
+const marksWithinMs = 15_000;
+
+/** Until when a gateway wrote here what it heard, or gave up writing it; 0 where none did. */
+async function lastHeardMs(slot: string): Promise<number> {
+  const journals = (await journalsIn(slot)).map(async (number) => stat(join(slot, journalName(number))));
+  const written = (await Promise.all(journals)).map(({ mtimeMs }) => mtimeMs);
+  const setAside = await stat(join(slot, incompleteName)).catch(() => undefined);
+  return Math.max(0, setAside?.ctimeMs ?? 0, ...written);
 }
 
 async function journalsIn(slot: string): Promise<number[]> {

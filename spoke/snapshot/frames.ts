@@ -40,7 +40,7 @@ export const frameBytesMax = 4 * 1024 * 1024;
  * - `unreadable`: encrypted, and no key that is configured here opens it.
  * - `truncated`: it ends too early.
  * - `damaged`: its parts do not fit together.
- * - `too-old`: older than tombstones live.
+ * - `too-old`: older than tombstones live, or another gateway's and older than what was heard in this one's slot.
  */
 export type Refusal = 'foreign' | 'newer' | 'unsigned' | 'unreadable' | 'truncated' | 'damaged' | 'too-old';
 

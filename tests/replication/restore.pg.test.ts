@@ -1,7 +1,10 @@
+import { sql } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { decodeVersion } from '../../contexts/revision.ts';
 import { verifierOf } from '../../contexts/secrets.ts';
+import { connect, type Db } from '../../hub/db/client.ts';
+import { keepDeleted, restoreDeleted } from '../../hub/db/deletions.ts';
 import { type PromotionReport, promoteEpoch } from '../../hub/promotion/promote.ts';
 import { Backups } from '../support/backup.ts';
 import { HubAndSpokes, until } from './support/hub-and-spokes.ts';
@@ -61,6 +64,10 @@ const promote = (more: Partial<Parameters<typeof promoteEpoch>[0]> = {}): Promis
     onProgress: () => {},
     ...more,
   });
+const withHub = async (work: (db: Db) => Promise<void>): Promise<void> => {
+  await using database = connect(wheel.databaseUrl, { applicationName: 'test', max: 1 });
+  await work(database.db);
+};
 const states = () => regions.map((id) => wheel.publishers[0]!.regions.get(id)?.state);
 const allAre = (state: string, what: string) =>
   until(
@@ -102,14 +109,17 @@ describe('a hub restored from a backup', () => {
   let backup: string;
   let watch: Watch | undefined;
   const made = {} as Record<
-    'kept' | 'revoked' | 'disabled' | 'narrowed' | 'moved' | 'suspended' | 'ofDeletedCluster',
+    'kept' | 'revoked' | 'disabled' | 'narrowed' | 'moved' | 'suspended' | 'ofDeletedCluster' | 'undeleted',
     Key & { clusterId: string; tenantId: string }
   >;
+  /** Keys of a cluster that was deleted before the backup, and brought back after it. */
+  const ofUndeleted = {} as Record<'revoked' | 'disabled' | 'narrowed', Key>;
 
   beforeAll(async () => {
     const homes = {
       ...{ kept: regions, revoked: regions, disabled: regions, narrowed: regions },
       ...{ moved: [west], suspended: regions, ofDeletedCluster: regions },
+      undeleted: regions,
     };
     for (const [name, placedIn] of Object.entries(homes)) {
       const cluster = await wheel.newCluster(placedIn);
@@ -126,14 +136,30 @@ describe('a hub restored from a backup', () => {
     await wheel.sql`
       insert into one_time_links (id, token_hash, purpose, user_id, created_by, created_at, expires_at)
       values ('otl_a', 'a', 'invitation', 'usr_a', 'usr_a', now(), 'infinity')`;
+    for (const name of ['revoked', 'disabled', 'narrowed'] as const)
+      ofUndeleted[name] = await wheel.newKey(made.undeleted.clusterId);
+    await withHub((db) =>
+      db.transaction(async (tx) => {
+        const { clusterId, tenantId } = made.undeleted;
+        const what = { resourceType: 'cluster', resourceId: clusterId, name: clusterId, tenantId } as const;
+        await keepDeleted(tx, { id: 'del_1', ...what }, 30);
+        await tx.execute(sql`delete from clusters where id = ${clusterId}`);
+      }),
+    );
+    await wheel.becomes(west, made.undeleted.secret, 401);
+    await wheel.idle();
     backup = await backups.take();
   });
   beforeEach(async () => {
     await wheel.idle();
+    await withHub((db) => restoreDeleted(db, 'del_1'));
+    for (const region of regions) await wheel.becomes(region, made.undeleted.secret, 200);
     // What happens after the backup, each time anew.
     const { sql } = wheel;
-    await sql`delete from agent_keys where id = ${made.revoked.id}`;
-    await sql`update agent_keys set status = 'disabled' where id = ${made.disabled.id}`;
+    const { revoked, disabled, narrowed } = ofUndeleted;
+    await sql`delete from agent_keys where id in (${made.revoked.id}, ${revoked.id})`;
+    await sql`update agent_keys set status = 'disabled' where id in (${made.disabled.id}, ${disabled.id})`;
+    await sql`update agent_keys set expires_at = now() - interval '1 hour' where id = ${narrowed.id}`;
     await sql`
       update agent_keys set expires_at = now() - interval '1 hour',
         allowed_networks = '{127.0.0.0/8}', rate_limit = 5, rate_window_ms = 1000,
@@ -147,14 +173,15 @@ describe('a hub restored from a backup', () => {
       await tx`delete from placements where cluster_id = ${made.moved.clusterId} and region = ${west}`;
     });
     for (const region of regions) {
-      for (const key of [made.revoked, made.ofDeletedCluster]) await wheel.becomes(region, key.secret, 401);
-      for (const key of [made.disabled, made.suspended]) await wheel.becomes(region, key.secret, 403);
-      await wheel.becomes(region, made.narrowed.secret, 401);
+      for (const key of [made.revoked, made.ofDeletedCluster, made.narrowed, revoked, narrowed])
+        await wheel.becomes(region, key.secret, 401);
+      for (const key of [made.disabled, made.suspended, disabled])
+        await wheel.becomes(region, key.secret, 403);
     }
     await wheel.becomes(east, made.moved.secret, 200);
     await wheel.becomes(west, made.moved.secret, 401);
     await wheel.idle();
-    watch = new Watch([made.revoked, made.ofDeletedCluster, made.narrowed]);
+    watch = new Watch([made.revoked, made.ofDeletedCluster, made.narrowed, revoked, narrowed]);
   });
   afterEach(async () => {
     await watch?.end();
@@ -192,8 +219,12 @@ describe('a hub restored from a backup', () => {
           [made.suspended.tenantId, 'suspend-tenant'],
           [made.ofDeletedCluster.clusterId, 'withdraw-cluster'],
           [made.ofDeletedCluster.id, 'disable-key'],
+          [ofUndeleted.revoked.id, 'delete-key'],
+          [ofUndeleted.disabled.id, 'tighten-key'],
+          [ofUndeleted.narrowed.id, 'tighten-key'],
         ]),
       );
+      expect(report.findings!.made).toContain(`cluster/${made.undeleted.clusterId}`);
       expect(report.findings!.imports).toEqual(planned.findings!.imports);
       const [entry] = await wheel.sql`select * from audit_log where action = 'epoch.promote'`;
       expect(entry).toMatchObject({ actor_id: 'cli', after: { epoch: report.epoch.to } });
@@ -217,6 +248,11 @@ describe('a hub restored from a backup', () => {
       }
       // The move is lost with what came after the backup; the key is not.
       await wheel.becomes(west, made.moved.secret, 200);
+      // By the backup it is deleted. Who brings it back once more brings back nothing that was revoked.
+      await wheel.becomes(west, made.undeleted.secret, 401);
+      await withHub((db) => restoreDeleted(db, 'del_1'));
+      await wheel.becomes(west, made.undeleted.secret, 200);
+      await wheel.becomes(west, ofUndeleted.disabled.secret, 403);
       const late = await wheel.newKey(made.kept.clusterId);
       for (const region of regions) await wheel.becomes(region, late.secret, 200);
 

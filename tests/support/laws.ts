@@ -5,9 +5,9 @@
  * law is watched less, and wants a reason in the change's message.
  */
 export const laws: Readonly<Record<number, { name: string; testsMin: number }>> = {
-  1: { name: 'Nothing forgets', testsMin: 170 },
-  2: { name: 'Nothing goes back', testsMin: 106 },
-  3: { name: 'Everything converges', testsMin: 135 },
+  1: { name: 'Nothing forgets', testsMin: 174 },
+  2: { name: 'Nothing goes back', testsMin: 111 },
+  3: { name: 'Everything converges', testsMin: 136 },
   4: { name: 'No region waits for another', testsMin: 19 },
   5: { name: 'Spokes stand alone', testsMin: 10 },
   6: { name: 'Fresh within a second', testsMin: 63 },

@@ -1,4 +1,6 @@
+import { type SQL, sql } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { kindNames } from '../../../contexts/kinds/index.ts';
 import { HubDatabase, verifier } from './hub-database.ts';
 
 let hub: HubDatabase;
@@ -300,6 +302,29 @@ test('[law 1] head and outbox row are of the same transaction as the change', as
     from outbox o join heads h using (kind, key)`;
   expect(written).toEqual({ outbox_xid: xid, head_xid: xid });
 });
+
+test.each(kindNames)(
+  '[law 1] every table that a context of kind %s is built from is captured, whoever writes',
+  async (kind) => {
+    const exported = Object.values(await import(`../../../hub/db/builders/${kind}.ts`));
+    const builder = exported.find((one) => (one as { kind?: string }).kind === kind) as {
+      derive(region: string): SQL;
+    };
+    const plan = JSON.stringify(await hub.db.execute(sql`explain (format json) ${builder.derive('r1')}`));
+    const tables = [...new Set([...plan.matchAll(/"Relation Name":\s*"(\w+)"/g)].map((match) => match[1]!))];
+    expect(tables.length).toBeGreaterThan(0);
+    for (const table of tables) {
+      const triggers = await hub.sql`
+      select tgname as name from pg_trigger t join pg_proc f on f.oid = t.tgfoid
+      where tgrelid = ${table}::regclass and tgenabled = 'A' and (f.proname = ${`capture_${table}`} or f.proname = 'refuse_truncate')
+      order by 1`;
+      expect(
+        triggers.map(({ name }) => name),
+        table,
+      ).toEqual([...['capture_delete', 'capture_insert', 'capture_update', 'refuse_truncate']]);
+    }
+  },
+);
 
 test('[law 1] a column added later counts until it is named', async () => {
   await hub.sql`alter table tenants add column plan text`;

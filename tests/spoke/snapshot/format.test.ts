@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../../contexts/base/clock.ts';
 import { systemRandom } from '../../../contexts/base/random.ts';
 import { encodeVersion, type VersionText } from '../../../contexts/revision.ts';
 import { SnapshotFiles } from '../../../spoke/snapshot/files.ts';
 import { type Refusal, SnapshotRefused } from '../../../spoke/snapshot/frames.ts';
+import type { Mark } from '../../../spoke/snapshot/header.ts';
 import { parseKeys } from '../../../spoke/snapshot/keys.ts';
 import { readJournal, readSnapshot } from '../../../spoke/snapshot/reader.ts';
 import { decodeRecords, encodeRecords, type SnapshotRecord } from '../../../spoke/snapshot/record.ts';
@@ -313,6 +315,29 @@ describe('a journal', () => {
       await writeFile(path(), changed);
       await expect(read(), `byte ${at}`).rejects.toMatchObject({ refusal: 'damaged' });
     }
+  });
+
+  test('[law 2] what another gateway left is no substitute where it is older than what was heard here', async () => {
+    const open = () =>
+      SnapshotFiles.open({
+        ...{ directory, random: systemRandom, build: 'test' },
+        keys: { signing: [signing], encryption: undefined },
+      });
+    const neighbour = async (mark: Mark) => {
+      await using _mine = await open(); // which is slot-00, so the other is slot-01
+      await leaveSnapshot(directory, 2, { signing, mark });
+    };
+    await neighbour(markAt(7, systemClock.now() - 60_000));
+    expect((await load()).loaded, 'nothing was heard here').toMatchObject({ from: 'other' });
+    await leaveSnapshot(directory, 2, { signing, mark: markAt(8) });
+    expect((await load()).loaded).toMatchObject({ from: 'own', mark: { position: { number: 8 } } });
+    {
+      await using mine = await open();
+      await mine.setAside(); // it lacks a revocation that the disk would not take
+    }
+    expect(await load()).toMatchObject({ loaded: undefined, refusals: ['too-old'] });
+    await neighbour(markAt(9));
+    expect((await load()).loaded).toMatchObject({ from: 'other', mark: { position: { number: 9 } } });
   });
 
   test('[law 2] without the journal that goes on from it, a snapshot is refused', async () => {
