@@ -313,13 +313,13 @@ function toRegionProgress(row: ProgressRow): RegionProgress {
 export async function trimFences(db: Queryable, limit: number, hours: number): Promise<number> {
   const old = await db.execute<{ id: string }>(sql`
     delete from ${fences} where id = any(array(
-      select id from ${fences} where created_at < clock_timestamp() - ${hours} * interval '1 hour' order by created_at limit ${limit}))
+      select id from ${fences} where created_at < now() - ${hours} * interval '1 hour' order by created_at limit ${limit}))
     returning id`);
   const ids = textArray(old.map((row) => row.id));
   await db.execute(sql`delete from fence_regions where fence = any(${ids})`);
   await db.execute(sql`delete from fence_jobs where fence = any(${ids})`);
   await db.execute(sql`
     delete from receipts where id = any(array(
-      select id from receipts where created_at < clock_timestamp() - ${hours + 1} * interval '1 hour' order by created_at limit ${limit * 10}))`);
+      select id from receipts where created_at < now() - ${hours + 1} * interval '1 hour' order by created_at limit ${limit * 10}))`);
   return old.length;
 }

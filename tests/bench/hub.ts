@@ -77,9 +77,8 @@ export async function hub({ size, concurrencies, seconds, plans }: HubOptions): 
 }
 
 async function judged(rig: Rig, size: FullHub): Promise<void> {
-  const { statements, faults, idle } = await during('judging plans', () => walkPlans(rig.databaseUrl, size));
+  const { statements, faults } = await during('judging plans', () => walkPlans(rig.databaseUrl, size));
   for (const fault of faults) console.log(`\n${fault}`);
-  for (const reason of idle) console.log(`\nno statement needs the exemption any more: ${reason}`);
   line('different statements', count(statements));
   line('of these with a fault', count(faults.length));
   if (faults.length > 0) throw new Error('statements read more than they may');

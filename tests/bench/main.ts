@@ -50,7 +50,7 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
     run: async () => (await import('./cache.ts')).cache(),
   },
   hub: {
-    what: "the hub's API under mixed reads and writes on a full database, beside bare queries over HTTP; what an event, a notification and a quota cost. --clusters 100000 --keys 1000000 --tenants 300 --history 200000 --callers 1,4,16 --seconds 12; --plans judges the plan of every statement at that size instead, with 6,000 tenants",
+    what: "the hub's API under mixed reads and writes on a full database, beside bare queries over HTTP; what an event, a notification and a quota cost. --clusters 100000 --keys 1000000 --tenants 300 --history 50000 --callers 1,4,16 --seconds 12; --plans judges the plan of every statement at that size instead, with 6,000 tenants",
     run: async () =>
       (await import('./hub.ts')).hub({
         size: {

@@ -9,7 +9,7 @@ export interface FullHub {
   history: number;
 }
 
-export const fullSize: FullHub = { tenants: 300, clusters: 100_000, keys: 1_000_000, history: 200_000 };
+export const fullSize: FullHub = { tenants: 300, clusters: 100_000, keys: 1_000_000, history: 50_000 };
 
 /** The regions that the clusters are placed in, two each. They are disabled: nobody publishes there. */
 export const fullRegions: readonly string[] = Array.from(
@@ -25,7 +25,7 @@ export function filledId(prefix: string, number: number): string {
 /**
  * Fills a hub's database by SQL, past triggers and foreign keys, and analyses it. Not evenly, as no platform is: the
  * first tenant has three clusters in ten, the first cluster one key in twenty; one thing in some thousands is
- * disabled or begins with "zebra", and the journals are of all of them. `told` hears what is being filled.
+ * disabled or begins with "zebra", three holds in four are of one region, and the journals are of all of them. `told` hears what is being filled.
  */
 export async function fill(
   sql: postgres.Sql,
@@ -107,7 +107,9 @@ function contents({ tenants, clusters, keys, history }: FullHub): Content[] {
   const of = (rows: number) => `from generate_series(1, ${rows}) n`;
   /** Over the last two weeks, the last one just now. */
   const at = `now() - (${history} - n) * interval '14 days' / ${history}`;
-  const fenceId = `pg_temp.id_at('fen', ${at}, n)`;
+  /** Over the last day and a half: fences are kept for one. */
+  const lately = `now() - (${history} - n) * interval '36 hours' / ${history}`;
+  const fenceId = `pg_temp.id_at('fen', ${lately}, n)`;
   return [
     {
       table: 'regions',
@@ -204,12 +206,12 @@ function contents({ tenants, clusters, keys, history }: FullHub): Content[] {
       table: 'fences',
       columns:
         'id, tenant_id, created_at, committed_at, relayed_at, rows_written, rows_relayed, contexts, xid',
-      rows: `select ${fenceId}, ${tenantOfCluster('n')}, ${at}, ${at}, ${at}, 1, 1, array['agent-key/' || ${id('aki', 'n')}], (3 + n)::text::xid8 ${of(history)}`,
+      rows: `select ${fenceId}, ${tenantOfCluster('n')}, ${lately}, ${lately}, ${lately}, 1, 1, array['agent-key/' || ${id('aki', 'n')}], (3 + n)::text::xid8 ${of(history)}`,
     },
     {
       table: 'fence_regions',
       columns: 'fence, region, stored_at, seen_at',
-      rows: `select ${fenceId}, ${region('n')}, ${at}, ${at} ${of(history)}`,
+      rows: `select ${fenceId}, ${region('n')}, ${lately}, ${lately} ${of(history)}`,
     },
     {
       table: 'fence_jobs',
@@ -219,7 +221,7 @@ function contents({ tenants, clusters, keys, history }: FullHub): Content[] {
     {
       table: 'receipts',
       columns: 'id, stored_at, announced_at, feed_incarnation, feed_number, created_at',
-      rows: `select 'filled.' || n, ${at}, ${at}, 'filled', n, ${at} ${of(history)}`,
+      rows: `select 'filled.' || n, ${lately}, ${lately}, 'filled', n, ${lately} ${of(history)}`,
     },
     {
       table: 'events',
@@ -255,7 +257,7 @@ function contents({ tenants, clusters, keys, history }: FullHub): Content[] {
     {
       table: 'holds',
       columns: 'region, kind, key, reason, detail, revision',
-      rows: `select ${region('n')}, 'agent-key', h.key, case when n % 5003 = 7 then 'invalid' else 'budget' end, 'filled', h.revision
+      rows: `select ${region('case when n % 4 = 0 then n else 0 end')}, 'agent-key', h.key, case when n % 5003 = 7 then 'invalid' else 'budget' end, 'filled', h.revision
           ${of(history)} join heads h on h.kind = 'agent-key' and h.key = ${id('aki', 'n')}`,
     },
     {

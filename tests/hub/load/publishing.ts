@@ -10,7 +10,7 @@ import { wirePublisher } from '../../../publisher/wire.ts';
 import type { Client } from '../support/client.ts';
 import { type FullHub, filledId, fullRegions } from './fill.ts';
 
-const patienceMs = 60_000;
+const patienceMs = 300_000;
 
 /**
  * Has a publisher with stores in memory do what it does by itself: relay what the tour left, sweep, keep house, and all

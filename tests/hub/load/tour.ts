@@ -47,7 +47,7 @@ const operations: readonly Operation[] = Object.entries(document.paths ?? {}).fl
 );
 
 /** Functions a change calls plan anew five times and may then keep a plan for good: often enough to meet that one. */
-const repetitions = 7;
+const repetitions = 6;
 
 export async function tour(parts: Tour): Promise<void> {
   const { hub } = parts;
