@@ -7,6 +7,7 @@ import type { Role } from './auth/actor.ts';
 import type { MadeLink } from './auth/one-time-links.ts';
 import { makeSetUpLink } from './auth/set-up-link.ts';
 import { inTransaction } from './data/transaction.ts';
+import type { DatabaseAddress } from './db/address.ts';
 import { connect } from './db/client.ts';
 import { checkMigrated } from './db/migrate.ts';
 import { tenants } from './db/schema.ts';
@@ -25,7 +26,7 @@ export interface NewApplicationKey {
  * @throws SchemaError where the database is not migrated; an Error in words for people where the input is at fault.
  */
 export async function createApplicationKey(
-  databaseUrl: string,
+  where: string | DatabaseAddress,
   wanted: NewApplicationKey,
   parts: { clock: Clock; random: Random } = { clock: systemClock, random: systemRandom },
 ): Promise<{ id: string; secret: string }> {
@@ -35,7 +36,7 @@ export async function createApplicationKey(
   if (tenantId !== null && !isId('tenant', tenantId))
     throw new Error(`${JSON.stringify(tenantId)} is not the id of a tenant`);
 
-  await using database = connect(databaseUrl, { applicationName: 'spokecast application-keys', max: 1 });
+  await using database = connect(where, { applicationName: 'spokecast application-keys', max: 1 });
   await checkMigrated(database);
   return await inTransaction({ database, ...parts }, async (tx) => {
     if (tenantId !== null) {
@@ -58,11 +59,11 @@ export async function createApplicationKey(
  * @throws SchemaError where the database is not migrated.
  */
 export async function createSetUpLink(
-  databaseUrl: string,
+  where: string | DatabaseAddress,
   wanted: { origin: string; linkMs: number },
   parts: { clock: Clock; random: Random } = { clock: systemClock, random: systemRandom },
 ): Promise<MadeLink | undefined> {
-  await using database = connect(databaseUrl, { applicationName: 'spokecast hub set-up-link', max: 1 });
+  await using database = connect(where, { applicationName: 'spokecast hub set-up-link', max: 1 });
   await checkMigrated(database);
   const linkMs = { 'set-up': wanted.linkMs, invitation: 0, 'password-reset': 0, 'command-line': 0 };
   return await makeSetUpLink(database.db, { ...parts, people: { origin: () => wanted.origin, linkMs } });

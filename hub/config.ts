@@ -11,6 +11,10 @@ import {
 import { limits } from '../contexts/limits.ts';
 import type { Role } from './auth/actor.ts';
 import { isLoopback } from './auth/site.ts';
+import { addressOptions } from './db/address.ts';
+
+/** What commands that work on the hub's database directly share with it. */
+export { addressOf, addressOptions, commandAddressOf, type DatabaseAddress } from './db/address.ts';
 
 /** Every option of the hub. */
 export const hubOptions = {
@@ -20,6 +24,7 @@ export const hubOptions = {
     doc: 'The Postgres database of the hub, as a postgres:// URL. It must be migrated (`spokecast migrate`).',
     secret: true,
   }),
+  ...addressOptions,
   acceptNewerSchema: option({
     env: 'SPOKECAST_ACCEPT_NEWER_SCHEMA',
     schema: value.flag(),

@@ -12,6 +12,7 @@ import { Passwords } from './auth/passwords.ts';
 import { removeEnded } from './auth/sessions.ts';
 import type { HubConfig } from './config.ts';
 import { loggable } from './data/errors.ts';
+import { addressOf, deafness } from './db/address.ts';
 import { connect, type Database } from './db/client.ts';
 import type { SchemaError } from './db/migrate.ts';
 import { watchSchema } from './db/schema-watch.ts';
@@ -51,7 +52,8 @@ const cleanupBatch = 1_000;
 export function wireHub(config: HubConfig, parts: Parts): Hub {
   const { clock, random, log } = parts;
   const stop = new AbortController();
-  const database: Database = connect(config.databaseUrl, {
+  const address = addressOf(config);
+  const database: Database = connect(address, {
     applicationName: 'spokecast hub',
     max: config.databaseConnectionsMax,
     statementTimeoutMs: config.requestTimeoutMs,
@@ -142,6 +144,8 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     app: createApp(services, config),
     services,
     start: () => {
+      const deaf = deafness(address);
+      if (deaf !== undefined) log.warn(deaf);
       for (const loop of loops) loop.start();
     },
     listensAt: (url) => {
