@@ -20,7 +20,7 @@ export { addressOf, addressOptions, commandAddressOf, type DatabaseAddress } fro
 export const hubOptions = {
   databaseUrl: option({
     env: 'DATABASE_URL',
-    schema: value.url(['postgres', 'postgresql']),
+    schema: value.databaseUrl(),
     doc: 'The Postgres database of the hub, as a postgres:// URL. It must be migrated (`spokecast migrate`).',
     secret: true,
   }),

@@ -16,6 +16,7 @@ import { addressOf, deafness } from './db/address.ts';
 import { connect, type Database } from './db/client.ts';
 import type { SchemaError } from './db/migrate.ts';
 import { watchSchema } from './db/schema-watch.ts';
+import { leftReadOnly, watchWritable } from './db/writable-watch.ts';
 import { EventStreams } from './events/event-streams.ts';
 import { FenceWaits } from './fence-waits.ts';
 import { removeOldAnswers } from './http/idempotency.ts';
@@ -137,7 +138,8 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     onError: (error) => log.warn({ error: loggable(error) }, 'could not remove sessions that are over'),
   });
   const schema = watchSchema(database, clock, { acceptNewer: config.acceptNewerSchema });
-  const loops = [cleanup, endings, events.loop, schema.loop];
+  const writable = watchWritable(database, clock, (connections) => log.warn({ connections }, leftReadOnly));
+  const loops = [cleanup, endings, events.loop, schema.loop, writable.loop];
   for (const loop of loops) services.metrics.watch(loop);
 
   return {

@@ -13,7 +13,7 @@ import { addressOptions } from '../hub/db/address.ts';
 export const publisherOptions = {
   databaseUrl: option({
     env: 'DATABASE_URL',
-    schema: value.url(['postgres', 'postgresql']),
+    schema: value.databaseUrl(),
     doc: "The hub's Postgres.",
     secret: true,
   }),

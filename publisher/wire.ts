@@ -37,6 +37,7 @@ import {
   sweepAgesMs,
   takeRequestedSweeps,
 } from '../hub/db/sweeps.ts';
+import { leftReadOnly, watchWritable } from '../hub/db/writable-watch.ts';
 import { Ages } from './ages.ts';
 import { checkNotAhead, checkRun } from './ahead.ts';
 import { awaitArrival } from './arrival.ts';
@@ -271,6 +272,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
   });
 
   const schema = watchSchema(database, clock, { acceptNewer: config.acceptNewerSchema });
+  const writable = watchWritable(database, clock, (connections) => log.warn({ connections }, leftReadOnly));
 
   const loops = [
     ...[
@@ -284,6 +286,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       housekeeping,
       lags,
       schema.loop,
+      writable.loop,
     ],
     ...(heartbeats ? [heartbeats] : []),
   ];
@@ -341,6 +344,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       lags.start();
       heartbeats?.start();
       schema.loop.start();
+      writable.loop.start();
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([
@@ -354,6 +358,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         lags.stop(),
         heartbeats?.stop(),
         schema.loop.stop(),
+        writable.loop.stop(),
       ]);
       await regions[Symbol.asyncDispose]();
       await queues[Symbol.asyncDispose]();

@@ -22,7 +22,7 @@ export const addressOptions = {
   }),
   databaseDirectUrl: option({
     env: 'SPOKECAST_DATABASE_DIRECT_URL',
-    schema: value.url(['postgres', 'postgresql']),
+    schema: value.databaseUrl(),
     optional: true,
     doc: 'The same database past the pooler, for connections that listen. Without it, what is listened for is asked for again and again.',
     secret: true,

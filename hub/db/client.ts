@@ -35,8 +35,12 @@ export interface ConnectOptions {
 /** How long a transaction of ours may wait for us: a frozen process is to hold no locks. */
 const idleInTransactionMs = 5_000;
 
+/** Whatever a connection is stuck with (a server that nobody uses any more) ends with it. */
+const lifetimeSeconds = 300;
+
 /**
- * Opens a pool. Nothing is connected before the first query. A transaction that idles 5 s is ended by the server.
+ * Opens a pool. Nothing is connected before the first query, and nothing to a server that takes no writes. A
+ * transaction that idles 5 s is ended by the server.
  *
  * Behind a transaction pooler the settings are given to each transaction, because a connection keeps none; what runs
  * outside of one has only the bounds that the server itself sets. Statements are not prepared by name, here and there:
@@ -55,6 +59,8 @@ export function connect(where: string | DatabaseAddress, options: ConnectOptions
       connect_timeout: 5,
       backoff: reconnectAfterSeconds,
       idle_timeout: 60,
+      max_lifetime: lifetimeSeconds,
+      target_session_attrs: 'read-write',
       onnotice: () => {},
       connection: { application_name: options.applicationName, ...(pooled ? {} : settings) },
     });

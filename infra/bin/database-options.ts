@@ -11,7 +11,7 @@ import { addressOf, addressOptions, commandAddressOf, type DatabaseAddress } fro
 export const databaseOptions = {
   databaseUrl: option({
     env: 'DATABASE_URL',
-    schema: value.url(['postgres', 'postgresql']),
+    schema: value.databaseUrl(),
     doc: "The hub's Postgres: postgres://user:password@host:port/database.",
     secret: true,
   }),

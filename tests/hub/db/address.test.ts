@@ -20,6 +20,14 @@ describe('an address behind a pooler', () => {
     expect(commandAddressOf(config)).toEqual({ url: pooled, pooler: 'transaction' });
   });
 
+  test('names one host, and says so where there are several', () => {
+    for (const url of ['postgres://one,two/hub', 'postgres://one:1,two:2/hub'])
+      expect(() => readConfig({ DATABASE_URL: url }, [])).toThrow(/DATABASE_URL=\[secret\]: must/);
+    expect(() => readConfig({ DATABASE_URL: 'postgres://one,two/hub' }, [])).toThrow(
+      'A failover of Postgres',
+    );
+  });
+
   test('holds no job queues: a publisher wants a way past it, or Redis', () => {
     const environment = { DATABASE_URL: pooled, SPOKECAST_DATABASE_POOLER: 'transaction' };
     expect(() => readConfig(environment, [])).toThrow('SPOKECAST_DATABASE_DIRECT_URL or REDIS_URL');
