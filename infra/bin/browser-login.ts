@@ -112,11 +112,14 @@ export async function revokeBrowserKey(
 ): Promise<'revoked' | 'not-valid' | 'not-offered'> {
   const headers = { authorization: `Bearer ${applicationKey}` };
   const path = `${hubUrl}/command-line/key/revoke`;
-  const response = await fetch(path, { method: 'POST', headers, body: new URLSearchParams() }).catch(
-    (error) => {
-      throw new LoginFailed(`${hubUrl} does not answer: ${(error as Error).message}`, exitCodes.unreachable);
-    },
-  );
+  const response = await fetch(path, {
+    method: 'POST',
+    headers,
+    body: new URLSearchParams(),
+    redirect: 'manual',
+  }).catch((error) => {
+    throw new LoginFailed(`${hubUrl} does not answer: ${(error as Error).message}`, exitCodes.unreachable);
+  });
   if (response.ok) return 'revoked';
   if (response.status === 401) return 'not-valid';
   if (response.status === 403 || response.status === 404) return 'not-offered';
