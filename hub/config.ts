@@ -109,6 +109,12 @@ export const hubOptions = {
     default: '10000',
     doc: 'Milliseconds that requests under way are given when the hub stops.',
   }),
+  drainMs: option({
+    env: 'SPOKECAST_DRAIN_MS',
+    schema: value.integer(0, 120_000),
+    default: '0',
+    doc: 'Milliseconds for which a hub that was told to end answers as before, but for /readyz, which says no: until load balancers have noticed.',
+  }),
   failedLoginsMax: option({
     env: 'SPOKECAST_FAILED_LOGINS_MAX',
     schema: value.integer(1, 100_000),

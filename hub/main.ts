@@ -31,6 +31,8 @@ export async function main(environment: Environment, known: readonly string[]): 
 
   const reason = await Promise.race([untilSignalled(), hub.outdated]);
   log.info({ reason: String(reason) }, 'hub ending: requests under way are finished first');
+  hub.beginToDrain();
+  await systemClock.sleep(config.drainMs);
   hub.beginToStop();
   await server.stop(config.shutdownTimeoutMs);
   if (reason instanceof Error) throw reason;

@@ -33,6 +33,8 @@ export interface Hub extends AsyncDisposable {
   listensAt(url: string): void;
   /** Resolves when somebody has migrated the database beyond this build, with what to say. */
   outdated: Promise<SchemaError>;
+  /** From now on it is not ready, and answers all the same, without keeping connections. */
+  beginToDrain(): void;
   /** From now on requests are refused, and readiness says why. Those under way go on. */
   beginToStop(): void;
 }
@@ -53,6 +55,7 @@ const cleanupBatch = 1_000;
 export function wireHub(config: HubConfig, parts: Parts): Hub {
   const { clock, random, log } = parts;
   const stop = new AbortController();
+  const drain = new AbortController();
   const address = addressOf(config);
   const database: Database = connect(address, {
     applicationName: 'spokecast hub',
@@ -117,6 +120,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     },
     oidc: oidcOf(config, { clock, random }),
     proxyHops: config.proxyHops,
+    draining: drain.signal,
     stopping: stop.signal,
   };
   const cleanup = new Loop({
@@ -154,6 +158,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
       listeningUrl = url;
     },
     outdated: schema.outdated,
+    beginToDrain: () => drain.abort(),
     beginToStop: () => stop.abort(),
     async [Symbol.asyncDispose]() {
       stop.abort();
