@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { connect } from '../../hub/db/client.ts';
 import { migrate } from '../../hub/db/migrate.ts';
 import { checkSession } from '../../hub/db/session.ts';
@@ -17,6 +17,8 @@ import { HubAndSpokes } from './support/hub-and-spokes.ts';
  */
 const region = 'eu-west-1';
 const poolSize = 3;
+
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 describeWith('pgbouncer', 'behind a PgBouncer that pools transactions', () => {
   let wheel: HubAndSpokes;
