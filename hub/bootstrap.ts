@@ -6,9 +6,12 @@ import { makeApplicationKey } from './api/application-keys/make.ts';
 import type { Role } from './auth/actor.ts';
 import type { MadeLink } from './auth/one-time-links.ts';
 import { makeSetUpLink } from './auth/set-up-link.ts';
+import { writeAudit } from './data/audit.ts';
 import { inTransaction } from './data/transaction.ts';
+import type { DatabaseAddress } from './db/address.ts';
 import { connect } from './db/client.ts';
 import { checkMigrated } from './db/migrate.ts';
+import { sessions, users } from './db/people-tables.ts';
 import { tenants } from './db/schema.ts';
 import { name } from './http/fields.ts';
 
@@ -25,7 +28,7 @@ export interface NewApplicationKey {
  * @throws SchemaError where the database is not migrated; an Error in words for people where the input is at fault.
  */
 export async function createApplicationKey(
-  databaseUrl: string,
+  where: string | DatabaseAddress,
   wanted: NewApplicationKey,
   parts: { clock: Clock; random: Random } = { clock: systemClock, random: systemRandom },
 ): Promise<{ id: string; secret: string }> {
@@ -35,7 +38,7 @@ export async function createApplicationKey(
   if (tenantId !== null && !isId('tenant', tenantId))
     throw new Error(`${JSON.stringify(tenantId)} is not the id of a tenant`);
 
-  await using database = connect(databaseUrl, { applicationName: 'spokecast application-keys', max: 1 });
+  await using database = connect(where, { applicationName: 'spokecast application-keys', max: 1 });
   await checkMigrated(database);
   return await inTransaction({ database, ...parts }, async (tx) => {
     if (tenantId !== null) {
@@ -58,12 +61,42 @@ export async function createApplicationKey(
  * @throws SchemaError where the database is not migrated.
  */
 export async function createSetUpLink(
-  databaseUrl: string,
+  where: string | DatabaseAddress,
   wanted: { origin: string; linkMs: number },
   parts: { clock: Clock; random: Random } = { clock: systemClock, random: systemRandom },
 ): Promise<MadeLink | undefined> {
-  await using database = connect(databaseUrl, { applicationName: 'spokecast hub set-up-link', max: 1 });
+  await using database = connect(where, { applicationName: 'spokecast hub set-up-link', max: 1 });
   await checkMigrated(database);
   const linkMs = { 'set-up': wanted.linkMs, invitation: 0, 'password-reset': 0, 'command-line': 0 };
   return await makeSetUpLink(database.db, { ...parts, people: { origin: () => wanted.origin, linkMs } });
+}
+
+/**
+ * Ends sessions straight in the database, so that it works whatever the hub does: it has no secret that could be
+ * changed instead. Audited with the actor `cli`, for each person and no session's token.
+ * @throws SchemaError where the database is not migrated; an Error in words for people where there is no such person.
+ */
+export async function signOut(
+  where: string | DatabaseAddress,
+  whom: 'everybody' | { userId: string },
+  parts: { clock: Clock; random: Random } = { clock: systemClock, random: systemRandom },
+): Promise<{ sessions: number; people: number }> {
+  await using database = connect(where, { applicationName: 'spokecast hub sign-out', max: 1 });
+  await checkMigrated(database);
+  return await inTransaction({ database, ...parts }, async (tx) => {
+    if (whom !== 'everybody') {
+      const [user] = await tx.select({ id: users.id }).from(users).where(eq(users.id, whom.userId));
+      if (!user) throw new Error(`there is no person ${JSON.stringify(whom.userId)}`);
+    }
+    const theirs = whom === 'everybody' ? undefined : eq(sessions.userId, whom.userId);
+    const ended = await tx.delete(sessions).where(theirs).returning({ userId: sessions.userId });
+    const call = { db: tx, actor: { id: 'cli', name: 'cli' }, requestId: 'cli', services: parts };
+    const people = [...Map.groupBy(ended, ({ userId }) => userId)];
+    for (const [userId, theirSessions] of people)
+      await writeAudit(call, {
+        ...{ action: 'sign-out-everywhere', resourceType: 'user', resourceId: userId, tenantId: null },
+        after: { sessions: theirSessions.length },
+      });
+    return { sessions: ended.length, people: people.length };
+  });
 }

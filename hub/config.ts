@@ -11,15 +11,20 @@ import {
 import { limits } from '../contexts/limits.ts';
 import type { Role } from './auth/actor.ts';
 import { isLoopback } from './auth/site.ts';
+import { addressOptions } from './db/address.ts';
+
+/** What commands that work on the hub's database directly share with it. */
+export { addressOf, addressOptions, commandAddressOf, type DatabaseAddress } from './db/address.ts';
 
 /** Every option of the hub. */
 export const hubOptions = {
   databaseUrl: option({
     env: 'DATABASE_URL',
-    schema: value.url(['postgres', 'postgresql']),
+    schema: value.databaseUrl(),
     doc: 'The Postgres database of the hub, as a postgres:// URL. It must be migrated (`spokecast migrate`).',
     secret: true,
   }),
+  ...addressOptions,
   acceptNewerSchema: option({
     env: 'SPOKECAST_ACCEPT_NEWER_SCHEMA',
     schema: value.flag(),
@@ -103,6 +108,12 @@ export const hubOptions = {
     schema: value.integer(0, 120_000),
     default: '10000',
     doc: 'Milliseconds that requests under way are given when the hub stops.',
+  }),
+  drainMs: option({
+    env: 'SPOKECAST_DRAIN_MS',
+    schema: value.integer(0, 120_000),
+    default: '0',
+    doc: 'Milliseconds for which a hub that was told to end answers as before, but for /readyz, which says no: until load balancers have noticed.',
   }),
   failedLoginsMax: option({
     env: 'SPOKECAST_FAILED_LOGINS_MAX',

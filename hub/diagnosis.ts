@@ -1,15 +1,19 @@
+import type { DatabaseAddress } from './db/address.ts';
 import { connect, type Database } from './db/client.ts';
 import { migrationState } from './db/migrate.ts';
+import { lookAtSession, type SessionFinding } from './db/session.ts';
 
 /** What was looked at in the hub's database, and what is wrong with it. For `spokecast doctor`. */
 export interface DatabaseDiagnosis {
-  /** Postgres's clock, when it was asked. */
-  atMs: number;
+  /** Postgres's clock, when it was asked; undefined where it could not be. */
+  atMs: number | undefined;
   hubId: string | null;
   findings: readonly DatabaseFinding[];
 }
 
 export type DatabaseFinding =
+  /** What stands between us and Postgres. */
+  | { what: 'pooler'; session: SessionFinding }
   | { what: 'migrations'; state: 'current' | 'newer' }
   | { what: 'migrations'; state: 'behind'; missing: readonly string[] }
   /** Triggers that capture changes and are switched off: what changes now is forgotten. */
@@ -20,16 +24,21 @@ export type DatabaseFinding =
   | { what: 'outbox'; oldestMs: number | null };
 
 /** @throws where the database does not answer, or not to this user: in the driver's words. */
-export async function diagnoseDatabase(databaseUrl: string): Promise<DatabaseDiagnosis> {
-  await using database = connect(databaseUrl, {
+export async function diagnoseDatabase(address: DatabaseAddress): Promise<DatabaseDiagnosis> {
+  await using database = connect(address, {
     applicationName: 'spokecast doctor',
     max: 1,
     statementTimeoutMs: 10_000,
   });
   const { sql } = database;
+  const session = await lookAtSession(database);
+  const findings: DatabaseFinding[] = [{ what: 'pooler', session }];
+  // There is no connection: it was refused for what it was told.
+  if (session.state === 'undeclared' && session.through === 'DATABASE_URL')
+    return { atMs: undefined, hubId: null, findings };
   const [clock] = await sql<{ at: string }[]>`select extract(epoch from clock_timestamp()) * 1000 as at`;
   const migrations = await migrationState(sql);
-  const findings: DatabaseFinding[] = [{ what: 'migrations', ...migrations }];
+  findings.push({ what: 'migrations', ...migrations });
   const atMs = Number(clock!.at);
   if (migrations.state === 'behind') return { atMs, hubId: null, findings };
   findings.push(await captureOf(database), await permissionsOf(database), await outboxOf(database));

@@ -82,7 +82,7 @@ export class FenceWaits {
       this.#news = new AbortController();
       told.abort();
     };
-    this.#listening ??= this.#database.sql.listen(fencesChannel, tell, tell).catch(() => {
+    this.#listening ??= this.#database.listen(fencesChannel, tell).catch(() => {
       this.#listening = undefined;
     });
   }

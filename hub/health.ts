@@ -16,7 +16,8 @@ export function health(services: Services) {
     healthz: () => Response.json({ status: 'ok' }),
 
     async readyz(): Promise<Response> {
-      const reason = services.stopping.aborted ? 'The hub is stopping.' : await whyNot();
+      const isEnding = services.draining.aborted || services.stopping.aborted;
+      const reason = isEnding ? 'The hub is stopping.' : await whyNot();
       if (reason === undefined) return Response.json({ status: 'ready' });
       return problemResponse(problem(503, 'NOT_READY', 'The hub cannot work', { detail: reason }), {
         'retry-after': '1',

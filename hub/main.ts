@@ -6,6 +6,7 @@ import { systemRandom } from '../contexts/base/random.ts';
 import { makeSetUpLink } from './auth/set-up-link.ts';
 import { printableConfig, readConfig } from './config.ts';
 import { checkMigrated } from './db/migrate.ts';
+import { checkSession } from './db/session.ts';
 import { startServer } from './http/server.ts';
 import { type Hub, wireHub } from './wire.ts';
 
@@ -18,6 +19,7 @@ export async function main(environment: Environment, known: readonly string[]): 
   const config = readConfig(environment, known);
   const log = createLogger({ service: 'hub', level: config.logLevel });
   await using hub = wireHub(config, { clock: systemClock, random: systemRandom, log });
+  await checkSession(hub.services.database);
   await checkMigrated(hub.services.database, { acceptNewer: config.acceptNewerSchema });
   hub.start();
   const { host, port } = config;
@@ -29,6 +31,8 @@ export async function main(environment: Environment, known: readonly string[]): 
 
   const reason = await Promise.race([untilSignalled(), hub.outdated]);
   log.info({ reason: String(reason) }, 'hub ending: requests under way are finished first');
+  hub.beginToDrain();
+  await systemClock.sleep(config.drainMs);
   hub.beginToStop();
   await server.stop(config.shutdownTimeoutMs);
   if (reason instanceof Error) throw reason;

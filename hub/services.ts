@@ -41,5 +41,7 @@ export interface Services {
   /** Proxies in front of the hub that append to `x-forwarded-for`. */
   proxyHops: number;
   /** Set once the hub has begun to stop. */
+  /** It was told to end, answers as before, and is not ready: load balancers are to go elsewhere. */
+  draining: { readonly aborted: boolean };
   stopping: { readonly aborted: boolean };
 }

@@ -12,9 +12,11 @@ import { Passwords } from './auth/passwords.ts';
 import { removeEnded } from './auth/sessions.ts';
 import type { HubConfig } from './config.ts';
 import { loggable } from './data/errors.ts';
+import { addressOf, deafness } from './db/address.ts';
 import { connect, type Database } from './db/client.ts';
 import type { SchemaError } from './db/migrate.ts';
 import { watchSchema } from './db/schema-watch.ts';
+import { leftReadOnly, watchWritable } from './db/writable-watch.ts';
 import { EventStreams } from './events/event-streams.ts';
 import { FenceWaits } from './fence-waits.ts';
 import { removeOldAnswers } from './http/idempotency.ts';
@@ -31,6 +33,8 @@ export interface Hub extends AsyncDisposable {
   listensAt(url: string): void;
   /** Resolves when somebody has migrated the database beyond this build, with what to say. */
   outdated: Promise<SchemaError>;
+  /** From now on it is not ready, and answers all the same, without keeping connections. */
+  beginToDrain(): void;
   /** From now on requests are refused, and readiness says why. Those under way go on. */
   beginToStop(): void;
 }
@@ -51,7 +55,9 @@ const cleanupBatch = 1_000;
 export function wireHub(config: HubConfig, parts: Parts): Hub {
   const { clock, random, log } = parts;
   const stop = new AbortController();
-  const database: Database = connect(config.databaseUrl, {
+  const drain = new AbortController();
+  const address = addressOf(config);
+  const database: Database = connect(address, {
     applicationName: 'spokecast hub',
     max: config.databaseConnectionsMax,
     statementTimeoutMs: config.requestTimeoutMs,
@@ -114,6 +120,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     },
     oidc: oidcOf(config, { clock, random }),
     proxyHops: config.proxyHops,
+    draining: drain.signal,
     stopping: stop.signal,
   };
   const cleanup = new Loop({
@@ -135,19 +142,23 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     onError: (error) => log.warn({ error: loggable(error) }, 'could not remove sessions that are over'),
   });
   const schema = watchSchema(database, clock, { acceptNewer: config.acceptNewerSchema });
-  const loops = [cleanup, endings, events.loop, schema.loop];
+  const writable = watchWritable(database, clock, (connections) => log.warn({ connections }, leftReadOnly));
+  const loops = [cleanup, endings, events.loop, schema.loop, writable.loop];
   for (const loop of loops) services.metrics.watch(loop);
 
   return {
     app: createApp(services, config),
     services,
     start: () => {
+      const deaf = deafness(address);
+      if (deaf !== undefined) log.warn(deaf);
       for (const loop of loops) loop.start();
     },
     listensAt: (url) => {
       listeningUrl = url;
     },
     outdated: schema.outdated,
+    beginToDrain: () => drain.abort(),
     beginToStop: () => stop.abort(),
     async [Symbol.asyncDispose]() {
       stop.abort();

@@ -1,4 +1,5 @@
 import {
+  ConfigurationError,
   type Environment,
   type OptionValues,
   option,
@@ -6,15 +7,17 @@ import {
   value,
 } from '../contexts/base/options.ts';
 import { limits } from '../contexts/limits.ts';
+import { addressOptions } from '../hub/db/address.ts';
 
 /** Every option of the publisher; docs/reference/options.md is made from it. */
 export const publisherOptions = {
   databaseUrl: option({
     env: 'DATABASE_URL',
-    schema: value.url(['postgres', 'postgresql']),
+    schema: value.databaseUrl(),
     doc: "The hub's Postgres.",
     secret: true,
   }),
+  ...addressOptions,
   redisUrl: option({
     env: 'REDIS_URL',
     schema: value.url(['redis', 'rediss']),
@@ -208,5 +211,10 @@ export type PublisherConfig = OptionValues<typeof publisherOptions>;
 
 /** @throws ConfigurationError naming every mistake. */
 export function readConfig(environment: Environment, known: readonly string[]): PublisherConfig {
-  return parseOptions(publisherOptions, environment, known);
+  const config = parseOptions(publisherOptions, environment, known);
+  if (config.databasePooler === 'transaction' && !config.databaseDirectUrl && !config.redisUrl)
+    throw new ConfigurationError([
+      'SPOKECAST_DATABASE_DIRECT_URL or REDIS_URL is required with SPOKECAST_DATABASE_POOLER=transaction: job queues in Postgres need connections past the pooler',
+    ]);
+  return config;
 }

@@ -4,6 +4,7 @@ import { createLogger } from '../contexts/base/log.ts';
 import { type Environment, printableOptions } from '../contexts/base/options.ts';
 import { untilSignalled } from '../contexts/base/process.ts';
 import { checkMigrated } from '../hub/db/migrate.ts';
+import { checkSession } from '../hub/db/session.ts';
 import { publisherOptions, readConfig } from './config.ts';
 import { wirePublisher } from './wire.ts';
 
@@ -16,6 +17,7 @@ export async function main(environment: Environment, known: readonly string[]): 
   const log = createLogger({ service: 'publisher', level: config.logLevel });
   const publisher = wirePublisher({ config, clock: systemClock, log });
   try {
+    await checkSession(publisher.database);
     await checkMigrated(publisher.database, { acceptNewer: config.acceptNewerSchema });
     await publisher.start();
   } catch (error) {

@@ -115,6 +115,8 @@ function postgresQueues(options: QueuesOptions): Queues {
     max: options.connectionsMax,
     keepAlive: true,
     connectionTimeoutMillis: 5000,
+    maxLifetimeSeconds: 300,
+    onConnect: refuseReadOnly,
     application_name: 'spokecast publisher jobs',
     // A job needs no disk write of its own: the log is written in order, so the relay's removal of the outbox row,
     // which is synced, takes the job that stands before it along. A crash can lose both or neither.
@@ -142,6 +144,14 @@ function postgresQueues(options: QueuesOptions): Queues {
     ...make,
     [Symbol.asyncDispose]: () => pool.end(),
   };
+}
+
+/** A new connection to a standby, or to a primary that was fenced, is none: the address leads elsewhere soon. */
+async function refuseReadOnly(client: pg.ClientBase): Promise<void> {
+  const { rows } = await client.query<{ read_only: string }>(
+    "select current_setting('transaction_read_only') as read_only",
+  );
+  if (rows[0]!.read_only === 'on') throw new Error('Postgres takes no writes there');
 }
 
 type Process = (job: Job) => Promise<unknown>;

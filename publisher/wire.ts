@@ -5,6 +5,7 @@ import { type Random, systemRandom } from '../contexts/base/random.ts';
 import { newId } from '../contexts/ids.ts';
 import type { Store } from '../contexts/store.ts';
 import { DynamoStore } from '../contexts/stores/dynamodb.ts';
+import { addressOf, deafness } from '../hub/db/address.ts';
 import { buildContexts, holdersOf } from '../hub/db/builders/index.ts';
 import { cascadeDeparture, cascadePlacement, lastKeys, regionsHolding } from '../hub/db/cascade.ts';
 import { connect, type Database } from '../hub/db/client.ts';
@@ -36,6 +37,7 @@ import {
   sweepAgesMs,
   takeRequestedSweeps,
 } from '../hub/db/sweeps.ts';
+import { leftReadOnly, watchWritable } from '../hub/db/writable-watch.ts';
 import { Ages } from './ages.ts';
 import { checkNotAhead, checkRun } from './ahead.ts';
 import { awaitArrival } from './arrival.ts';
@@ -78,7 +80,8 @@ export interface PublisherParts {
 export function wirePublisher(parts: PublisherParts): PublisherService {
   const { config, clock, log, random = systemRandom } = parts;
   const metrics = publisherMetrics();
-  const database = connect(config.databaseUrl, {
+  const address = addressOf(config);
+  const database = connect(address, {
     applicationName: 'spokecast publisher',
     max: config.databaseConnectionsMax,
   });
@@ -86,7 +89,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
   const warn = (what: string) => (error: unknown) => log.warn({ err: error }, what);
   const queues = openQueues({
     redisUrl: config.redisUrl,
-    databaseUrl: config.databaseUrl,
+    databaseUrl: address.directUrl ?? address.url,
     connectionsMax: config.queueConnectionsMax,
     onError: warn('the job queues have trouble'),
   });
@@ -269,6 +272,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
   });
 
   const schema = watchSchema(database, clock, { acceptNewer: config.acceptNewerSchema });
+  const writable = watchWritable(database, clock, (connections) => log.warn({ connections }, leftReadOnly));
 
   const loops = [
     ...[
@@ -282,6 +286,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       housekeeping,
       lags,
       schema.loop,
+      writable.loop,
     ],
     ...(heartbeats ? [heartbeats] : []),
   ];
@@ -318,36 +323,18 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     outdated: schema.outdated,
     app: publisherApp({ health, collect: () => ages.collect(), metrics }),
     async start() {
+      const deaf = deafness(address);
+      if (deaf !== undefined) log.warn(deaf);
       await queues.prepare();
       ({ hubId } = await hubHighWater(db));
       await guards.freezes.refresh(); // before anything is published
       guards.freezes.loop.start();
       regions.start();
-      await database.sql.listen(
-        'spokecast_freezes',
-        () => guards.freezes.loop.wake(),
-        () => guards.freezes.loop.wake(),
-      );
-      await database.sql.listen(
-        'spokecast_regions',
-        () => regions.wake(),
-        () => regions.wake(),
-      );
-      await database.sql.listen(
-        'spokecast_sweeps',
-        () => requests.wake(),
-        () => requests.wake(),
-      );
-      await database.sql.listen(
-        'spokecast_outbox',
-        () => wakeRelays(),
-        () => wakeRelays(),
-      );
-      await database.sql.listen(
-        awaitsChannel,
-        () => awaits.wake(),
-        () => awaits.wake(),
-      );
+      await database.listen('spokecast_freezes', () => guards.freezes.loop.wake());
+      await database.listen('spokecast_regions', () => regions.wake());
+      await database.listen('spokecast_sweeps', () => requests.wake());
+      await database.listen('spokecast_outbox', wakeRelays);
+      await database.listen(awaitsChannel, () => awaits.wake());
       relay.start();
       placementRelay.start();
       requests.start();
@@ -357,6 +344,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       lags.start();
       heartbeats?.start();
       schema.loop.start();
+      writable.loop.start();
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([
@@ -370,6 +358,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         lags.stop(),
         heartbeats?.stop(),
         schema.loop.stop(),
+        writable.loop.stop(),
       ]);
       await regions[Symbol.asyncDispose]();
       await queues[Symbol.asyncDispose]();

@@ -125,5 +125,13 @@ export const value = {
       },
       `must be a URL that starts with ${protocols.map((protocol) => `${protocol}://`).join(' or ')}`,
     ),
+  /** Of Postgres. Several hosts would be tried in turn without a pause, all the time that none of them answers. */
+  databaseUrl: () =>
+    value
+      .url(['postgres', 'postgresql'])
+      .refine(
+        (text) => !URL.parse(text)?.host.includes(','),
+        'must name one host, an address that leads to the primary (docs/operations.md, "A failover of Postgres")',
+      ),
   matching: (pattern: RegExp, what: string) => z.string().regex(pattern, `must be ${what}`),
 };

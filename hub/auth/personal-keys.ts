@@ -12,7 +12,7 @@ import { inTransaction } from '../data/transaction.ts';
 import { applicationKeys } from '../db/application-key-table.ts';
 import type { Queryable } from '../db/client.ts';
 import type { Services } from '../services.ts';
-import { lesserRole, type Role } from './actor.ts';
+import { type Actor, lesserRole, type Role } from './actor.ts';
 import type { Scope, SignedIn } from './sessions.ts';
 
 /** Days for which people may make a key of theirs on a page. */
@@ -55,21 +55,21 @@ export function personalKeys(db: Queryable, userId: string): Promise<Application
     .limit(keysMax);
 }
 
-/** Revokes a key of that person. Others' ids do nothing. */
+/** Revokes a key of that person, which the actor (the person, or the key itself) asks for. Others' ids do nothing. */
 export async function revokePersonalKey(
-  user: SignedIn['user'],
-  keyId: string,
+  key: { id: string; userId: string },
+  actor: Pick<Actor, 'id' | 'name'>,
   requestId: string,
   services: Services,
 ): Promise<void> {
   await inTransaction(services, async (db) => {
-    const theirs = and(eq(applicationKeys.id, keyId), eq(applicationKeys.userId, user.id));
+    const theirs = and(eq(applicationKeys.id, key.id), eq(applicationKeys.userId, key.userId));
     const [row] = await db.delete(applicationKeys).where(theirs).returning();
     if (!row) return;
     await writeAudit(
-      { db, actor: user, requestId, services },
+      { db, actor, requestId, services },
       {
-        ...{ action: 'delete', resourceType: 'application-key', resourceId: keyId, tenantId: row.tenantId },
+        ...{ action: 'delete', resourceType: 'application-key', resourceId: key.id, tenantId: row.tenantId },
         before: withoutUse(toApplicationKey(row)),
       },
     );

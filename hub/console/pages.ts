@@ -9,7 +9,12 @@ import {
   endSessionForm,
   endSessionsForm,
 } from './sign-in/account-forms.ts';
-import { commandLineForm, commandLineKey, commandLinePage } from './sign-in/command-line.ts';
+import {
+  commandLineForm,
+  commandLineKey,
+  commandLineKeyEnd,
+  commandLinePage,
+} from './sign-in/command-line.ts';
 import { invitationForm, invitationPage } from './sign-in/invitation.ts';
 import { makeKeyForm, revokeKeyForm } from './sign-in/keys.ts';
 import { login, loginPage } from './sign-in/login.ts';
@@ -23,7 +28,7 @@ import { themeChoice } from './theme.ts';
 export const pages: readonly Page[] = [
   ...[loginPage, login, logout, oidcStart, oidcCallback, oidcLink],
   ...[setUpPage, setUpForm, invitationPage, invitationForm, passwordResetPage, passwordResetForm],
-  ...[commandLinePage, commandLineForm, commandLineKey, makeKeyForm, revokeKeyForm],
+  ...[commandLinePage, commandLineForm, commandLineKey, commandLineKeyEnd, makeKeyForm, revokeKeyForm],
   ...[accountPage, changePasswordForm, chooseScopeForm, endSessionForm, endSessionsForm],
   ...[servedFile, themeChoice],
   ...screens.map(screenPage),

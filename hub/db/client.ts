@@ -1,6 +1,8 @@
+import { sql as drizzleSql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { systemRandom } from '../../contexts/base/random.ts';
+import type { DatabaseAddress } from './address.ts';
 import * as schema from './schema.ts';
 
 export type Db = PostgresJsDatabase<typeof schema>;
@@ -9,8 +11,16 @@ export type Queryable = Pick<Db, 'select' | 'insert' | 'update' | 'delete' | 'ex
 
 export interface Database extends AsyncDisposable {
   readonly db: Db;
-  /** The driver underneath: `listen`, and statements drizzle has no words for. */
+  /** The driver underneath: for statements drizzle has no words for. */
   readonly sql: postgres.Sql;
+  readonly pooler: DatabaseAddress['pooler'];
+  /** The connection past the pooler, where there are both. */
+  readonly direct: postgres.Sql | undefined;
+  /**
+   * Calls `wake` whenever somebody notifies the channel, and when the connection is there (again), for what was missed
+   * meanwhile. `deaf`: a pooler stands in between and there is no way past it; then only polling helps.
+   */
+  listen(channel: string, wake: () => void): Promise<'listening' | 'deaf'>;
 }
 
 export interface ConnectOptions {
@@ -22,25 +32,70 @@ export interface ConnectOptions {
   statementTimeoutMs?: number;
 }
 
-/** Opens a pool. Nothing is connected before the first query. A transaction that idles 5 s is ended by the server. */
-export function connect(databaseUrl: string, options: ConnectOptions): Database {
-  const sql = postgres(databaseUrl, {
-    max: options.max ?? 10,
-    connect_timeout: 5,
-    backoff: reconnectAfterSeconds,
-    idle_timeout: 60,
-    onnotice: () => {},
-    connection: {
-      application_name: options.applicationName,
-      idle_in_transaction_session_timeout: 5_000,
-      statement_timeout: options.statementTimeoutMs ?? 30_000,
-    },
-  });
-  return {
-    db: drizzle(sql, { schema }),
-    sql,
-    [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }),
+/** How long a transaction of ours may wait for us: a frozen process is to hold no locks. */
+const idleInTransactionMs = 5_000;
+
+/** Whatever a connection is stuck with (a server that nobody uses any more) ends with it. */
+const lifetimeSeconds = 300;
+
+/**
+ * Opens a pool. Nothing is connected before the first query, and nothing to a server that takes no writes. A
+ * transaction that idles 5 s is ended by the server.
+ *
+ * Behind a transaction pooler the settings are given to each transaction, because a connection keeps none; what runs
+ * outside of one has only the bounds that the server itself sets. Statements are not prepared by name, here and there:
+ * drizzle never does, and a pooler may not know the names.
+ */
+export function connect(where: string | DatabaseAddress, options: ConnectOptions): Database {
+  const address: DatabaseAddress = typeof where === 'string' ? { url: where, pooler: 'none' } : where;
+  const settings = {
+    idle_in_transaction_session_timeout: idleInTransactionMs,
+    statement_timeout: options.statementTimeoutMs ?? 30_000,
   };
+  const open = (url: string, pooled: boolean, max: number) =>
+    postgres(url, {
+      max,
+      prepare: false,
+      connect_timeout: 5,
+      backoff: reconnectAfterSeconds,
+      idle_timeout: 60,
+      max_lifetime: lifetimeSeconds,
+      target_session_attrs: 'read-write',
+      onnotice: () => {},
+      connection: { application_name: options.applicationName, ...(pooled ? {} : settings) },
+    });
+  const pooled = address.pooler === 'transaction';
+  const { pooler, directUrl } = address;
+  const sql = open(address.url, pooled, options.max ?? 10);
+  const direct = pooled && directUrl !== undefined ? open(directUrl, false, 1) : undefined;
+  const db = drizzle(sql, { schema });
+  return {
+    db: pooled ? withSettings(db, settings) : db,
+    ...{ sql, pooler, direct },
+    async listen(channel, wake) {
+      const ear = pooler === 'none' ? sql : direct;
+      if (!ear) return 'deaf';
+      await ear.listen(channel, wake, wake);
+      return 'listening';
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([sql.end({ timeout: 5 }), direct?.end({ timeout: 5 })]);
+    },
+  };
+}
+
+/** The same database, whose transactions begin with the settings. */
+function withSettings(db: Db, settings: Record<string, number>): Db {
+  const pairs = Object.entries(settings).map(
+    ([name, ms]) => drizzleSql`set_config(${name}, ${String(ms)}, true)`,
+  );
+  const transaction = db.transaction.bind(db);
+  db.transaction = (work, config) =>
+    transaction(async (tx) => {
+      await tx.execute(drizzleSql`select ${drizzleSql.join(pairs, drizzleSql`, `)}`);
+      return await work(tx);
+    }, config);
+  return db;
 }
 
 /** The driver's own waits grow to 20 s: a database that was gone for a minute would be left alone for as long again. */

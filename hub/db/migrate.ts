@@ -3,7 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import { migrate as applyMigrations } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
+import type { DatabaseAddress } from './address.ts';
 import type { Database } from './client.ts';
+import { whileLocked } from './lock.ts';
 
 const folder = fileURLToPath(new URL('./migrations', import.meta.url));
 /** One migration at a time per database, whoever runs it. The number is arbitrary and ours. */
@@ -31,20 +33,23 @@ export class SchemaError extends Error {
  * Brings the database to this build's schema. Returns the names of the migrations it applied, none when current.
  * @throws SchemaError `SCHEMA_NEWER`, having changed nothing.
  */
-export async function migrate(databaseUrl: string): Promise<readonly string[]> {
-  const sql = postgres(databaseUrl, {
-    max: 1,
+export async function migrate(where: string | DatabaseAddress): Promise<readonly string[]> {
+  const sql = postgres(typeof where === 'string' ? where : where.url, {
+    max: 2, // one holds the lock
+    prepare: false,
     connect_timeout: 5,
     onnotice: () => {},
     connection: { application_name: 'spokecast migrate' },
   });
   try {
-    await sql`select pg_advisory_lock(${migrationLock})`; // let go when the connection ends
-    const before = await migrationState(sql);
-    if (before.state === 'newer') throw newer();
-    if (before.state === 'current') return [];
-    await applyMigrations(drizzle(sql), { migrationsFolder: folder });
-    return before.missing;
+    const applied = await whileLocked(sql, { key: migrationLock, patience: 'wait' }, async () => {
+      const before = await migrationState(sql);
+      if (before.state === 'newer') throw newer();
+      if (before.state === 'current') return [];
+      await applyMigrations(drizzle(sql), { migrationsFolder: folder });
+      return before.missing;
+    });
+    return applied === 'taken' ? [] : applied.result;
   } finally {
     await sql.end({ timeout: 5 });
   }

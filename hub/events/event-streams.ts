@@ -196,7 +196,7 @@ export class EventStreams {
   /** On a connection of its own, from the first stream on. Where it cannot be had, there is the poll. */
   #listen(): void {
     const wake = () => this.loop.wake();
-    this.#listening ??= this.#options.database.sql.listen(eventsChannel, wake, wake).catch(() => {
+    this.#listening ??= this.#options.database.listen(eventsChannel, wake).catch(() => {
       this.#listening = undefined;
     });
   }

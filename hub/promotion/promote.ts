@@ -4,8 +4,10 @@ import { type Random, systemRandom } from '../../contexts/base/random.ts';
 import { decodeVersion, epochMax } from '../../contexts/revision.ts';
 import { checkOwner, type Store, StoreError } from '../../contexts/store.ts';
 import { DynamoStore } from '../../contexts/stores/dynamodb.ts';
+import type { DatabaseAddress } from '../db/address.ts';
 import { applicationKeys } from '../db/application-key-table.ts';
 import { connect, type Db } from '../db/client.ts';
+import { whileLocked } from '../db/lock.ts';
 import { checkMigrated } from '../db/migrate.ts';
 import { runState } from '../db/runs.ts';
 import { regions } from '../db/schema.ts';
@@ -23,7 +25,7 @@ export type { Import } from './plan.ts';
  * revoked meanwhile. docs/operations.md tells when to run it, docs/adr/0013-restore.md why it does what it does.
  */
 export interface PromotionRequest {
-  databaseUrl: string;
+  database: string | DatabaseAddress;
   environment: string;
   /** Regions to go on without: whatever was revoked and is known there alone comes back to life. */
   without: readonly string[];
@@ -69,17 +71,23 @@ export async function promoteEpoch(
 ): Promise<PromotionReport> {
   await using stack = new AsyncDisposableStack();
   const database = stack.use(
-    connect(request.databaseUrl, { applicationName: 'spokecast promote-epoch', max: 4 }),
+    connect(request.database, { applicationName: 'spokecast promote-epoch', max: 4 }),
   );
-  const { db } = database;
   await checkMigrated(database);
-  const lock = await database.sql.reserve();
-  stack.defer(() => lock.release());
-  const [locked] = await lock<{ free: boolean }[]>`select pg_try_advisory_lock(${promotionLock}) as free`;
-  if (!locked!.free)
+  const promoted = await whileLocked(database.sql, { key: promotionLock, patience: 'give-up' }, () =>
+    promoteLocked(database.db, request, parts, stack),
+  );
+  if (promoted === 'taken')
     throw new PromotionOvertakenError('another promotion of this hub is at work: wait until it has ended');
-  stack.defer(async () => void (await lock`select pg_advisory_unlock(${promotionLock})`));
+  return promoted.result;
+}
 
+async function promoteLocked(
+  db: Db,
+  request: PromotionRequest,
+  parts: PromotionParts,
+  stack: AsyncDisposableStack,
+): Promise<PromotionReport> {
   const { epoch, run, runFirst } = await runState(db, '');
   const { hubId, revision: drawn } = await hubHighWater(db);
   const { witnesses, reports } = await askRegions(db, { ...request, hubId }, parts, stack);

@@ -102,6 +102,30 @@ async function exchange(hubUrl: string, given: Record<string, string>): Promise<
   throw new LoginFailed(`the hub gave no key: ${detail}`);
 }
 
+/**
+ * Has the hub revoke a key that was got that way. `not-valid`: it did not work any more. `not-offered`: the hub is older
+ * than this command, or the key was handed over and is not the person's any more. @throws LoginFailed where the hub does not answer.
+ */
+export async function revokeBrowserKey(
+  hubUrl: string,
+  applicationKey: string,
+): Promise<'revoked' | 'not-valid' | 'not-offered'> {
+  const headers = { authorization: `Bearer ${applicationKey}` };
+  const path = `${hubUrl}/command-line/key/revoke`;
+  const response = await fetch(path, {
+    method: 'POST',
+    headers,
+    body: new URLSearchParams(),
+    redirect: 'manual',
+  }).catch((error) => {
+    throw new LoginFailed(`${hubUrl} does not answer: ${(error as Error).message}`, exitCodes.unreachable);
+  });
+  if (response.ok) return 'revoked';
+  if (response.status === 401) return 'not-valid';
+  if (response.status === 403 || response.status === 404) return 'not-offered';
+  throw new LoginFailed(`${hubUrl} answered ${response.status}`, exitCodes.unreachable);
+}
+
 /** As far as this machine knows how; the address has been printed. */
 function open(url: string): void {
   const [command, ...args] =

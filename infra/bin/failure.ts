@@ -23,6 +23,8 @@ function adviceFor(error: Error): string {
   if (code === 'EADDRINUSE') return '. End the program that listens there, or set another SPOKECAST_PORT';
   if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'CONNECT_TIMEOUT')
     return '. Is what DATABASE_URL (and REDIS_URL, if set) names running, and reachable from here?';
+  if (code === 'CONNECTION_DESTROYED')
+    return '. Does DATABASE_URL lead to a standby, or to a server that takes no writes?';
   return '';
 }
 

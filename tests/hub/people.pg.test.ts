@@ -2,6 +2,7 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeSetUpLink } from '../../hub/auth/set-up-link.ts';
 import { createSetUpLink } from '../../hub/bootstrap.ts';
+import { runCli } from '../infra/support/cli.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import type { Client } from './support/client.ts';
 import { startHub, type TestHub } from './support/hub.ts';
@@ -227,6 +228,35 @@ describe('a session', () => {
     [
       'signing out everywhere',
       async (_: string, browser: Visitor) => browser.submit('/account/sessions/end-all'),
+    ],
+    [
+      'the command line, him alone',
+      async (id: string) => {
+        const ran = await runCli({ DATABASE_URL: hub.databaseUrl }, [
+          'hub',
+          'sign-out',
+          '--user',
+          id,
+          '--json',
+        ]);
+        expect([ran.exitCode, ran.stdout]).toEqual([0, '{"sessions":1,"people":1}\n']);
+        const [entry] = (
+          await hub.owner.get(`/v1/audit-log?resourceId=${id}&action=user.sign-out-everywhere`)
+        ).body.items;
+        expect(entry).toMatchObject({
+          action: 'user.sign-out-everywhere',
+          actor: { id: 'cli' },
+          resourceId: id,
+        });
+      },
+    ],
+    [
+      'the command line, with everybody',
+      async () => {
+        const ran = await runCli({ DATABASE_URL: hub.databaseUrl }, ['hub', 'sign-out', '--all']);
+        expect([ran.exitCode, ran.stderr]).toEqual([0, expect.stringContaining('Ended ')]);
+        expect(await sql`select from sessions`).toHaveLength(0);
+      },
     ],
     ['being disabled', async (id: string) => hub.owner.patch(`/v1/users/${id}`, { status: 'disabled' })],
     ['being removed', async (id: string) => hub.owner.delete(`/v1/users/${id}`)],

@@ -188,6 +188,16 @@ describe('a code for the command line', () => {
     expect(given).toMatchObject({ role: 'viewer', tenantId: null });
     expect((await hub.as(given.secret).get('/v1/tenants')).status).toBe(200);
     expect((await exchange(code)).status).toBe(410);
+    const giveBack = (key: string) =>
+      fetch(`${hub.url}/command-line/key/revoke`, {
+        method: 'POST',
+        body: new URLSearchParams(),
+        headers: { authorization: `Bearer ${key}` },
+      });
+    expect((await giveBack(hub.owner.secret!)).status).toBe(403); // a program's
+    expect((await giveBack(given.secret)).status).toBe(204);
+    expect((await hub.as(given.secret).get('/v1/tenants')).status).toBe(401);
+    expect((await giveBack(given.secret)).status).toBe(401);
 
     const stolen = await codeFor(browser);
     expect((await exchange(stolen, { verifier: 'w'.repeat(43) })).status).toBe(410);

@@ -373,7 +373,19 @@ describe('profiles', () => {
     expect(await runCli(environment(), words('tenants create --name x --profile own'))).toMatchObject({
       exitCode: 0,
     });
-    expect(await runCli(environment(), words('profiles delete own'))).toMatchObject({ exitCode: 0 });
+    // Logging out ends the key; where the hub cannot be asked, nothing is forgotten.
+    const stored = await readFile(path(), 'utf8');
+    const out = (flags = '') => runCli(environment(), words(`logout --profile own ${flags}`));
+    await writeFile(path(), stored.replaceAll(hub.url, 'http://127.0.0.1:9'));
+    expect(await out()).toMatchObject({ exitCode: 69, stderr: expect.stringContaining('--keep') });
+    await writeFile(path(), stored);
+    expect(await out('--keep')).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('/account') });
+    expect((await hub.as(kept.applicationKey).get('/v1/tenants')).status).toBe(200);
+    await writeFile(path(), stored);
+    expect(await out()).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('is revoked') });
+    expect((await hub.as(kept.applicationKey).get('/v1/tenants')).status).toBe(401);
+    await writeFile(path(), stored);
+    expect(await out()).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('did not work') });
     expect(await runCli(environment(), words('profiles use prod'))).toMatchObject({ exitCode: 0 });
   });
 

@@ -51,7 +51,7 @@ describe('in bash', () => {
     expect(await offered('spokecast clusters update vci_x --status ')).toEqual(['active', 'disabled']);
     expect(await offered('spokecast clusters update --status active vci_x --na')).toEqual(['--name']);
     expect(await offered('spokecast region r')).toEqual(['reseed', 'remove']); // by the older name too
-    expect(await offered('spokecast hub ')).toEqual(['promote-epoch', 'set-up-link']);
+    expect(await offered('spokecast hub ')).toEqual(['promote-epoch', 'set-up-link', 'sign-out']);
     expect(await offered('spokecast --')).toEqual(['--version', '--help']);
   });
 

@@ -1,5 +1,8 @@
+import { hash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { exitCodes } from '../../infra/bin/exit-codes.ts';
 import type { Client } from '../hub/support/client.ts';
+import { runCli } from '../infra/support/cli.ts';
 import { type HubAndSpokes, until } from './support/hub-and-spokes.ts';
 import { OperatedWheel } from './support/operated.ts';
 
@@ -9,7 +12,7 @@ describe('the freeze switch', () => {
   let wheel: HubAndSpokes;
   let owner: Client;
   beforeAll(async () => {
-    it = await OperatedWheel.start({ publishers: 2 });
+    it = await OperatedWheel.start({ publishers: 2, gateway: { SPOKECAST_IMPORTED_KEYS: 'looked-up' } });
     ({
       wheel,
       hub: { owner },
@@ -135,6 +138,45 @@ describe('the freeze switch', () => {
     await owner.delete(`/v1/regions/${it.region}/freeze`);
     await it.allBecome(keys, 200);
     await it.converges();
+  });
+
+  test('[law 10] an agent goes on with the secret that another system made, once its import is no longer frozen', async () => {
+    const { clusterId } = await it.keysOf(1);
+    const secret = `legacy:${'Zm9vYmFyYmF6cXV4Zm9vYmFy'}!`;
+    const environment = { SPOKECAST_HUB_URL: it.hub.url, SPOKECAST_APPLICATION_KEY: owner.secret! };
+    const imported = () =>
+      runCli(environment, [
+        ...['agent-keys', 'import', '--cluster-id', clusterId, '--name', 'agent 7', '--json'],
+        ...['--secret-sha256', hash('sha256', secret)],
+      ]);
+    const path = `/v1/regions/${it.region}/freeze`;
+    await owner.send('PUT', path, { body: { reason: 'moving' } });
+    await everyPublisherSees(it.region, 'loosening');
+    const made = await imported();
+    expect(made.exitCode).toBe(0);
+    const { id } = JSON.parse(made.stdout) as { id: string };
+    await wheel.idle();
+    expect(await wheel.ask(it.region, secret)).toBe(401);
+    await owner.delete(path);
+    await wheel.becomes(it.region, secret, 200);
+    expect(await imported()).toMatchObject({
+      exitCode: exitCodes.refused,
+      stderr: expect.stringContaining(id),
+    });
+
+    const answer = await fetch(`${wheel.spoke(it.region).gateways[0]!.url}/v1/authenticate`, {
+      headers: { authorization: `Basic ${btoa(`agent:${secret}`)}` },
+    });
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      expect.objectContaining({ keyId: id, clusterId }),
+    ]);
+    // On its way out: a secret of ours under the same id, then no secret at all.
+    const rotated = await owner.post(`/v1/agent-keys/${id}/rotate`, {});
+    await it.allBecome([rotated.body, { secret }], 200);
+    expect(JSON.stringify([...(await it.stored()).values()])).not.toContain(secret);
+    expect((await owner.delete(`/v1/agent-keys/${id}`)).status).toBe(204);
+    await it.allBecome([rotated.body, { secret }], 401);
   });
 });
 

@@ -58,7 +58,7 @@ class Watch {
 
 const promote = (more: Partial<Parameters<typeof promoteEpoch>[0]> = {}): Promise<PromotionReport> =>
   promoteEpoch({
-    databaseUrl: wheel.databaseUrl,
+    database: wheel.databaseUrl,
     environment: 'test',
     ...{ without: [], dryRun: false, force: false, storeTimeoutMs: 2_000 },
     onProgress: () => {},

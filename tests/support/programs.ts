@@ -13,6 +13,7 @@ export const requirements = {
   ip: { commands: ['ip'], install: 'apt-get install iproute2' },
   nginx: { commands: ['nginx'], install: 'apt-get install nginx' },
   haproxy: { commands: ['haproxy'], install: 'apt-get install haproxy' },
+  pgbouncer: { commands: ['pgbouncer'], install: 'apt-get install pgbouncer' },
   promtool: { commands: ['promtool'], install: 'apt-get install --no-install-recommends prometheus' },
   caddy: { commands: ['caddy'], install: 'apt-get install caddy' },
 } as const;

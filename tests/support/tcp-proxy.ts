@@ -2,7 +2,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 
 /** Stands before a server on loopback, so that a test can take that server away, or freeze it, and bring it back. */
 export class TcpProxy implements AsyncDisposable {
-  readonly #targetPort: number;
+  #targetPort: number;
   readonly #sockets = new Map<Socket, Socket>();
   #frozen = false;
   #answersUntilFrozen = Number.POSITIVE_INFINITY;
@@ -45,6 +45,11 @@ export class TcpProxy implements AsyncDisposable {
     this.#port = address.port;
     this.#server = server;
     return this;
+  }
+
+  /** New connections go to that port: what an address that moves does. Those there are stay. */
+  redirect(targetPort: number): void {
+    this.#targetPort = targetPort;
   }
 
   /** Connections stay, and new ones are accepted, and nothing passes in either direction: nobody is told of it. */

@@ -1,5 +1,7 @@
 import { html } from 'hono/html';
+import { authenticate } from '../../auth/authenticate.ts';
 import { allowCommandLine, commandLineDays, exchangeCode } from '../../auth/command-line.ts';
+import { revokePersonalKey } from '../../auth/personal-keys.ts';
 import type { SignedIn } from '../../auth/sessions.ts';
 import { name as nameSchema } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
@@ -64,6 +66,22 @@ export const commandLineKey: Page = {
       { id, secret, email, tenantId, role, expiresAt },
       { headers: { 'cache-control': 'no-store' } },
     );
+  },
+};
+
+/** Where the command line gives such a key back, when its person logs out: whatever the role, for it is theirs. */
+export const commandLineKeyEnd: Page = {
+  method: 'POST',
+  path: '/command-line/key/revoke',
+  from: 'programs',
+  async handle({ request, source, services, requestId, state }) {
+    const actor = await authenticate(request.headers.get('authorization') ?? undefined, source, services);
+    state.actorId = actor.id;
+    const { id, userId } = actor;
+    if (userId === null)
+      fail('FORBIDDEN', 'This key is nobody’s: DELETE /v1/application-keys/{id} revokes it.');
+    await revokePersonalKey({ id, userId }, actor, requestId, services);
+    return new Response(null, { status: 204, headers: { 'cache-control': 'no-store' } });
   },
 };
 

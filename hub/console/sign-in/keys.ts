@@ -77,7 +77,9 @@ export const revokeKeyForm: Page = {
   async handle(call) {
     const { person, instead } = await whoIsSignedIn(call);
     if (instead) return instead;
-    await revokePersonalKey(person.user, call.form.get('key'), call.requestId, call.services);
+    const { user } = person;
+    const key = { id: call.form.get('key'), userId: user.id };
+    await revokePersonalKey(key, user, call.requestId, call.services);
     return seeOther('/account');
   },
 };

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { addApiCommands } from '../api/build.ts';
 import type { Cli } from '../cli.ts';
-import { databaseHelp, databaseUrlOf } from '../database-options.ts';
+import { databaseAddressOf, databaseHelp } from '../database-options.ts';
 import type { HubFlags } from '../hub-options.ts';
 
 type Flags = HubFlags & {
@@ -43,9 +43,9 @@ function isInDatabase({ environment }: Cli, flags: Flags): boolean {
 async function createInDatabase(flags: Flags, { environment, terminal }: Cli): Promise<void> {
   const { role, name, tenantId = flags.tenant, json } = flags;
   if (role === undefined || name === undefined) throw new Error('--role and --name are required');
-  const databaseUrl = databaseUrlOf(environment);
+  const database = databaseAddressOf(environment);
   const { createApplicationKey } = await import('../../../hub/bootstrap.ts');
-  const { id, secret } = await createApplicationKey(databaseUrl, { role, tenantId, name });
+  const { id, secret } = await createApplicationKey(database, { role, tenantId, name });
   if (!json)
     terminal.say(
       `Made ${id} (${role}) in the database. This is its secret, shown this once and kept nowhere:`,

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
+import { ConfigurationError } from '../../../contexts/base/options.ts';
+import type { DatabaseAddress } from '../../../hub/config.ts';
 import { asksHub, type Cli, type HubCommandFlags } from '../cli.ts';
-import { databaseUrlOf } from '../database-options.ts';
+import { roleAddressOf } from '../database-options.ts';
 import { checkConfiguration } from '../doctor/configuration.ts';
 import { checkDatabase } from '../doctor/database.ts';
 import { type Finding, fault, skipped } from '../doctor/finding.ts';
@@ -51,16 +53,15 @@ async function examine(flags: Flags, { environment, clock }: Cli): Promise<Findi
 }
 
 async function examineDatabase(environment: Cli['environment'], clock: Cli['clock']) {
+  let address: DatabaseAddress;
   try {
-    return await checkDatabase(databaseUrlOf(environment), clock);
-  } catch {
-    const wrong = fault(
-      'Postgres',
-      'DATABASE_URL is no such URL',
-      'postgres://user:password@host:port/database',
-    );
+    address = roleAddressOf(environment);
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    const wrong = fault('Postgres', error.problems.join('; '), 'postgres://user:password@host:port/database');
     return { findings: [wrong], hubId: undefined };
   }
+  return await checkDatabase(address, clock);
 }
 
 const marks = { fine: 'ok     ', doubt: 'doubt  ', fault: 'FAULT  ', skipped: 'skipped' } as const;

@@ -5,7 +5,7 @@ import type { BrowserKey } from '../browser-login.ts';
 import type { Cli } from '../cli.ts';
 import { HubClient, HubRequestError } from '../hub-client.ts';
 import { hubClientOptions, readKey, withoutSlash } from '../hub-options.ts';
-import { type Profiles, profileName, readProfiles, writeProfiles } from '../profiles.ts';
+import { type Profile, type Profiles, profileName, readProfiles, writeProfiles } from '../profiles.ts';
 import { table } from '../tables.ts';
 import { askWhoAmI, keyInWords } from '../whoami.ts';
 
@@ -119,15 +119,38 @@ async function tryKey(hub: HubClient): Promise<WhoAmI | undefined> {
 export function addLogout(command: Command, { environment, terminal }: Cli): void {
   command
     .option('--profile <name>', 'the profile to forget; default: the current one')
-    .action(({ profile }: { profile?: string }) => {
+    .option('--keep', 'leave the key that `login --browser` got as it is, for whoever else uses it')
+    .addHelpText(
+      'after',
+      '\nThe key that `login --browser` got is revoked first; where the hub cannot be asked, nothing is forgotten, and\nit ends with 69. Keys that were given go on working: `spokecast application-keys delete` revokes one.',
+    )
+    .action(async ({ profile, keep }: { profile?: string; keep?: boolean }) => {
       const before = readProfiles(environment);
       const name = profile ?? before.current;
       if (name === null) return terminal.say('you are not logged in');
+      mustExist(before, name);
+      const said = await endOf(before.profiles[name]!, keep === true);
       forget(environment, before, name);
-      terminal.say(
-        `Forgot profile ${name}. Its key goes on working: \`spokecast application-keys delete\` revokes one.`,
-      );
+      terminal.say(`Forgot profile ${name}. ${said}`);
     });
+}
+
+/** What becomes of a profile's key when its person logs out, done and in words. */
+async function endOf({ url, applicationKey, expiresAt }: Profile, keep: boolean): Promise<string> {
+  if (expiresAt === undefined)
+    return 'Its key goes on working: `spokecast application-keys delete` revokes one.';
+  const goesOn = `Its key goes on working until ${expiresAt}: ${url}/account revokes it.`;
+  if (keep) return goesOn;
+  const { LoginFailed, revokeBrowserKey } = await import('../browser-login.ts');
+  try {
+    const outcome = await revokeBrowserKey(url, applicationKey);
+    if (outcome === 'not-offered') return goesOn;
+    return outcome === 'revoked' ? 'Its key is revoked.' : 'Its key did not work any more.';
+  } catch (error) {
+    if (!(error instanceof LoginFailed)) throw error;
+    const advice = 'Nothing was forgotten: run it again, or with --keep to leave the key as it is';
+    throw new LoginFailed(`the key could not be revoked: ${error.message}. ${advice}`, error.exitCode);
+  }
 }
 
 export function addProfiles(group: Command, { environment, terminal }: Cli): void {
@@ -167,8 +190,14 @@ export function addProfiles(group: Command, { environment, terminal }: Cli): voi
     .description('forget a profile and its key')
     .argument('<name>')
     .action((name: string) => {
-      forget(environment, readProfiles(environment), name);
-      terminal.say(`Forgot profile ${name}.`);
+      const before = readProfiles(environment);
+      forget(environment, before, name);
+      const { url, expiresAt } = before.profiles[name]!;
+      const goesOn =
+        expiresAt === undefined
+          ? ''
+          : ` Its key goes on working until ${expiresAt}: ${url}/account revokes it.`;
+      terminal.say(`Forgot profile ${name}.${goesOn}`);
     });
 }
 

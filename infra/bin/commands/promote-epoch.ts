@@ -6,6 +6,7 @@ import {
   parseOptions,
   value,
 } from '../../../contexts/base/options.ts';
+import { commandAddressOf } from '../../../hub/config.ts';
 import type { Import, PromotionReport } from '../../../hub/promotion/promote.ts';
 import { databaseOptions } from '../database-options.ts';
 
@@ -56,7 +57,9 @@ export function addPromoteEpoch(hub: Command, environment: Environment): void {
       const given = Object.values(promotionOptions).map(({ env }) => [env, environment[env]]);
       const options = parseOptions(promotionOptions, Object.fromEntries(given));
       const report = await promoteEpoch({
-        ...options,
+        database: commandAddressOf(options),
+        environment: options.environment,
+        storeTimeoutMs: options.storeTimeoutMs,
         ...{ dryRun, force, without },
         onProgress: (contextsRead) => {
           if (contextsRead % 50_000 === 0) console.error(`${contextsRead} contexts read ...`);

@@ -4,9 +4,11 @@ import type { Cli } from '../cli.ts';
 import { knownVariables, serviceRoles } from '../roles.ts';
 import { addPromoteEpoch } from './promote-epoch.ts';
 import { addSetUpLink } from './set-up-link.ts';
+import { addSignOut } from './sign-out.ts';
 
 /** One of the long-running roles. */
-export function addService(command: Command, { environment, exit }: Cli): void {
+export function addService(command: Command, cli: Cli): void {
+  const { environment, exit } = cli;
   const role = serviceRoles.find(({ name }) => name === command.name())!;
   command
     .addHelpText('after', `\nConfigured by environment variables:\n\n${describeOptions(role.options)}`)
@@ -23,5 +25,6 @@ export function addService(command: Command, { environment, exit }: Cli): void {
   if (role.name === 'hub') {
     addPromoteEpoch(command, environment);
     addSetUpLink(command, environment);
+    addSignOut(command, cli);
   }
 }

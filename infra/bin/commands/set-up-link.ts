@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { describeOptions, type Environment, parseOptions } from '../../../contexts/base/options.ts';
-import { hubOptions } from '../../../hub/config.ts';
+import { addressOptions, commandAddressOf, hubOptions } from '../../../hub/config.ts';
 
 const { databaseUrl, publicUrl, port, setUpLinkMs } = hubOptions;
-const options = { databaseUrl, publicUrl, port, setUpLinkMs };
+const options = { databaseUrl, ...addressOptions, publicUrl, port, setUpLinkMs };
 
 /** The way in to a hub that nobody has signed in to, when the link in its log has expired. */
 export function addSetUpLink(hub: Command, environment: Environment): void {
@@ -20,7 +20,7 @@ export function addSetUpLink(hub: Command, environment: Environment): void {
       const given = Object.values(options).map(({ env }) => [env, environment[env]]);
       const config = parseOptions(options, Object.fromEntries(given));
       const origin = config.publicUrl ?? `http://localhost:${config.port}`;
-      const link = await createSetUpLink(config.databaseUrl, { origin, linkMs: config.setUpLinkMs });
+      const link = await createSetUpLink(commandAddressOf(config), { origin, linkMs: config.setUpLinkMs });
       if (json) console.log(JSON.stringify({ url: link?.url ?? null, expiresAt: link?.expiresAt ?? null }));
       else if (link) {
         console.error(

@@ -28,6 +28,8 @@ export interface TestHubOptions {
   clock?: Clock;
   openStore?: Parts['openStore'];
   databaseUrl?: string;
+  /** Where it listens; by default on any port. */
+  port?: number;
 }
 
 export async function startHub(options: TestHubOptions = {}): Promise<TestHub> {
@@ -50,7 +52,12 @@ export async function startHub(options: TestHubOptions = {}): Promise<TestHub> {
   );
   hub.start();
   const guard = stack.use(new ContractGuard(hub.app.fetch as Fetch));
-  const server = await startServer({ fetch: guard.fetch, host: '127.0.0.1', port: 0, clock: systemClock });
+  const server = await startServer({
+    fetch: guard.fetch,
+    host: '127.0.0.1',
+    port: options.port ?? 0,
+    clock: systemClock,
+  });
   hub.listensAt(server.url);
   stack.defer(() => server.stop(1_000));
   const { secret } = await createApplicationKey(database.url, { role: 'owner', name: 'test owner' });

@@ -40,6 +40,8 @@ export interface StartOptions {
   regions?: readonly string[];
   publisher?: Record<string, string>;
   gateway?: Record<string, string>;
+  /** A migrated database of the test's own; without it, one of the run's Postgres is made. */
+  databaseUrl?: string;
   /** Publishers at the start, in this process; default 1. With 0, nobody makes the regions whole yet. */
   publishers?: number;
 }
@@ -67,9 +69,10 @@ export class HubAndSpokes implements AsyncDisposable {
   }
 
   static async start(options: StartOptions = {}): Promise<HubAndSpokes> {
-    const database = await createDatabase();
-    const wheel = new HubAndSpokes(options, database.url);
-    wheel.#disposables.push(database, { [Symbol.asyncDispose]: () => wheel.sql.end({ timeout: 1 }) });
+    const database = options.databaseUrl === undefined ? await createDatabase() : undefined;
+    const wheel = new HubAndSpokes(options, options.databaseUrl ?? database!.url);
+    if (database) wheel.#disposables.push(database);
+    wheel.#disposables.push({ [Symbol.asyncDispose]: () => wheel.sql.end({ timeout: 1 }) });
     for (const id of options.regions ?? ['eu-west-1', 'us-east-1']) await wheel.#addRegion(id);
     // Of every kind there is always one more: the last of a kind is held when it is deleted by SQL (law 9).
     await wheel.newKey((await wheel.newCluster([])).clusterId);
@@ -247,17 +250,21 @@ export class HubAndSpokes implements AsyncDisposable {
   }
 
   /** Nothing waits in the outbox, in a queue, or is being swept. */
-  async idle(): Promise<void> {
+  async idle(withinMs?: number): Promise<void> {
     let calm = 0;
-    await until(async () => {
-      const [outbox] = await this.sql`select count(*)::int as rows from outbox`;
-      const [sweeping] = await this
-        .sql`select count(*)::int as rows from sweeps where status in ('requested', 'queued', 'running')`;
-      let jobs = 0;
-      for (const region of this.publishers[0]!.regions.all()) jobs += await region.jobsUnfinished();
-      calm = outbox!.rows + sweeping!.rows + jobs === 0 ? calm + 1 : 0;
-      return calm >= 3;
-    }, 'everything is idle');
+    await until(
+      async () => {
+        const [outbox] = await this.sql`select count(*)::int as rows from outbox`;
+        const [sweeping] = await this
+          .sql`select count(*)::int as rows from sweeps where status in ('requested', 'queued', 'running')`;
+        let jobs = 0;
+        for (const region of this.publishers[0]!.regions.all()) jobs += await region.jobsUnfinished();
+        calm = outbox!.rows + sweeping!.rows + jobs === 0 ? calm + 1 : 0;
+        return calm >= 3;
+      },
+      'everything is idle',
+      withinMs,
+    );
   }
 
   /** Ends and removes a publisher in order. */

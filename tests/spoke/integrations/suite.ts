@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { freePort } from '../../support/process.ts';
-import { findRequirement, type Requirement } from '../../support/programs.ts';
+import { startProgram } from '../../support/program.ts';
+import type { Requirement } from '../../support/programs.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 import {
   allOf,
@@ -199,47 +197,23 @@ async function startStage(integration: Integration) {
     { gateway: `127.0.0.1:${road.port}`, service: new URL(service.url).host, agents },
     directory,
   );
-  const child = await startProgram(findRequirement(integration.program)!, args, directory, agents);
+  const program = await startProgram(integration.program, args, {
+    port: Number(agents.split(':')[1]),
+    env: {
+      PATH: process.env.PATH ?? '',
+      ...{ HOME: directory, XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory },
+    },
+  });
   return {
     url: `http://${agents}`,
     served: () => served,
     ...{ near, far, limited, demo, suspended, revoked, dangling, road },
     async [Symbol.asyncDispose]() {
-      await endProgram(child);
+      await program[Symbol.asyncDispose]();
       await road.stop();
       await world[Symbol.asyncDispose]();
       await service[Symbol.asyncDispose]();
       await rm(directory, { recursive: true, force: true, maxRetries: 10 });
     },
   };
-}
-
-/** Starts the program and waits until it listens; what it says is in the error if it ends instead. */
-async function startProgram(path: string, args: string[], directory: string, listens: string) {
-  const env = {
-    PATH: process.env.PATH,
-    HOME: directory,
-    XDG_DATA_HOME: directory,
-    XDG_CONFIG_HOME: directory,
-  };
-  const child = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk));
-  const { hostname, port } = new URL(`http://${listens}`);
-  await vi.waitFor(
-    async () => {
-      expect(child.exitCode, `${path} ended: ${said}`).toBe(null);
-      const socket = connect(Number(port), hostname);
-      await once(socket, 'connect').finally(() => socket.destroy());
-    },
-    { timeout: 30_000, interval: 20 },
-  );
-  return child;
-}
-
-async function endProgram(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, 'exit');
-  child.kill('SIGTERM');
-  await ended;
 }
