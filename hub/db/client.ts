@@ -1,6 +1,7 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { systemRandom } from '../../contexts/base/random.ts';
+import { preparing } from './prepared.ts';
 import * as schema from './schema.ts';
 
 export type Db = PostgresJsDatabase<typeof schema>;
@@ -24,7 +25,7 @@ export interface ConnectOptions {
 
 /** Opens a pool. Nothing is connected before the first query. A transaction that idles 5 s is ended by the server. */
 export function connect(databaseUrl: string, options: ConnectOptions): Database {
-  const sql = postgres(databaseUrl, {
+  const client = postgres(databaseUrl, {
     max: options.max ?? 10,
     connect_timeout: 5,
     backoff: reconnectAfterSeconds,
@@ -34,8 +35,10 @@ export function connect(databaseUrl: string, options: ConnectOptions): Database 
       application_name: options.applicationName,
       idle_in_transaction_session_timeout: 5_000,
       statement_timeout: options.statementTimeoutMs ?? 30_000,
+      plan_cache_mode: 'force_custom_plan', // of what is prepared: values decide, between ten keys and all of them
     },
   });
+  const sql = preparing(client);
   return {
     db: drizzle(sql, { schema }),
     sql,
