@@ -249,15 +249,20 @@ export class HubAndSpokes implements AsyncDisposable {
   /** Nothing waits in the outbox, in a queue, or is being swept. */
   async idle(): Promise<void> {
     let calm = 0;
-    await until(async () => {
-      const [outbox] = await this.sql`select count(*)::int as rows from outbox`;
-      const [sweeping] = await this
-        .sql`select count(*)::int as rows from sweeps where status in ('requested', 'queued', 'running')`;
-      let jobs = 0;
-      for (const region of this.publishers[0]!.regions.all()) jobs += await region.jobsUnfinished();
-      calm = outbox!.rows + sweeping!.rows + jobs === 0 ? calm + 1 : 0;
-      return calm >= 3;
-    }, 'everything is idle');
+    let found = '';
+    await until(
+      async () => {
+        const [outbox] = await this.sql`select count(*)::int as rows from outbox`;
+        const [sweeping] = await this
+          .sql`select count(*)::int as rows from sweeps where status in ('requested', 'queued', 'running')`;
+        let jobs = 0;
+        for (const region of this.publishers[0]!.regions.all()) jobs += await region.jobsUnfinished();
+        calm = outbox!.rows + sweeping!.rows + jobs === 0 ? calm + 1 : 0;
+        found = `${outbox!.rows} rows of the outbox, ${sweeping!.rows} sweeps, ${jobs} jobs`;
+        return calm >= 3;
+      },
+      () => `everything is idle (${found})`,
+    );
   }
 
   /** Ends and removes a publisher in order. */
