@@ -6,7 +6,7 @@ import { checkOwner, type Store, StoreError } from '../contexts/store.ts';
 import type { Build } from '../hub/db/builders/index.ts';
 import type { Receipt } from '../hub/db/receipts.ts';
 import { RegionAheadError } from './ahead.ts';
-import { type Backlog, backlogOf } from './backlog.ts';
+import { type Backlog, backlogOf, unfinishedIn } from './backlog.ts';
 import { Breaker } from './breaker.ts';
 import { Collector } from './collector.ts';
 import { guardedStore } from './guarded-store.ts';
@@ -91,18 +91,11 @@ export class Region implements AsyncDisposable {
     this.#refreshQueue = queues.queue(queueNames.refresh(owner.environment, this.id));
     this.#sweepQueue = queues.queue(queueNames.sweep(owner.environment, this.id));
     const lockMs = options.jobLockMs;
-    this.#refreshWorker = queues.worker(
-      this.#refreshQueue.name,
-      (job: Job<RefreshJob>) => this.#refresh(job.data),
-      {
-        concurrency: options.refreshConcurrency,
-        lockMs,
-      },
-    );
-    this.#sweepWorker = queues.worker(this.#sweepQueue.name, (job: Job<SweepJob>) => this.#sweep(job.data), {
-      concurrency: 1,
-      lockMs,
-    });
+    const refresh = (job: Job<RefreshJob>) => this.#refresh(job.data);
+    const sweep = (job: Job<SweepJob>) => this.#sweep(job.data);
+    const atOnce = options.refreshConcurrency;
+    this.#refreshWorker = queues.worker(this.#refreshQueue.name, refresh, { concurrency: atOnce, lockMs });
+    this.#sweepWorker = queues.worker(this.#sweepQueue.name, sweep, { concurrency: 1, lockMs });
     this.collector = new Collector({
       ...{ region: this.id, store: this.#store, clock, random: options.random },
       everyMs: options.collector.everyMs,
@@ -209,9 +202,8 @@ export class Region implements AsyncDisposable {
   }
 
   /** Refresh jobs waiting, delayed or at work. */
-  async jobsUnfinished(): Promise<number> {
-    const counts = await this.#refreshQueue.getJobCounts('waiting', 'prioritized', 'delayed', 'active');
-    return Object.values(counts).reduce((sum, count) => sum + count, 0);
+  jobsUnfinished(): Promise<number> {
+    return unfinishedIn(this.#refreshQueue);
   }
 
   /** The refresh work that is not done, by number and by its oldest. */

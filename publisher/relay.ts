@@ -1,10 +1,10 @@
-import { chunked, settleBounded } from '../contexts/base/bounded.ts';
+import { settleBounded } from '../contexts/base/bounded.ts';
 import type { Clock } from '../contexts/base/clock.ts';
 import { backoffMs, Loop } from '../contexts/base/loop.ts';
-import { type ContextRef, refText } from '../contexts/kinds/index.ts';
-import { limits } from '../contexts/limits.ts';
+import type { ContextRef } from '../contexts/kinds/index.ts';
 import type { Change, FencedJob, Takes } from '../hub/db/outbox.ts';
 import type { RefreshJob } from './jobs.ts';
+import { fencesOf, type PlannedJob, toJobs } from './planned-jobs.ts';
 
 /**
  * Moves changes from the outbox to the regions' queues.
@@ -24,10 +24,13 @@ import type { RefreshJob } from './jobs.ts';
  */
 export interface RelayPorts {
   claim(claim: { claimant: string; leaseMs: number; limit: number; takes: Takes }): Promise<Change[]>;
-  /** Regions that hold a cluster now. */
-  holding(clusterId: string): Promise<readonly string[]>;
-  /** Bumps what follows a cluster and has the regions told that hold it. `onProgress` is called now and then. */
-  cascade(placed: PlacedCluster, onProgress: () => Promise<void>): Promise<void>;
+  /** Regions that hold each cluster now. */
+  holding(clusterIds: readonly string[]): Promise<ReadonlyMap<string, readonly string[]>>;
+  /**
+   * Bumps what follows clusters and has the regions told that hold them. `onProgress` is called now and then.
+   * Rejects where one of them could not be done: some of the others may be.
+   */
+  cascade(placed: readonly PlacedCluster[], onProgress: () => Promise<void>): Promise<void>;
   /** Resolves when the clusters have arrived in their regions, as far as can be told; soon in any case. */
   arrival(moved: readonly PlacedCluster[]): Promise<void>;
   /** Has the regions told that a cluster left, with all that follows it. */
@@ -109,7 +112,9 @@ export class Relay implements AsyncDisposable {
       return 'again';
     }
     try {
-      await this.#complete(claimed, await this.#enqueue(claimed));
+      const made = this.#make(toJobs(claimed, await ports.holders(claimed)));
+      await this.#toQueues(made.ready);
+      await this.#complete(claimed, made);
     } catch (error) {
       const ids = claimed.map((change) => change.id);
       await ports.release(claimant, ids).catch(() => {}); // the lease gives them back anyway
@@ -123,34 +128,25 @@ export class Relay implements AsyncDisposable {
     const { ports, onError } = this.#options;
     const left = new Set(claimed.map((change) => change.id));
     const holdOn = () => ports.renew(this.#options, [...left]);
-    const leaving: { placed: PlacedCluster; changes: readonly Change[]; jobs: Made }[] = [];
     // A cluster that is moved changes placements twice, and what follows it needs to be bumped but once.
-    for (const [clusterId, changes] of Map.groupBy(claimed, (change) => change.key)) {
+    const clusters = [...Map.groupBy(claimed, (change) => change.key).values()];
+    const leaving: Cascaded[] = [];
+    for (const changes of await this.#cascadeTogether(clusters, holdOn)) {
       try {
-        const placed: PlacedCluster = {
-          clusterId,
-          regions: await ports.holding(clusterId),
-          arrives: changes.some((change) => !change.tightens),
-          leaves: changes.some((change) => change.tightens),
-          fences: fencesOf(changes),
-        };
-        // In the queues before the rows of its keys are even written.
-        const here = changes.map((change) => ({ ...change, regions: placed.regions, tightens: false }));
-        const jobs = await this.#toQueues(toJobs(here, new Map()));
-        await ports.cascade(placed, holdOn);
-        if (placed.leaves) leaving.push({ placed, changes, jobs });
-        else await this.#complete(changes, jobs);
+        const cascaded = await this.#cascade([changes], holdOn);
+        if (cascaded.placed.some(({ leaves }) => leaves)) leaving.push(cascaded);
+        else await this.#complete(changes, cascaded.jobs);
       } catch (error) {
         onError(error);
         for (const change of changes) left.delete(change.id);
       }
       await holdOn();
     }
-    const moved = leaving.map(({ placed }) => placed).filter(({ arrives }) => arrives);
+    const moved = leaving.flatMap(({ placed }) => placed).filter(({ arrives }) => arrives);
     if (moved.length > 0) await ports.arrival(moved);
     for (const { placed, changes, jobs } of leaving) {
       try {
-        await ports.depart(placed);
+        for (const cluster of placed) await ports.depart(cluster);
         await this.#complete(changes, jobs);
       } catch (error) {
         onError(error);
@@ -158,29 +154,76 @@ export class Relay implements AsyncDisposable {
     }
   }
 
-  async #enqueue(changes: readonly Change[]): Promise<Made> {
-    return this.#toQueues(toJobs(changes, await this.#options.ports.holders(changes)));
+  /**
+   * Those of the clusters that only arrive, where there are several: a thousand that are made at once would take a
+   * minute one by one. Returns those that are to be cascaded alone: the others, and all where one of them cannot be
+   * cascaded now, as only that tells which.
+   */
+  async #cascadeTogether(
+    clusters: readonly (readonly Change[])[],
+    holdOn: () => Promise<void>,
+  ): Promise<readonly (readonly Change[])[]> {
+    const { arrive = [], others = [] } = Object.groupBy(clusters, (changes) =>
+      changes.some((change) => change.tightens) ? 'others' : 'arrive',
+    );
+    if (arrive.length < 2) return clusters;
+    try {
+      const { changes, jobs } = await this.#cascade(arrive, holdOn);
+      await this.#complete(changes, jobs);
+      return others;
+    } catch {
+      return clusters;
+    }
   }
 
-  /** Side by side: the last of many regions does not wait for all others' queues. Rejects when all are done. */
-  async #toQueues(jobs: ReadonlyMap<string, PlannedJob[]>): Promise<Made> {
-    const { claimant, ports } = this.#options;
-    const made: Made = { count: 0, fenced: [] };
-    const ready = [...jobs].map(([region, regionJobs]): [string, RefreshJob[]] => {
+  async #cascade(clusters: readonly (readonly Change[])[], holdOn: () => Promise<void>): Promise<Cascaded> {
+    const { ports } = this.#options;
+    const changes = clusters.flat();
+    const holding = await ports.holding(clusters.map(([first]) => first!.key));
+    const placed = clusters.map((its): PlacedCluster => {
+      const clusterId = its[0]!.key;
+      return {
+        clusterId,
+        regions: holding.get(clusterId) ?? [],
+        arrives: its.some((change) => !change.tightens),
+        leaves: its.some((change) => change.tightens),
+        fences: fencesOf(its),
+      };
+    });
+    // In the queues before the rows of their keys are even written.
+    const here = changes.map((change) => ({
+      ...change,
+      regions: holding.get(change.key) ?? [],
+      tightens: false,
+    }));
+    const jobs = this.#make(toJobs(here, new Map()));
+    await this.#toQueues(jobs.ready);
+    await ports.cascade(placed, holdOn);
+    return { placed, changes, jobs };
+  }
+
+  /** Jobs as they go out: those that fences wait for with receipts. */
+  #make(planned: ReadonlyMap<string, PlannedJob[]>): Made {
+    const { claimant } = this.#options;
+    const made: Made = { ready: [], count: 0, fenced: [] };
+    for (const [region, regionJobs] of planned) {
       made.count += regionJobs.length;
-      const withReceipts = regionJobs.map(({ fences = [], ...job }): RefreshJob => {
+      const jobs = regionJobs.map(({ fences = [], ...job }): RefreshJob => {
         if (fences.length === 0) return job;
         const receipt = `${claimant}.${++this.#receipts}`;
         for (const fence of fences) made.fenced.push({ fence, region, receipt });
         return { ...job, receipt };
       });
-      return [region, withReceipts];
-    });
-    const results = await settleBounded(ready, queuesAtOnce, ([region, regionJobs]) =>
-      ports.enqueue(region, regionJobs),
-    );
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+      made.ready.push([region, jobs]);
+    }
     return made;
+  }
+
+  /** Side by side: the last of many regions does not wait for all others' queues. Rejects when all are done. */
+  async #toQueues(jobs: Made['ready']): Promise<void> {
+    const { ports } = this.#options;
+    const results = await settleBounded(jobs, queuesAtOnce, (one) => ports.enqueue(...one));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   async #complete(changes: readonly Change[], made: Made): Promise<void> {
@@ -192,59 +235,16 @@ export class Relay implements AsyncDisposable {
   }
 }
 
+/** Clusters that were cascaded, and their rows, which are still there. */
+interface Cascaded {
+  placed: readonly PlacedCluster[];
+  changes: readonly Change[];
+  jobs: Made;
+}
+
 /** The jobs of a turn. */
 interface Made {
+  ready: [region: string, jobs: RefreshJob[]][];
   count: number;
   fenced: FencedJob[];
-}
-
-/** A job before it has a receipt. */
-export interface PlannedJob extends Omit<RefreshJob, 'receipt'> {
-  /** The fences of the changes in it; absent where there are none. */
-  fences?: readonly string[];
-}
-
-function fencesOf(changes: readonly Change[]): string[] {
-  return [...new Set(changes.flatMap((change) => change.fences))];
-}
-
-/**
- * Jobs by region: what tightens access first and apart, each context once, `limits.batchMax` a job. A change goes to
- * the regions it names and to `holders`, those that came to hold it since; one that a cascade made goes just where it
- * says, for a placement added since has a cascade of its own.
- */
-export function toJobs(
-  changes: readonly Change[],
-  holders: ReadonlyMap<string, readonly string[]>,
-): Map<string, PlannedJob[]> {
-  const byRegion = new Map<string, Map<string, Change>>();
-  for (const change of changes) {
-    const text = refText(change);
-    const since = change.cause === 'dependent' ? [] : (holders.get(text) ?? []);
-    for (const region of new Set([...change.regions, ...since])) {
-      const ofRegion = byRegion.get(region) ?? new Map<string, Change>();
-      byRegion.set(region, ofRegion);
-      const earlier = ofRegion.get(text);
-      const first = !earlier || (change.tightens && !earlier.tightens) ? change : earlier;
-      ofRegion.set(text, earlier ? { ...first, fences: fencesOf([earlier, change]) } : first);
-    }
-  }
-  const jobs = new Map<string, PlannedJob[]>();
-  for (const [region, ofRegion] of byRegion) {
-    const regionJobs: PlannedJob[] = [];
-    for (const tightens of [true, false]) {
-      const some = [...ofRegion.values()].filter((change) => change.tightens === tightens);
-      for (const chunk of chunked(some, limits.batchMax)) {
-        const fences = fencesOf(chunk);
-        regionJobs.push({
-          refs: chunk.map(({ kind, key }) => [kind, key]),
-          tightens,
-          changedAtMs: Math.min(...chunk.map((change) => change.createdAtMs)),
-          ...(fences.length > 0 ? { fences } : {}),
-        });
-      }
-    }
-    jobs.set(region, regionJobs);
-  }
-  return jobs;
 }

@@ -83,8 +83,11 @@ export async function runSweep(
     return noCounts();
   }
   const id = job.sweepId ?? newId('sweep', clock, random);
-  await beginSweep(db, { id, region, cause: job.cause });
   const startedAt = clock.monotonic();
+  const [since] = await Promise.all([
+    more.announceAll ? { mark: null, tail: [] } : lastMark(db, region),
+    beginSweep(db, { id, region, cause: job.cause }),
+  ]);
   const sweep = new Sweep({
     store,
     publisher,
@@ -105,7 +108,7 @@ export async function runSweep(
       currentMark: () => currentMark(db),
       checkNotAhead: () => checkNotAhead(region, store, () => hubHighWater(db)),
     },
-    since: more.announceAll ? { mark: null, tail: [] } : await lastMark(db, region),
+    since,
     recovery: job.cause === 'recovery',
     pageRows,
     settleMs: config.settleMs,
@@ -124,25 +127,28 @@ export async function runSweep(
       await more.onProgress?.(counts);
     },
   });
-  const durationMs = () => Math.round(clock.monotonic() - startedAt);
+  const told = () => ({
+    ...{ region, sweep: id, cause: job.cause },
+    ...{ durationMs: Math.round(clock.monotonic() - startedAt), phasesMs: sweep.phases.spentMs() },
+  });
   try {
     const reached = await sweep.run(signal);
     const judgedAll = sweep.counts.frozen === 0;
-    await concludeHolds(db, { id, region, contexts: sweep.contexts, judgedAll });
+    const [feed] = await Promise.all([
+      store.readFeedHead(),
+      concludeHolds(db, { id, region, contexts: sweep.contexts, judgedAll }),
+    ]);
     const heldBack = sweep.heldBack.size <= heldBackMax ? [...sweep.heldBack] : null;
-    await completeSweep(db, id, sweep.counts, reached, { feed: await store.readFeedHead(), heldBack });
+    await completeSweep(db, id, sweep.counts, reached, { feed, heldBack });
     await notifyProgress(db);
     metrics.sweeps.inc({ region, status: 'completed' });
-    log.info(
-      { region, sweep: id, cause: job.cause, durationMs: durationMs(), counts: sweep.counts },
-      'sweep completed',
-    );
+    log.info({ ...told(), counts: sweep.counts }, 'sweep completed');
     return sweep.counts;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     await failSweep(db, id, sweep.counts, reason).catch(() => {}); // or it is found abandoned
     metrics.sweeps.inc({ region, status: 'failed' });
-    log.error({ region, sweep: id, cause: job.cause, durationMs: durationMs(), err: error }, 'sweep failed');
+    log.error({ ...told(), err: error }, 'sweep failed');
     throw error;
   } finally {
     for (const drift of ['missing', 'stale', 'corrupt', 'orphan', 'ahead'] as const) {

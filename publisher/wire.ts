@@ -7,7 +7,7 @@ import type { Store } from '../contexts/store.ts';
 import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { addressOf, deafness } from '../hub/db/address.ts';
 import { buildContexts, holdersOf } from '../hub/db/builders/index.ts';
-import { cascadeDeparture, cascadePlacement, lastKeys, regionsHolding } from '../hub/db/cascade.ts';
+import { cascadeDeparture, cascadePlacements, lastKeys, regionsHolding } from '../hub/db/cascade.ts';
 import { connect, type Database } from '../hub/db/client.ts';
 import { awaitedRegions, awaitsChannel, noteSeen, notifyProgress } from '../hub/db/fences.ts';
 import { recordGateways, reportRegion } from '../hub/db/gateways.ts';
@@ -172,9 +172,13 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       claimMax,
       ports: {
         claim: (claim) => claimChanges(db, claim),
-        holding: (clusterId) => regionsHolding(db, clusterId),
-        cascade: ({ clusterId, leaves, fences }, onProgress) =>
-          cascadePlacement(db, clusterId, { fences, leaves, chunk: 500, onProgress }),
+        holding: (clusterIds) => regionsHolding(db, clusterIds),
+        cascade: (placed, onProgress) =>
+          cascadePlacements(db, placed, {
+            ...{ chunk: 500, onProgress },
+            // What waits for the lock of one cluster holds those of all others meanwhile.
+            ...(placed.length > 1 ? { lockTimeoutMs: 100 } : {}),
+          }),
         arrival: (moved) =>
           awaitArrival(moved, {
             ...{ clock, timeoutMs: 400, pollMs: 20 },
@@ -198,7 +202,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     });
 
   const relay = makeRelay('all-else', 500);
-  const placementRelay = makeRelay('placements', 20);
+  const placementRelay = makeRelay('placements', 100);
   const wakeRelays = () => {
     relay.wake();
     placementRelay.wake();

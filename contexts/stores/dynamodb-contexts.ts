@@ -27,7 +27,7 @@ const contextsPerCall = limits.batchMax - 1;
 /** How often a read starts over because the table's identity changed under it. */
 const readAttemptsMax = 3;
 /** Items of all partitions together that a scan asks for at a time; it holds at most two such pages. */
-const scanPageItems = 8000;
+const scanPageItems = 20_000;
 
 /** Contexts in the table: point reads, the conditional put, the ordered scan, and the end of a tombstone. */
 export class ContextItems {

@@ -14,39 +14,63 @@ export interface StepOptions {
   lockTimeoutMs?: number;
 }
 
-export interface CascadeOptions extends StepOptions {
-  /** The cluster has left a region, and its tenant perhaps with it. */
+/** A cluster whose placements changed. */
+export interface Cascading {
+  clusterId: string;
+  /** It has left a region, and its tenant perhaps with it. */
   leaves: boolean;
+  fences?: readonly string[];
+}
+
+export interface CascadeOptions {
   /** Keys a step bumps. */
   chunk: number;
+  /** Milliseconds to wait for a lock; default 2,000. It throws when they are over. */
+  lockTimeoutMs?: number;
   onProgress?(): Promise<void>;
 }
 
 /**
- * What follows a cluster when its placements change: its tenant and its keys. Each gets a fresh revision, because a
+ * What follows clusters when their placements change: their tenants and their keys. Each gets a fresh revision, because a
  * region that lost it holds a tombstone under the old one, and an outbox row for the regions that hold it now. Those
- * that it left are told by {@link cascadeDeparture}, once it has arrived where it goes.
+ * that a cluster left are told by {@link cascadeDeparture}, once it has arrived where it goes.
  *
- * Called by the relay after the placement's transaction committed, so it sees what that transaction and every one
- * before it made; what commits later carries outbox rows of its own, which are resolved later still. In either
- * order of commits one of the two sees the other. Safe to repeat: a repetition draws revisions once more.
+ * Called by the relay after the placements' transactions committed, so it sees what those and every one before them
+ * made; what commits later carries outbox rows of its own, which are resolved later still. In either order of commits
+ * one of the two sees the other. Safe to repeat: a repetition draws revisions once more.
  *
- * The tenant goes first: keys point at it. `onProgress` is called between the steps, so that the caller can hold on
- * to its lease. A step is one statement, a function of 0008_cascades.sql: a publisher that freezes holds no lock that
- * a revocation would wait for.
+ * Tenants go first: keys point at them. `onProgress` is called between the steps, so that the caller can hold on
+ * to its lease. A step is one statement, a function of 0019_cascades.sql: a publisher that freezes holds no lock that
+ * a revocation would wait for. Whoever gives many clusters gives a short `lockTimeoutMs`: while a step waits for a lock of
+ * one, it holds those of the others.
+ *
+ * A tenant enters a region with its first cluster and leaves with its last. It is bumped unless every region of a
+ * cluster has another of the tenant's clusters whose own placement was already *settled*, that is, bumped for:
+ * creating the thousandth cluster in a region then costs no write of the tenant. Settled must be the truth, or two
+ * clusters rely on each other and nobody bumps. So the placements that are judged are locked first, and those alone are
+ * marked: one that is added meanwhile is left to its own cascade.
  */
-export async function cascadePlacement(
+export async function cascadePlacements(
   db: Queryable,
-  clusterId: string,
-  options: CascadeOptions,
+  clusters: readonly Cascading[],
+  { chunk, lockTimeoutMs = defaultLockTimeoutMs, onProgress }: CascadeOptions,
 ): Promise<void> {
-  await cascadeToTenant(db, clusterId, options);
-  await cascadeToKeys(db, clusterId, options);
+  const ids = textArray(clusters.map(({ clusterId }) => clusterId));
+  const leaving = sql`${textArray(clusters.map(({ leaves }) => String(leaves)))}::boolean[]`;
+  const fences = textArray(clusters.map((cluster) => (cluster.fences ?? []).join(',')));
+  await db.execute(sql`select cascade_to_tenants(${ids}, ${leaving}, ${fences}, ${lockTimeoutMs})`);
+  await onProgress?.();
+  // In key order, a chunk a step: no lock is held for long, and no two relays lock in opposite orders.
+  for (let after: string | null = ''; after !== null; await onProgress?.()) {
+    const [row]: { last: string | null }[] = await db.execute<{ last: string | null }>(sql`
+      select cascade_to_keys_of(${ids}, ${fences}, ${after}, ${chunk}, ${lockTimeoutMs}) as last`);
+    after = row!.last;
+  }
 }
 
 /**
  * Has the regions that a cluster left told, in the order of removal: keys, cluster, tenant. Draws no revisions:
- * {@link cascadePlacement} has.
+ * {@link cascadePlacements} has.
  */
 export async function cascadeDeparture(
   db: Queryable,
@@ -58,11 +82,15 @@ export async function cascadeDeparture(
   );
 }
 
-/** The regions that hold a cluster's contexts now. After the commit of what changed them. */
-export async function regionsHolding(db: Queryable, clusterId: string): Promise<string[]> {
-  const rows = await db.execute<{ region: string }>(sql`
-    select region from ${holdings} where cluster_id = ${clusterId} and until is null order by region`);
-  return rows.map((row) => row.region);
+/** The regions that hold each cluster's contexts now. After the commit of what changed them. */
+export async function regionsHolding(
+  db: Queryable,
+  clusterIds: readonly string[],
+): Promise<Map<string, readonly string[]>> {
+  const rows = await db.execute<{ cluster_id: string; regions: string[] }>(sql`
+    select cluster_id, array_agg(region order by region) as regions from ${holdings}
+    where cluster_id = any(${textArray(clusterIds)}) and until is null group by cluster_id`);
+  return new Map(rows.map((row) => [row.cluster_id, row.regions]));
 }
 
 /** The last key of each cluster, in the order in which they are bumped: when it has arrived, so have most. */
@@ -86,32 +114,7 @@ export async function recallPlacements(db: Queryable, region: string): Promise<v
   if (rows.length > 0) await notifyOutbox(db);
 }
 
-/**
- * The tenant enters a region with its first cluster and leaves with its last. It is bumped unless every region of
- * this cluster has another of the tenant's clusters whose own placement was already *settled*, that is, bumped for:
- * creating the thousandth cluster in a region then costs no write of the tenant.
- *
- * Settled must be the truth, or two clusters rely on each other and nobody bumps. So the placements that are judged
- * are locked first, and those alone are marked: one that is added meanwhile is left to its own cascade.
- */
-async function cascadeToTenant(db: Queryable, clusterId: string, options: CascadeOptions): Promise<void> {
-  await db.execute(sql`select cascade_to_tenant(${clusterId}, ${options.leaves}, ${stepArguments(options)})`);
-  await options.onProgress?.();
-}
-
-/** In key order, a chunk a step: no lock is held for long, and no two relays lock in opposite orders. */
-async function cascadeToKeys(db: Queryable, clusterId: string, options: CascadeOptions): Promise<void> {
-  let after: string | null = '';
-  for (;;) {
-    const [row]: { last: string | null }[] = await db.execute<{ last: string | null }>(sql`
-      select cascade_to_keys(${clusterId}, ${after}, ${options.chunk}, ${stepArguments(options)}) as last`);
-    after = row!.last;
-    if (after === null) return;
-    await options.onProgress?.();
-  }
-}
-
-/** The last two arguments of the cascades in 0008_cascades.sql. */
+/** The last two arguments of the cascade in 0008_cascades.sql. */
 function stepArguments(options: StepOptions): SQL {
   return sql`${(options.fences ?? []).join(',')}, ${options.lockTimeoutMs ?? defaultLockTimeoutMs}`;
 }

@@ -3,6 +3,7 @@ import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { systemRandom } from '../../contexts/base/random.ts';
 import type { DatabaseAddress } from './address.ts';
+import { preparing } from './prepared.ts';
 import * as schema from './schema.ts';
 
 export type Db = PostgresJsDatabase<typeof schema>;
@@ -38,13 +39,16 @@ const idleInTransactionMs = 5_000;
 /** Whatever a connection is stuck with (a server that nobody uses any more) ends with it. */
 const lifetimeSeconds = 300;
 
+/** Of what is prepared: values decide, between ten keys and all of them. */
+const planning = { plan_cache_mode: 'force_custom_plan' };
+
 /**
  * Opens a pool. Nothing is connected before the first query, and nothing to a server that takes no writes. A
  * transaction that idles 5 s is ended by the server.
  *
  * Behind a transaction pooler the settings are given to each transaction, because a connection keeps none; what runs
- * outside of one has only the bounds that the server itself sets. Statements are not prepared by name, here and there:
- * drizzle never does, and a pooler may not know the names.
+ * outside of one has only the bounds that the server itself sets. Nor are statements prepared by name there: a pooler
+ * may not know the names.
  */
 export function connect(where: string | DatabaseAddress, options: ConnectOptions): Database {
   const address: DatabaseAddress = typeof where === 'string' ? { url: where, pooler: 'none' } : where;
@@ -55,18 +59,22 @@ export function connect(where: string | DatabaseAddress, options: ConnectOptions
   const open = (url: string, pooled: boolean, max: number) =>
     postgres(url, {
       max,
-      prepare: false,
+      prepare: !pooled,
       connect_timeout: 5,
       backoff: reconnectAfterSeconds,
       idle_timeout: 60,
       max_lifetime: lifetimeSeconds,
       target_session_attrs: 'read-write',
       onnotice: () => {},
-      connection: { application_name: options.applicationName, ...(pooled ? {} : settings) },
+      connection: {
+        application_name: options.applicationName,
+        ...(pooled ? {} : { ...settings, ...planning }),
+      },
     });
   const pooled = address.pooler === 'transaction';
   const { pooler, directUrl } = address;
-  const sql = open(address.url, pooled, options.max ?? 10);
+  const opened = open(address.url, pooled, options.max ?? 10);
+  const sql = pooled ? opened : preparing(opened);
   const direct = pooled && directUrl !== undefined ? open(directUrl, false, 1) : undefined;
   const db = drizzle(sql, { schema });
   return {

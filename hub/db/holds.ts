@@ -71,11 +71,11 @@ export async function concludeHolds(
       await tx.execute(sql`
       delete from ${holds} where region = ${region}
         and seen_at < (select started_at from ${sweeps} where id = ${id})`);
-    for (const [kind, contexts] of sweep.contexts) {
-      await tx.execute(sql`
-        insert into ${regionContents} (region, kind, contexts) values (${region}, ${kind}, ${contexts})
-        on conflict (region, kind) do update set contexts = excluded.contexts, counted_at = excluded.counted_at`);
-    }
+    const counted = JSON.stringify(Object.fromEntries(sweep.contexts));
+    await tx.execute(sql`
+      insert into ${regionContents} (region, kind, contexts)
+      select ${region}, kind, contexts::int from json_each_text(${counted}::json) as counted (kind, contexts)
+      on conflict (region, kind) do update set contexts = excluded.contexts, counted_at = excluded.counted_at`);
     await tx.execute(sql`
       update ${sweeps} set plan = (select ${hashOf} from (${planOf(region)}) plan) where id = ${id}`);
   });

@@ -167,24 +167,30 @@ async function* changedPages(
   db: Queryable,
   { since, xmin, xmax, region }: { since: string; xmin: string; xmax: string; region: string | undefined },
 ): AsyncGenerator<(ChangedHead & { beyond: boolean })[]> {
+  const changed = sql`changed_xid >= ${since}::text::xid8 and changed_xid < ${xmax}::text::xid8`;
   // Removed in reverse and published in order, as everywhere. Kind by kind, because Postgres walks the index for a
-  // range of one, and sorts what is left of all for every page of several.
+  // range of one, and sorts what is left of all for every page of several. Mostly nothing changed but heartbeats.
   const parts = [
     ...kindNames.toReversed().map((kind) => ({ kind, deleted: true })),
     ...kindNames.map((kind) => ({ kind, deleted: false })),
   ];
-  for (const { kind, deleted } of parts) {
+  const concerned = await db.execute<{ kind: KindName; deleted: boolean }>(sql`
+    select p.kind, p.deleted
+    from unnest(${textArray(parts.map(({ kind }) => kind))}, ${textArray(parts.map(({ deleted }) => String(deleted)))}::boolean[])
+      with ordinality as p (kind, deleted, place)
+    where exists (select from ${heads} h where h.kind = p.kind and h.deleted = p.deleted and ${changed})
+    order by p.place`);
+  for (const { kind, deleted } of concerned) {
     let after = '';
     for (;;) {
       // From xmax on are numbers of another database, whose dump was loaded here, and what the next look is for.
       const rows = await db.execute<{ key: string; revision: string; beyond: boolean }>(sql`
         select key, revision::text as revision, changed_xid >= ${xmin}::text::xid8 as beyond from ${heads}
-        where kind = ${kind} and deleted = ${deleted} and key > ${after}
-          and changed_xid >= ${since}::text::xid8 and changed_xid < ${xmax}::text::xid8
+        where kind = ${kind} and deleted = ${deleted} and key > ${after} and ${changed}
         order by key limit ${changedPageRows}`);
       const found = rows.map((row) => ({ ...row, kind, revision: Number(row.revision) }));
-      const concerned = deleted || region === undefined ? found : await heldIn(db, region, found);
-      if (concerned.length > 0) yield concerned;
+      const held = deleted || region === undefined ? found : await heldIn(db, region, found);
+      if (held.length > 0) yield held;
       if (rows.length < changedPageRows) break;
       after = rows.at(-1)!.key;
     }

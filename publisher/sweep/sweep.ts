@@ -2,17 +2,18 @@ import { chunked, settleBounded } from '../../contexts/base/bounded.ts';
 import type { Clock } from '../../contexts/base/clock.ts';
 import { mergeJoin } from '../../contexts/base/merge-join.ts';
 import { type Envelope, tombstone } from '../../contexts/envelope.ts';
-import { type ContextRef, type KindName, kindNames, refText } from '../../contexts/kinds/index.ts';
+import { type ContextRef, type KindName, refText } from '../../contexts/kinds/index.ts';
 import { limits } from '../../contexts/limits.ts';
 import { decodeVersion, encodeVersion, schemaVersionMax, type VersionText } from '../../contexts/revision.ts';
-import type { Announcement, Store, StoredItem, Stray } from '../../contexts/store.ts';
+import type { Announcement, Store, StoredItem } from '../../contexts/store.ts';
 import { type Build, type Draft, invalidReason } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
 import { type Changed, type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
 import type { Publisher } from '../publish.ts';
 import { isInPlace } from '../receipts.ts';
 import { compare, isAsDrafted, wouldLoosen } from './drift.ts';
-import { pagesAhead } from './pages-ahead.ts';
+import { Phases } from './phases.ts';
+import { type Sides, sidesAhead } from './sides.ts';
 import { tightens } from './tightening.ts';
 
 /**
@@ -68,8 +69,6 @@ export interface SweepOptions {
 const settleBatch = 1000;
 /** While one batch is read, built and announced, another is put: a region is seeded at the pace of its puts. */
 const batchesAtOnce = 3;
-/** Items no reference can name that one sweep removes; with more of them, a person should look first. */
-const straysMax = 100;
 /** Between two reports of progress, each of which is a write at the hub. */
 const reportEveryMs = 1000;
 /** Announced beyond the mark and remembered by name; with more than that, the next sweep announces them again. */
@@ -82,30 +81,45 @@ export class Sweep {
   readonly contexts = new Map<KindName, number>();
   /** Contexts that it did not bring to what the hub derives, or was overtaken at: it proves nothing of them. */
   readonly heldBack = new Set<string>();
+  /** Where its time goes. */
+  readonly phases: Phases;
   #whole = false;
-  #reportedAtMs = Number.NEGATIVE_INFINITY;
+  #reportedAtMs: number;
   #reporting: Promise<void> = Promise.resolve();
 
   constructor(options: SweepOptions) {
     this.#options = options;
+    this.#reportedAtMs = options.clock.monotonic();
+    this.phases = new Phases(options.clock, 'begin');
   }
 
   /** Runs all stages. Returns the mark up to which everything is announced now. Throws where a stage cannot go on. */
   async run(signal: AbortSignal): Promise<SweepMark> {
     const { hub, store, recovery, since } = this.#options;
-    await hub.checkNotAhead();
-    const found = await store.readIdentity();
+    const [found, begunAt] = await Promise.all([
+      store.readIdentity(),
+      since.mark ?? hub.currentMark(),
+      hub.checkNotAhead(),
+    ]);
     if (found.outcome !== 'identity')
       throw new Error(`the region's store has no identity (${found.outcome})`);
     this.#whole = found.identity.whole;
-    const begunAt = since.mark ?? (await hub.currentMark());
     await hub.recallPlacements();
     if (recovery) {
+      this.phases.enter('catch up');
       await this.#reannounce(begunAt, since.tail, 'what-tightens', signal);
       await this.#reannounce(begunAt, since.tail, 'all', signal);
     }
-    for (const kind of kindNames) await this.#compareKind(kind, signal);
+    const onStray = () => {
+      this.counts.orphan += 1;
+    };
+    for (const [kind, sides] of sidesAhead({ ...this.#options, onStray })) {
+      this.phases.enter(kind);
+      await this.#compareKind(kind, sides, signal);
+    }
+    this.phases.enter('re-announce');
     const reached = await this.#reannounce(begunAt, since.tail, 'all', signal);
+    this.phases.enter('end');
     await this.#expire();
     await this.#reporting;
     // What a freeze kept out of the table is missing there: its absence must deny nobody.
@@ -113,18 +127,11 @@ export class Sweep {
     return reached;
   }
 
-  async #compareKind(kind: KindName, signal: AbortSignal): Promise<void> {
-    const { store, hub, publisher, clock, since, pageRows, tombstoneRetentionMs } = this.#options;
+  async #compareKind(kind: KindName, { drafts, held, strays }: Sides, signal: AbortSignal): Promise<void> {
+    const { store, publisher, clock, since, tombstoneRetentionMs } = this.#options;
     const suspects = new Map<string, ContextRef>();
     const unannounced: Announcement[] = [];
     const expired: Envelope[] = [];
-    const strays: Stray[] = [];
-    const onStray = (stray: Stray) => {
-      this.counts.orphan += 1;
-      if (strays.length < straysMax) strays.push(stray);
-    };
-    const drafts = pagesAhead((...range) => hub.range(...range), kind, pageRows);
-    const held = store.scan(kind, { onStray });
     let contexts = 0;
     const invalid: Build[] = [];
     for await (const rows of mergeJoin(drafts, held)) {
@@ -166,7 +173,7 @@ export class Sweep {
       await store.discard(stray);
       this.counts.written += 1;
     }
-    await this.#report('now');
+    await this.#report();
   }
 
   /** The store first, then the hub: what the hub says then is not older than what the store had. */
@@ -345,8 +352,7 @@ export class Sweep {
 
   async #expire(): Promise<void> {
     const { store, clock, feedRetentionMs } = this.#options;
-    await store.trimFeed(clock.now() - feedRetentionMs);
-    await store.trimGateways(clock.now());
+    await Promise.all([store.trimFeed(clock.now() - feedRetentionMs), store.trimGateways(clock.now())]);
   }
 }
 

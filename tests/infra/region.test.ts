@@ -45,5 +45,14 @@ test('a region that was removed: its table is named, where it is, and who is to 
   const line = removedLine('eu-west-1', { table: 'spokecast-prod-eu', awsRegion: 'eu-west-1' });
   expect(line).toContain('Its table spokecast-prod-eu in eu-west-1 was not touched');
   expect(line).toContain('delete it with the tools of your store');
+  expect(line).toContain('\n  aws dynamodb delete-table --table-name spokecast-prod-eu --region eu-west-1');
   expect(removedLine('eu-west-1', undefined)).not.toContain('table');
+});
+
+test('the command that deletes a table of another store names its endpoint, and no shell reads more into it', () => {
+  expect(removedLine('here', { table: 't', endpoint: 'http://127.0.0.1:4201' })).toMatch(
+    /delete-table --table-name t --endpoint-url http:\/\/127\.0\.0\.1:4201 --region elsewhere-1$/,
+  );
+  const odd = removedLine('here', { table: "a'b;c", endpoint: 'http://[::1]:1/?a&b' });
+  expect(odd).toContain("--table-name 'a'\\''b;c' --endpoint-url 'http://[::1]:1/?a&b'");
 });

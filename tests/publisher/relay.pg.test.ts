@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { holdersOf } from '../../hub/db/builders/index.ts';
-import { cascadeDeparture, cascadePlacement, regionsHolding } from '../../hub/db/cascade.ts';
+import { cascadeDeparture, cascadePlacements, regionsHolding } from '../../hub/db/cascade.ts';
 import {
   claimChanges,
   completeChanges,
@@ -36,9 +36,9 @@ function start(takes: Takes, named: string[], errors: unknown[] = []): Relay {
     claimMax: 10,
     ports: {
       claim: (claim) => claimChanges(db, claim),
-      holding: (clusterId) => regionsHolding(db, clusterId),
-      cascade: ({ clusterId, leaves }, onProgress) =>
-        cascadePlacement(db, clusterId, { leaves, chunk: 2, lockTimeoutMs: 300, onProgress }),
+      holding: (clusterIds) => regionsHolding(db, clusterIds),
+      cascade: (placed, onProgress) =>
+        cascadePlacements(db, placed, { chunk: 2, lockTimeoutMs: 300, onProgress }),
       arrival: async () => {},
       depart: ({ clusterId }) => cascadeDeparture(db, clusterId, { tightens: true }),
       holders: (refs) => holdersOf(db, refs),

@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { type ContextRef, refText } from '../../contexts/kinds/index.ts';
 import type { Change, Takes } from '../../hub/db/outbox.ts';
 import type { RefreshJob } from '../../publisher/jobs.ts';
-import { Relay, type RelayPorts, toJobs } from '../../publisher/relay.ts';
+import { toJobs } from '../../publisher/planned-jobs.ts';
+import { Relay, type RelayPorts } from '../../publisher/relay.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 interface Row extends Change {
@@ -18,6 +19,8 @@ class World {
   readonly rows = new Map<number, Row>();
   readonly enqueued: { region: string; job: RefreshJob }[] = [];
   readonly cascaded: string[] = [];
+  /** Into how many steps these went. */
+  cascades = 0;
   readonly awaited: string[] = [];
   readonly departed: string[] = [];
   /** Regions that hold a cluster now; `r1` where a test says nothing. */
@@ -69,9 +72,9 @@ class World {
         step('after claim');
         return free.map((row) => ({ ...row }));
       },
-      holding: async (clusterId) => {
+      holding: async (clusterIds) => {
         step('holding');
-        return this.holding.get(clusterId) ?? ['r1'];
+        return new Map(clusterIds.map((id) => [id, this.holding.get(id) ?? ['r1']]));
       },
       arrival: async (moved) => {
         step('arrival');
@@ -81,10 +84,11 @@ class World {
         step(`depart ${clusterId}`);
         this.departed.push(clusterId);
       },
-      cascade: async (change, onProgress) => {
-        step(`cascade ${change.clusterId}`);
+      cascade: async (placed, onProgress) => {
+        for (const { clusterId } of placed) step(`cascade ${clusterId}`);
         await onProgress();
-        this.cascaded.push(change.clusterId);
+        this.cascaded.push(...placed.map(({ clusterId }) => clusterId));
+        this.cascades += 1;
       },
       holders: async (refs) => {
         step('holders');
@@ -219,7 +223,7 @@ function sleepIn(ports: RelayPorts, until: Promise<void>): Promise<void> {
 describe('placements', () => {
   test('[law 6] one that cannot be cascaded holds up no other, and is tried again', async () => {
     for (const key of ['vci_1', 'vci_2', 'vci_3']) world.add({ key, kind: 'cluster', cause: 'placement' });
-    world.failing.set('cascade vci_2', 1);
+    world.failing.set('cascade vci_2', 2); // together with the others, and alone
     const relay = world.relay('relay', 'placements');
     await relay.turn();
     expect(world.cascaded).toEqual(['vci_1', 'vci_3']);
@@ -228,6 +232,18 @@ describe('placements', () => {
     await world.clock.advance(leaseMs + 1);
     await relay.turn();
     expect(world.cascaded).toEqual(['vci_1', 'vci_3', 'vci_2']);
+    expect(world.rows.size).toBe(0);
+  });
+
+  test('those that only arrive are cascaded together, and one that leaves is not', async () => {
+    for (const key of ['vci_1', 'vci_2', 'vci_3', 'vci_4'])
+      world.add({ key, kind: 'cluster', cause: 'placement', tightens: key === 'vci_2' });
+    world.holding.set('vci_2', []);
+    world.holding.set('vci_3', ['r2']);
+    await world.relay('relay', 'placements').turn();
+    expect([world.cascades, world.cascaded.toSorted()]).toEqual([2, ['vci_1', 'vci_2', 'vci_3', 'vci_4']]);
+    expect([world.named('r1'), world.named('r2')]).toEqual([['vci_1', 'vci_4'], ['vci_3']]);
+    expect(world.departed).toEqual(['vci_2']);
     expect(world.rows.size).toBe(0);
   });
 
@@ -244,13 +260,13 @@ describe('placements', () => {
     for (const key of ['vci_1', 'vci_2']) world.add({ key, kind: 'cluster', cause: 'placement' });
     const relay = world.relay('one', 'placements');
     const ports = world.ports.get(relay)!;
-    ports.cascade = async (change, onProgress) => {
+    ports.cascade = async (placed, onProgress) => {
       for (let chunk = 0; chunk < 5; chunk++) {
         await world.clock.advance(leaseMs - 1);
         expect(await world.relay('two', 'placements').turn(), 'nothing is free').toBeUndefined();
         await onProgress();
       }
-      world.cascaded.push(change.clusterId);
+      world.cascaded.push(...placed.map(({ clusterId }) => clusterId));
     };
     await relay.turn();
     expect(world.cascaded).toEqual(['vci_1', 'vci_2']);
@@ -292,7 +308,9 @@ describe('a cluster that moves', () => {
         for (const [, key] of job.refs) told(`enqueue ${region}, ${job.tightens ? 'first' : 'in turn'}`, key);
       await enqueue(region, jobs);
     };
-    ports.cascade = async (placed) => told('cascade', placed.clusterId);
+    ports.cascade = async (placed) => {
+      for (const { clusterId } of placed) told('cascade', clusterId);
+    };
     ports.arrival = async (moved) => {
       expect(moved).toEqual([
         { clusterId: 'vci_1', regions: ['r2'], arrives: true, leaves: true, fences: [] },

@@ -4,7 +4,7 @@ import type { Clock } from '../../contexts/base/clock.ts';
 import { type ContextRef, refText } from '../../contexts/kinds/index.ts';
 import type { VersionText } from '../../contexts/revision.ts';
 import { type Build, buildContexts, holdersOf } from '../../hub/db/builders/index.ts';
-import { cascadeDeparture, cascadePlacement, regionsHolding } from '../../hub/db/cascade.ts';
+import { cascadeDeparture, cascadePlacements, regionsHolding } from '../../hub/db/cascade.ts';
 import {
   type Change,
   claimChanges,
@@ -260,9 +260,9 @@ export class PostgresRun {
       ...{ takes, claimMax, claimant: 'test', leaseMs: 1, pollMs: 1_000, clock: this.#clock },
       ports: {
         claim: (claim) => claimChanges(db, claim),
-        holding: (clusterId) => regionsHolding(db, clusterId),
-        cascade: ({ clusterId, leaves }, onProgress) =>
-          cascadePlacement(db, clusterId, { leaves, chunk: 2, lockTimeoutMs, onProgress }),
+        holding: (clusterIds) => regionsHolding(db, clusterIds),
+        cascade: (placed, onProgress) =>
+          cascadePlacements(db, placed, { chunk: 2, lockTimeoutMs, onProgress }),
         arrival: async () => {},
         depart: ({ clusterId, arrives }) => cascadeDeparture(db, clusterId, { tightens: !arrives }),
         holders: (refs) => holdersOf(db, refs),

@@ -236,7 +236,7 @@ export class SimulatedPublisher {
       faults.call(process, place, work);
     const ports: RelayPorts = {
       claim: (claim) => at('claim', () => hub.claim(claim)),
-      holding: (clusterId) => at('holding', () => hub.holding(clusterId)),
+      holding: (clusterIds) => at('holding', () => new Map(clusterIds.map((id) => [id, hub.holding(id)]))),
       cascade: (placed, onProgress) =>
         at('cascade', () =>
           hub.cascade(placed, { chunk: 1, onProgress, between: () => at('cascade-chunk', () => {}) }),

@@ -90,7 +90,10 @@ export function addRegions(regions: Command, cli: Cli): void {
       }
       print(
         flags,
-        { region: id, removed: found !== undefined, ...(found?.store ? { store: found.store } : {}) },
+        {
+          ...{ region: id, removed: found !== undefined },
+          ...(found?.store ? { store: found.store, deleteTable: deleteTable(found.store) } : {}),
+        },
         found ? removedLine(id, found.store) : `there is no region ${id}`,
       );
     });
@@ -138,7 +141,22 @@ export function removedLine(id: string, store: StoreAddress | undefined): string
   if (!store) return end;
   const places = [store.endpoint && `at ${store.endpoint}`, store.awsRegion && `in ${store.awsRegion}`];
   const where = [store.table, ...places.filter(Boolean)].join(' ');
-  return `${end} Its table ${where} was not touched, and holds all that was published there: when its gateways have ended, delete it with the tools of your store.`;
+  return `${end} Its table ${where} was not touched, and holds all that was published there: when its gateways have ended, delete it with the tools of your store:\n  ${deleteTable(store)}`;
+}
+
+/** As the AWS command line does it, in whose protocol every store of a region is spoken to. */
+function deleteTable({ table, endpoint, awsRegion }: StoreAddress): string {
+  const flags = {
+    '--table-name': table,
+    '--endpoint-url': endpoint,
+    '--region': awsRegion ?? (endpoint ? 'elsewhere-1' : undefined), // it asks for one; other stores take any
+  };
+  const words = Object.entries(flags).flatMap(([flag, value]) => (value ? [flag, shellWord(value)] : []));
+  return ['aws dynamodb delete-table', ...words].join(' ');
+}
+
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function readyLine(id: string, seeding: Seeding | undefined): string {

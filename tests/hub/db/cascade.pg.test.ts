@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../../contexts/base/clock.ts';
-import { cascadeDeparture, cascadePlacement, recallPlacements } from '../../../hub/db/cascade.ts';
+import { cascadeDeparture, cascadePlacements, recallPlacements } from '../../../hub/db/cascade.ts';
 import { connect } from '../../../hub/db/client.ts';
 import { seededRandom } from '../../support/samples.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
@@ -103,8 +103,7 @@ describe('a placement', () => {
     await hub.unplace('vci_1', 'r1');
     await hub.emptyOutbox();
     const progress: number[] = [];
-    await cascadePlacement(hub.db, 'vci_1', {
-      leaves: true,
+    await cascadePlacements(hub.db, [{ clusterId: 'vci_1', leaves: true }], {
       chunk: 3,
       onProgress: async () => void progress.push(await bumped('agent-key')),
     });
@@ -124,11 +123,83 @@ describe('a placement', () => {
     await hub.unplace('vci_1', 'r1');
     await hub.emptyOutbox();
     const told = async () => (await hub.outbox()).map(({ kind, regions: to }) => `${kind} ${to.join()}`);
-    await cascadePlacement(hub.db, 'vci_1', { leaves: true, chunk: 10 });
+    await cascadePlacements(hub.db, [{ clusterId: 'vci_1', leaves: true }], { chunk: 10 });
     expect(await told()).toEqual(['tenant r2', 'agent-key r2']);
     await hub.emptyOutbox();
     await cascadeDeparture(hub.db, 'vci_1', { tightens: false });
     expect(await told()).toEqual(['agent-key r1', 'cluster r1', 'tenant r1']);
+  });
+
+  test('[law 1] several clusters at once: each key goes where its cluster is, each tenant is bumped once, each fence counted', async () => {
+    const [a, b, c] = ['vci_a', 'vci_b', 'vci_c'];
+    await hub.cluster(a, 'ten_1', 'r1');
+    await hub.cluster(b, 'ten_1', 'r1');
+    await hub.cluster(c, 'ten_2', 'r2');
+    for (const [id, cluster] of [
+      ['aki_1', b],
+      ['aki_2', a],
+      ['aki_3', c],
+    ])
+      await hub.key(id!, cluster!);
+    await hub.emptyOutbox();
+    await hub.sql`insert into fences (id) values ('fen_a'), ('fen_b')`;
+    const clusters = [
+      { clusterId: c, leaves: false },
+      { clusterId: b, leaves: false, fences: ['fen_b'] },
+      { clusterId: a, leaves: false, fences: ['fen_a'] },
+    ];
+    await cascadePlacements(hub.db, clusters, { chunk: 2 });
+    const told = async () =>
+      (await hub.sql`select key, regions, fences from outbox order by id`).map((row) =>
+        [row.key, row.regions, ...(row.fences ? [row.fences] : [])].join(' '),
+      );
+    expect(await told()).toEqual([
+      'ten_1 r1 fen_a,fen_b',
+      'ten_2 r2',
+      'aki_1 r1 fen_b',
+      'aki_2 r1 fen_a',
+      'aki_3 r2',
+    ]);
+    const counted = await hub.sql`select id, rows_written from fences order by id`;
+    expect(counted).toEqual([
+      { id: 'fen_a', rows_written: 2 },
+      { id: 'fen_b', rows_written: 2 },
+    ]);
+    const revisions = Object.fromEntries(
+      (await hub.sql`select key, revision::int from heads`).map(({ key, revision }) => [key, revision]),
+    );
+    expect(revisions.ten_1, 'tenants go first').toBeLessThan(revisions.aki_1);
+
+    await hub.emptyOutbox();
+    await hub.place(a, 'r3');
+    await hub.emptyOutbox();
+    await cascadePlacements(
+      hub.db,
+      [b, a].map((clusterId) => ({ clusterId, leaves: false })),
+      { chunk: 2 },
+    );
+    expect(await told(), 'the tenant is new in r3, and was settled in r1').toEqual([
+      'ten_1 r1,r3',
+      'aki_1 r1',
+      'aki_2 r1,r3',
+    ]);
+    expect(await hub.sql`select from holdings where not settled`).toHaveLength(0);
+  });
+
+  test('[law 6] several at once wait for the lock of one no longer than told, and leave nothing half done', async () => {
+    await settledCluster();
+    await hub.cluster('vci_2', 'ten_2', 'r1');
+    await hub.key('aki_2', 'vci_2');
+    await hub.emptyOutbox();
+    const forgotten = await begun(hub);
+    await forgotten`update agent_keys set permissions = '{x}' where id = 'aki_2'`;
+    const clusters = ['vci_1', 'vci_2'].map((clusterId) => ({ clusterId, leaves: false }));
+    await expect(cascadePlacements(hub.db, clusters, { chunk: 10, lockTimeoutMs: 50 })).rejects.toThrow();
+    expect(
+      (await hub.outbox()).map(({ key }) => key),
+      'a step is done whole or not at all',
+    ).toEqual(['ten_1', 'ten_2']);
+    await commit(forgotten);
   });
 
   test('a tenant that has another cluster there does not leave with this one', async () => {

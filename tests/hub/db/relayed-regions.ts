@@ -2,15 +2,19 @@ import { systemClock } from '../../../contexts/base/clock.ts';
 import type { Envelope } from '../../../contexts/envelope.ts';
 import { type ContextRef, refText } from '../../../contexts/kinds/index.ts';
 import { buildContexts, holdersOf } from '../../../hub/db/builders/index.ts';
-import { type CascadeOptions, cascadeDeparture, cascadePlacement } from '../../../hub/db/cascade.ts';
+import { type CascadeOptions, cascadeDeparture, cascadePlacements } from '../../../hub/db/cascade.ts';
 import type { Db } from '../../../hub/db/client.ts';
 import { type Change, claimChanges, completeChanges } from '../../../hub/db/outbox.ts';
 import type { HubDatabase } from './hub-database.ts';
 
 /** Both halves of a cascade at once, as the relay does them one after the other. */
-export async function cascade(db: Db, clusterId: string, options: CascadeOptions): Promise<void> {
-  await cascadePlacement(db, clusterId, options);
-  if (options.leaves) await cascadeDeparture(db, clusterId, { tightens: true });
+export async function cascade(
+  db: Db,
+  clusterId: string,
+  { leaves, ...options }: CascadeOptions & { leaves: boolean },
+): Promise<void> {
+  await cascadePlacements(db, [{ clusterId, leaves }], options);
+  if (leaves) await cascadeDeparture(db, clusterId, { tightens: true });
 }
 
 /**

@@ -252,6 +252,7 @@ export class HubAndSpokes implements AsyncDisposable {
   /** Nothing waits in the outbox, in a queue, or is being swept. */
   async idle(withinMs?: number): Promise<void> {
     let calm = 0;
+    let found = '';
     await until(
       async () => {
         const [outbox] = await this.sql`select count(*)::int as rows from outbox`;
@@ -260,9 +261,10 @@ export class HubAndSpokes implements AsyncDisposable {
         let jobs = 0;
         for (const region of this.publishers[0]!.regions.all()) jobs += await region.jobsUnfinished();
         calm = outbox!.rows + sweeping!.rows + jobs === 0 ? calm + 1 : 0;
+        found = `${outbox!.rows} rows of the outbox, ${sweeping!.rows} sweeps, ${jobs} jobs`;
         return calm >= 3;
       },
-      'everything is idle',
+      () => `everything is idle (${found})`,
       withinMs,
     );
   }

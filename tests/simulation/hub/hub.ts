@@ -107,59 +107,67 @@ export class SimulatedHub {
   }
 
   /**
-   * `cascadePlacement`, a transaction a chunk. `between` is awaited wherever it waits for the database.
+   * `cascadePlacements`, a transaction a chunk. `between` is awaited wherever it waits for the database.
    * @throws BlockedError where somebody holds a lock for too long.
    */
   async cascade(
-    { clusterId, leaves }: PlacedCluster,
+    placed: readonly PlacedCluster[],
     options: { chunk: number; onProgress(): Promise<void>; between(): Promise<void> },
   ): Promise<void> {
-    await this.#cascadeToTenant(clusterId, leaves, options);
+    this.#cascadeToTenants(placed);
+    await options.onProgress();
+    const clusterIds = new Set(placed.map(({ clusterId }) => clusterId));
     let after = '';
     for (;;) {
-      const keys = this.#keysOf(this.database.committed.agentKeys.values(), clusterId)
-        .filter((id) => id > after)
+      const keys = [...this.database.committed.agentKeys.values()]
+        .filter(({ id, clusterId }) => clusterIds.has(clusterId) && id > after)
+        .sort((a, b) => (a.id < b.id ? -1 : 1))
         .slice(0, options.chunk);
       if (keys.length === 0) break;
       await options.between();
       this.database.transact((tx) => {
         const context = this.capture(tx);
-        const regions = this.#held(tx, { clusterId }, 'now');
-        for (const key of keys) touchHead(context, 'agent-key', key, null);
-        for (const key of keys) this.#tell(context, { kind: 'agent-key', key }, regions, false);
+        for (const { id } of keys) touchHead(context, 'agent-key', id, null);
+        for (const { id, clusterId } of keys)
+          this.#tell(context, { kind: 'agent-key', key: id }, this.#held(tx, { clusterId }, 'now'), false);
       });
-      after = keys.at(-1)!;
+      after = keys.at(-1)!.id;
       await options.onProgress();
     }
   }
 
-  async #cascadeToTenant(
-    clusterId: string,
-    leaves: boolean,
-    options: { onProgress(): Promise<void> },
-  ): Promise<void> {
+  /** All that is judged is judged before anything is marked as settled. */
+  #cascadeToTenants(placed: readonly PlacedCluster[]): void {
     this.database.transact((tx) => {
       const context = this.capture(tx);
-      const held = tx.all('holdings').filter((row) => row.clusterId === clusterId);
-      for (const row of held) tx.lock('holdings', placementKey(clusterId, row.region), 'update');
-      if (held.length === 0) return;
-      const { tenantId } = held[0]!;
-      const live = held.filter((row) => row.untilMs === null);
-      const others = tx
-        .all('holdings')
-        .filter((row) => row.tenantId === tenantId && row.clusterId !== clusterId)
-        .filter((row) => row.settled && row.untilMs === null);
-      const unsettled = live.some((row) => !others.some((other) => other.region === row.region));
-      if (leaves || unsettled) {
+      const all = tx.all('holdings');
+      const held = placed.flatMap((cluster) =>
+        all
+          .filter((row) => row.clusterId === cluster.clusterId)
+          .map((row) => ({ row, leaves: cluster.leaves })),
+      );
+      for (const { row } of held) tx.lock('holdings', placementKey(row.clusterId, row.region), 'update');
+      const live = held.map(({ row }) => row).filter((row) => row.untilMs === null);
+      const reliesOnNobody = (row: (typeof live)[number]) =>
+        row.untilMs === null &&
+        !all.some(
+          (other) =>
+            other.tenantId === row.tenantId &&
+            other.clusterId !== row.clusterId &&
+            other.region === row.region &&
+            other.settled &&
+            other.untilMs === null,
+        );
+      const concerned = held.filter(({ row, leaves }) => leaves || reliesOnNobody(row));
+      for (const tenantId of new Set(concerned.map(({ row }) => row.tenantId))) {
         if (tx.get('heads', refText({ kind: 'tenant', key: tenantId })))
           touchHead(context, 'tenant', tenantId, null);
         const regions = this.#held(tx, { tenantId }, 'now');
         this.#tell(context, { kind: 'tenant', key: tenantId }, regions, false);
       }
       for (const row of live)
-        tx.write('holdings', placementKey(clusterId, row.region), { ...row, settled: true });
+        tx.write('holdings', placementKey(row.clusterId, row.region), { ...row, settled: true });
     });
-    await options.onProgress();
   }
 
   /** `cascadeDeparture`. */
