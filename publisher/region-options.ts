@@ -1,7 +1,7 @@
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import type { Random } from '../contexts/base/random.ts';
-import type { IdentityOwner, Store } from '../contexts/store.ts';
+import type { IdentityOwner, KeyUses, Store } from '../contexts/store.ts';
 import type { Receipt } from '../hub/db/receipts.ts';
 import type { CollectorPorts } from './collector.ts';
 import type { GuardPort } from './guard.ts';
@@ -38,5 +38,7 @@ export interface RegionOptions {
   snapshotAgeMaxMs: number;
   breakerFailuresMax: number;
   collector: CollectorPorts & { everyMs: number; awaitedEveryMs: number };
+  /** Writes down the last use of agent keys. */
+  recordKeyUses(region: string, uses: KeyUses): Promise<void>;
   writeReceipt(receipt: Receipt): Promise<void>;
 }

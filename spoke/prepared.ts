@@ -44,6 +44,8 @@ export interface PreparedAgentKey {
   /** What it belongs to, as the cache found it. */
   readonly tenant: Reference<'tenant', PreparedTenant>;
   readonly cluster: Reference<'cluster', PreparedCluster>;
+  /** The stretch of time in which it was last let in; 0 where it was not. */
+  usedIn: number;
   /** The answer to the last request this key was granted, good as long as the cluster is that very one. */
   granted: { readonly cluster: PreparedCluster; readonly reply: Reply } | undefined;
 }
@@ -102,6 +104,7 @@ export const prepare: {
         bounds,
         tenant: { kind: 'tenant', key: tenantId, found: undefined } as const,
         cluster: { kind: 'cluster', key: clusterId, found: undefined } as const,
+        usedIn: 0,
         granted: undefined,
       };
       // The granted answer repeats all of it once more, in JSON and in headers.

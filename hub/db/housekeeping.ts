@@ -5,6 +5,7 @@ import type { Queryable } from './client.ts';
 import { purgeDeleted } from './deletions.ts';
 import { trimEvents } from './events.ts';
 import { trimFences } from './fences.ts';
+import { trimKeyUses } from './key-uses.ts';
 import { trimLags } from './region-lags.ts';
 import { holdings, sweeps } from './schema.ts';
 
@@ -29,6 +30,7 @@ export async function trimLedger(db: Queryable, retention: Retention): Promise<v
   await trimLosses(db);
   await purgeDeleted(db);
   await trimLags(db);
+  while ((await trimKeyUses(db, batch)) === batch);
   await db.execute(sql`
     delete from ${holdings} h where h.until < now() - interval '2 days'
       and exists (select from ${sweeps} s where s.region = h.region and s.status = 'completed'

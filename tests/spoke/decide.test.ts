@@ -26,6 +26,7 @@ function key(changes: Partial<PreparedAgentKey> = {}): PreparedAgentKey {
     bounds: undefined,
     tenant: { kind: 'tenant' as const, key: 'x', found: undefined },
     cluster: { kind: 'cluster' as const, key: 'x', found: undefined },
+    usedIn: 0,
     granted: undefined,
   };
   return { ...ids, ...rest, status: 'active', ...changes };
