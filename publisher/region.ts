@@ -142,7 +142,6 @@ export class Region implements AsyncDisposable {
   get openForMs(): number {
     return this.#state === 'open' ? this.#options.clock.monotonic() - this.#openSince : -1;
   }
-
   /** Milliseconds since this publisher began to look after it, in whatever state. */
   get knownForMs(): number {
     return this.#options.clock.monotonic() - this.#knownSince;

@@ -306,8 +306,8 @@ export class Gateway implements AsyncDisposable {
   }
 
   #warm(): Warmer {
-    const { config, store, clock, random, log } = this.#parts;
-    return new Warmer({ store, clock, random, log, cache: this.cache, entriesMax: config.cacheEntriesMax });
+    const { cacheEntriesMax: entriesMax } = this.#parts.config;
+    return new Warmer({ ...this.#parts, cache: this.cache, entriesMax });
   }
 
   #rehearse(start: (signal: AbortSignal) => Promise<Shadow>): Rehearsal {

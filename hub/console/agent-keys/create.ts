@@ -1,8 +1,8 @@
 import { html } from 'hono/html';
+import { createAgentKey } from '../../api/agent-keys/create.ts';
 import { hidden, textField } from '../parts/fields.ts';
 import { Mistakes } from '../parts/mistakes.ts';
 import type { Screen, View } from '../screen.ts';
-import type { KeyCreated } from './keys.ts';
 import { secretOf } from './secret.ts';
 
 const fields = [
@@ -31,7 +31,7 @@ export const keyCreation: Screen = {
     const words = (name: string) => (typed[name] ?? '').split(/[\s,]+/).filter(Boolean);
     const networks = words('networks');
     const rated = typed.limit !== '' || typed.windowSeconds !== '';
-    const made = await api.send<KeyCreated>('POST', '/v1/agent-keys', {
+    const made = await api.call(createAgentKey, {
       body: {
         clusterId: typed.clusterId,
         name: typed.name,

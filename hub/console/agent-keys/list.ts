@@ -1,5 +1,6 @@
 import { html } from 'hono/html';
-import type { ClusterView } from '../clusters/typed.ts';
+import { listAgentKeys } from '../../api/agent-keys/list.ts';
+import { getCluster } from '../../api/clusters/get.ts';
 import { done } from '../parts/done.ts';
 import { hidden, selectField, textField } from '../parts/fields.ts';
 import { pager, table } from '../parts/table.ts';
@@ -17,9 +18,7 @@ export const keyList: Screen = {
     const query = Object.fromEntries(
       [...filters, 'cursor'].map((name) => [name, url.searchParams.get(name)?.trim() || undefined]),
     );
-    const { body } = needed(
-      await api.get<{ items: KeyView[]; nextCursor: string | null }>('/v1/agent-keys', query),
-    );
+    const { body } = needed(await api.call(listAgentKeys, { query }));
     const filtered = filters.some((name) => query[name] !== undefined);
     const found = html`<div id="found">${await rows(view, body.items, filtered)}${pager(url, body.nextCursor)}</div>`;
     if (part === 'found') return { part: found };
@@ -42,7 +41,7 @@ function searchForm(query: Record<string, string | undefined>): Html {
 async function rows(view: View, keys: readonly KeyView[], filtered: boolean): Promise<Html> {
   const names = new Map<string, string>();
   for (const id of new Set(keys.map(({ clusterId }) => clusterId))) {
-    const cluster = await view.api.get<ClusterView>(`/v1/clusters/${id}`);
+    const cluster = await view.api.call(getCluster, { params: { id } });
     if (cluster.outcome === 'done') names.set(id, cluster.body.name);
   }
   return table({

@@ -1,5 +1,6 @@
 import { html } from 'hono/html';
-import type { ClusterView } from '../clusters/typed.ts';
+import { getAgentKey } from '../../api/agent-keys/get.ts';
+import { getCluster } from '../../api/clusters/get.ts';
 import { done } from '../parts/done.ts';
 import { facts } from '../parts/table.ts';
 import { duration, id as idText, moment, state } from '../parts/words.ts';
@@ -11,8 +12,8 @@ export const keyPage: Screen = {
   path: '/agent-keys/{id}',
   async handle(view) {
     const { api, params, nowMs } = view;
-    const { body: key, etag } = needed(await api.get<KeyView>(`/v1/agent-keys/${params.id}`));
-    const cluster = await api.get<ClusterView>(`/v1/clusters/${key.clusterId}`);
+    const { body: key, etag } = needed(await api.call(getAgentKey, { params: { id: params.id } }));
+    const cluster = await api.call(getCluster, { params: { id: key.clusterId } });
     const clusterName = cluster.outcome === 'done' ? cluster.body.name : key.clusterId;
     const { permissions, allowedNetworks, rateLimit, retiring } = key;
     return {

@@ -1,10 +1,10 @@
 import { html } from 'hono/html';
+import { listAuditLog } from '../../api/audit-log/list.ts';
 import { hidden, textField } from '../parts/fields.ts';
 import { pager, table } from '../parts/table.ts';
 import { moment } from '../parts/words.ts';
 import { type Html, needed, type Screen } from '../screen.ts';
 import { diffOf } from './diff.ts';
-import type { EntryView } from './last-change.ts';
 
 export const auditFilters = [
   'resourceType',
@@ -23,9 +23,7 @@ export const auditPage: Screen = {
     const query = Object.fromEntries(
       [...auditFilters, 'cursor'].map((name) => [name, url.searchParams.get(name)?.trim() || undefined]),
     );
-    const { body } = needed(
-      await api.get<{ items: EntryView[]; nextCursor: string | null }>('/v1/audit-log', query),
-    );
+    const { body } = needed(await api.call(listAuditLog, { query }));
     const filters = auditFilters.flatMap((name): [string, string][] =>
       query[name] ? [[name, query[name]]] : [],
     );

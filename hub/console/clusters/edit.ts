@@ -1,4 +1,6 @@
 import { html } from 'hono/html';
+import { getCluster } from '../../api/clusters/get.ts';
+import { updateCluster } from '../../api/clusters/update.ts';
 import { lastChangeBy } from '../audit-log/last-change.ts';
 import type { RegionView } from '../overview/overview.ts';
 import { afterChange } from '../parts/done.ts';
@@ -13,7 +15,7 @@ export const clusterEdit: Screen = {
   method: 'GET',
   path: '/clusters/{id}/edit',
   async handle(view) {
-    const { body, etag } = needed(await view.api.get<ClusterView>(`/v1/clusters/${view.params.id}`));
+    const { body, etag } = needed(await view.api.call(getCluster, { params: { id: view.params.id } }));
     const regions = await regionsOf(view);
     const typed = typedFrom(body, namesOf(regions));
     return shown({ cluster: body, regions, typed, given: typed, etag });
@@ -26,7 +28,7 @@ export const clusterChange: Screen = {
   path: '/clusters/{id}/edit',
   async handle(view) {
     const { api, form, params } = view;
-    const path = `/v1/clusters/${params.id}`;
+    const _path = `/v1/clusters/${params.id}`;
     const regions = await regionsOf(view);
     const typed = typedIn(form, namesOf(regions));
     const given = readTyped(form.get('given'));
@@ -38,15 +40,21 @@ export const clusterChange: Screen = {
       typed: Typed;
       given: Typed;
       etag?: string;
-    }) => shown({ cluster: needed(await api.get<ClusterView>(path)).body, regions, etag, ...more });
+    }) =>
+      shown({
+        cluster: needed(await api.call(getCluster, { params: { id: params.id } })).body,
+        regions,
+        etag,
+        ...more,
+      });
     if (errors.length > 0) return again({ typed, given, mistakes: new Mistakes(typedWrong(errors)) });
 
-    const changed = await api.send<ClusterView>('PATCH', path, { body, ifMatch: etag });
+    const changed = await api.call(updateCluster, { params: { id: params.id }, body, ifMatch: etag });
     if (changed.outcome === 'done') return afterChange(`/clusters/${params.id}`, 'changed', changed.fence);
     if (changed.problem.code !== 'PRECONDITION_FAILED')
       return again({ typed, given, mistakes: new Mistakes(changed.problem, fieldOf(body)) });
 
-    const now = needed(await api.get<ClusterView>(path));
+    const now = needed(await api.call(getCluster, { params: { id: params.id } }));
     const theirs = typedFrom(now.body, namesOf(regions));
     const merged = merge(given, theirs, { ...typed, tenantId: theirs.tenantId ?? '' });
     const who = await lastChangeBy(view, 'cluster', now.body.id);

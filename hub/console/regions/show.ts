@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { getRegion } from '../../api/regions/get.ts';
 import type { RegionView } from '../overview/overview.ts';
 import { health } from '../overview/region-table.ts';
 import { done } from '../parts/done.ts';
@@ -15,7 +16,7 @@ export const regionPage: Screen = {
   path: '/regions/{id}',
   async handle(view) {
     const { api, params, part } = view;
-    const { body: region, etag } = needed(await api.get<RegionView>(`/v1/regions/${params.id}`));
+    const { body: region, etag } = needed(await api.call(getRegion, { params: { id: params.id } }));
     const now = may(view, 'sweeps.read') ? await live(view, region, etag) : actions(view, region, etag);
     if (part === 'live') return { part: now };
     const freeze = region.publishing?.freeze ?? undefined;

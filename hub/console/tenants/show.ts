@@ -1,16 +1,16 @@
 import { html } from 'hono/html';
+import { getTenant } from '../../api/tenants/get.ts';
 import { done } from '../parts/done.ts';
 import { hidden } from '../parts/fields.ts';
 import { facts } from '../parts/table.ts';
 import { id as idText, moment, state } from '../parts/words.ts';
 import { may, needed, type Screen } from '../screen.ts';
-import type { TenantView } from './names.ts';
 
 export const tenantPage: Screen = {
   method: 'GET',
   path: '/tenants/{id}',
   async handle(view) {
-    const { body, etag } = needed(await view.api.get<TenantView>(`/v1/tenants/${view.params.id}`));
+    const { body, etag } = needed(await view.api.call(getTenant, { params: { id: view.params.id } }));
     const { id, name, status, createdAt, updatedAt } = body;
     const next = status === 'active' ? 'suspended' : 'active';
     const actions = may(view, 'tenants.write')

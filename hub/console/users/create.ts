@@ -1,6 +1,5 @@
 import { html } from 'hono/html';
-import type { z } from 'zod';
-import type { UserCreated } from '../../api/users/user.ts';
+import { createUser } from '../../api/users/create.ts';
 import { hidden, selectField, textField } from '../parts/fields.ts';
 import { Mistakes } from '../parts/mistakes.ts';
 import type { Screen, View } from '../screen.ts';
@@ -22,7 +21,7 @@ export const userCreation: Screen = {
     const { api, form } = view;
     const typed = Object.fromEntries(fields.map((name) => [name, form.get(name).trim()]));
     const tenantId = typed.tenantId ? { tenantId: await meantTenant(view, typed.tenantId) } : {};
-    const made = await api.send<z.infer<typeof UserCreated>>('POST', '/v1/users', {
+    const made = await api.call(createUser, {
       body: {
         email: typed.email,
         ...(typed.name ? { name: typed.name } : {}),

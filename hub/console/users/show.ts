@@ -1,4 +1,7 @@
 import { html } from 'hono/html';
+import { deleteUser } from '../../api/users/delete.ts';
+import { getUser } from '../../api/users/get.ts';
+import { updateUser } from '../../api/users/update.ts';
 import { confirmation, notConfirmed } from '../parts/confirm.ts';
 import { afterChange, done } from '../parts/done.ts';
 import { hidden } from '../parts/fields.ts';
@@ -7,13 +10,12 @@ import { facts } from '../parts/table.ts';
 import { id as idText, moment, state } from '../parts/words.ts';
 import { may, needed, type Screen, type View } from '../screen.ts';
 import { tenantNames } from '../tenants/names.ts';
-import type { UserView } from './list.ts';
 
 export const userPage: Screen = {
   method: 'GET',
   path: '/users/{id}',
   async handle(view) {
-    const { body, etag } = needed(await view.api.get<UserView>(`/v1/users/${view.params.id}`));
+    const { body, etag } = needed(await view.api.call(getUser, { params: { id: view.params.id } }));
     const { id, name, email, status, memberships, lastSignedInAt, createdAt } = body;
     const names = await tenantNames(
       view,
@@ -48,7 +50,8 @@ export const userStatus: Screen = {
   path: '/users/{id}/status',
   async handle({ api, form, params }) {
     needed(
-      await api.send('PATCH', `/v1/users/${params.id}`, {
+      await api.call(updateUser, {
+        params: { id: params.id },
         body: { status: form.get('status') },
         ifMatch: form.given('ifMatch'),
       }),
@@ -67,17 +70,23 @@ export const userDeletion: Screen = {
   method: 'POST',
   path: '/users/{id}/delete',
   async handle(view) {
-    const path = `/v1/users/${view.params.id}`;
-    const mistakes = notConfirmed(view, needed(await view.api.get<UserView>(path)).body.email);
+    const _path = `/v1/users/${view.params.id}`;
+    const mistakes = notConfirmed(
+      view,
+      needed(await view.api.call(getUser, { params: { id: view.params.id } })).body.email,
+    );
     if (mistakes) return deletion(view, mistakes);
-    const gone = await view.api.send('DELETE', path, { ifMatch: view.form.given('ifMatch') });
+    const gone = await view.api.call(deleteUser, {
+      params: { id: view.params.id },
+      ifMatch: view.form.given('ifMatch'),
+    });
     if (gone.outcome === 'refused') return deletion(view, new Mistakes(gone.problem));
     return afterChange('/users', 'deleted', undefined);
   },
 };
 
 async function deletion({ api, params }: View, mistakes: Mistakes | undefined) {
-  const { body, etag } = needed(await api.get<UserView>(`/v1/users/${params.id}`));
+  const { body, etag } = needed(await api.call(getUser, { params: { id: params.id } }));
   return {
     title: `Delete ${body.name}`,
     status: mistakes?.problem.status ?? 200,
