@@ -12,7 +12,6 @@ export const propagationPage: Screen = {
   method: 'GET',
   path: '/activity/{id}',
   async handle({ api, params, part, url, nowMs }) {
-    const _path = `/v1/fences/${encodeURIComponent(params.id!)}`;
     if (part === 'propagation') {
       const { body } = needed(
         await api.call(getFence, {

@@ -45,7 +45,6 @@ export const keyRevocation: Screen = {
   method: 'POST',
   path: '/agent-keys/{id}/revoke',
   async handle(view) {
-    const _path = `/v1/agent-keys/${view.params.id}`;
     const { name, clusterId } = needed(
       await view.api.call(getAgentKey, { params: { id: view.params.id } }),
     ).body;

@@ -17,7 +17,6 @@ export const clusterDeletion: Screen = {
   path: '/clusters/{id}/delete',
   async handle(view) {
     const { api, form, params } = view;
-    const _path = `/v1/clusters/${params.id}`;
     const mistakes = notConfirmed(
       view,
       needed(await api.call(getCluster, { params: { id: params.id } })).body.name,
@@ -39,7 +38,7 @@ async function shown({ api, params }: View, mistakes: Mistakes | undefined) {
       ...{ etag, mistakes },
       name: body.name,
       action: `/clusters/${body.id}/delete`,
-      consequences: html`<p><strong>The cluster and all its agent keys go</strong>, and its agents are refused within a second in ${regions}. There is no way back. To stop it for a while, disable it instead.</p>`,
+      consequences: html`<p><strong>The cluster and all its agent keys go</strong>, and its agents are refused within a second in ${regions}. For some weeks it can be <a href="/deletions">brought back</a> as it was, with its keys. To stop it for a while, disable it instead.</p>`,
       submit: 'Delete cluster',
       cancel: `/clusters/${body.id}`,
     }),

@@ -30,7 +30,7 @@ export const clusterList: Screen = {
       : '';
     return {
       title: 'Clusters',
-      content: html`${done(view)}<div class="bar">${searchForm(query)}${create}</div>${found}`,
+      content: html`${done(view)}<div class="bar">${searchForm(query)}${create}</div>${found}<p><a href="/deletions">What was deleted, to bring it back</a></p>`,
     };
   },
 };

@@ -26,7 +26,7 @@ export const clusterPage: Screen = {
         Object.keys(settings).length > 0 ? ['Settings', json(settings)] : undefined,
         ['Created', moment(cluster.createdAt, nowMs)],
         ['Changed', moment(cluster.updatedAt, nowMs)],
-      ])}<h2>Regions</h2>${placements(cluster)}<p><a href="/agent-keys?clusterId=${id}">Agent keys of this cluster</a> · <a href="/audit-log?resourceType=cluster&amp;resourceId=${id}">What was changed, by whom</a> · <a href="/contexts/cluster/${id}">What every region holds of it</a></p>`,
+      ])}<h2>Regions</h2>${placements(cluster)}<p><a href="/agent-keys?clusterId=${id}">Agent keys of this cluster</a> · <a href="/contexts/cluster/${id}/history">What was done to it, by whom</a> · <a href="/contexts/cluster/${id}">What every region holds of it</a></p>`,
     };
   },
 };

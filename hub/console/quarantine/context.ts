@@ -33,7 +33,7 @@ export const contextPage: Screen = {
           derived.body ? html`<pre tabindex="0">${JSON.stringify(derived.body, null, 2)}</pre>` : '–',
         ]),
         empty: 'There is no region.',
-      })}`,
+      })}<p><a href="/contexts/${kind}/${key}/history">What was done to it, by whom</a></p>`,
     };
   },
 };

@@ -26,7 +26,7 @@ export const regionPage: Screen = {
         may(view, 'freezes.write')
           ? html`<h2>Freeze</h2>${freeze && freeze.region === null ? html`<p>All regions are frozen: <a href="/regions">lift it for all</a>.</p>` : freezeForm(`/regions/${region.id}/freeze`, freeze)}`
           : ''
-      }<p><a href="/audit-log?resourceType=region&amp;resourceId=${region.id}">What was changed, by whom</a> · <a href="/clusters?region=${region.id}">Clusters placed here</a></p>`,
+      }<p><a href="/audit-log?resourceType=region&amp;resourceId=${region.id}">What was changed, by whom</a> · <a href="/clusters?region=${region.id}">Clusters placed here</a> · <a href="/seedings?region=${region.id}">How it was filled</a></p>`,
     };
   },
 };

@@ -31,7 +31,6 @@ export const tenantDeletion: Screen = {
   path: '/tenants/{id}/delete',
   async handle(view) {
     const { api, form, params } = view;
-    const _path = `/v1/tenants/${params.id}`;
     const mistakes = notConfirmed(
       view,
       needed(await api.call(getTenant, { params: { id: params.id } })).body.name,
@@ -55,7 +54,7 @@ async function shown({ api, params }: View, mistakes: Mistakes | undefined) {
     content: confirmation({
       ...{ etag, mistakes, name: body.name },
       action: `/tenants/${body.id}/delete`,
-      consequences: html`<p><strong>The tenant goes with its application keys.</strong> There is no way back. To stop it for a while, suspend it instead.</p>`,
+      consequences: html`<p><strong>The tenant goes with its application keys.</strong> For some weeks it can be <a href="/deletions">brought back</a> as it was. To stop it for a while, suspend it instead.</p>`,
       more: html`<div class="field"><label class="tick"><input type="checkbox" name="cascade" value="true"> Its clusters and all their agent keys go too</label></div>`,
       submit: 'Delete tenant',
       cancel: `/tenants/${body.id}`,

@@ -40,7 +40,7 @@ export const tenantList: Screen = {
     if (part === 'found') return { part: found };
     return {
       title: 'Tenants',
-      content: html`${done(view)}<div class="bar"><form class="search" method="get" action="/tenants" role="search" hx-get="/tenants?part=found" hx-target="#found" hx-swap="outerHTML" hx-trigger="input delay:250ms">${textField({ name: 'search', label: 'Find by the beginning of the name, or by id', type: 'search', value: search ?? '' })}<button>Find</button></form>${create}</div>${found}`,
+      content: html`${done(view)}<div class="bar"><form class="search" method="get" action="/tenants" role="search" hx-get="/tenants?part=found" hx-target="#found" hx-swap="outerHTML" hx-trigger="input delay:250ms">${textField({ name: 'search', label: 'Find by the beginning of the name, or by id', type: 'search', value: search ?? '' })}<button>Find</button></form>${create}</div>${found}<p><a href="/deletions">What was deleted, to bring it back</a></p>`,
     };
   },
 };

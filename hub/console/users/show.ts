@@ -8,8 +8,9 @@ import { hidden } from '../parts/fields.ts';
 import { Mistakes } from '../parts/mistakes.ts';
 import { facts } from '../parts/table.ts';
 import { id as idText, moment, state } from '../parts/words.ts';
-import { may, needed, type Screen, type View } from '../screen.ts';
+import { type Html, may, needed, type Screen, type View } from '../screen.ts';
 import { tenantNames } from '../tenants/names.ts';
+import type { UserView } from './list.ts';
 
 export const userPage: Screen = {
   method: 'GET',
@@ -23,7 +24,7 @@ export const userPage: Screen = {
     );
     const next = status === 'disabled' ? 'active' : 'disabled';
     const actions = may(view, 'users.write')
-      ? html`<div class="bar"><form method="post" action="/users/${id}/status">${hidden('ifMatch', etag)}<button name="status" value="${next}">${next === 'active' ? 'Enable' : 'Disable and sign out everywhere'}</button></form><a class="button danger" href="/users/${id}/delete">Delete …</a></div>`
+      ? html`<div class="bar"><a class="button" href="/users/${id}/edit">Change</a>${linkForm(view, body)}<form method="post" action="/users/${id}/status">${hidden('ifMatch', etag)}<button name="status" value="${next}">${next === 'active' ? 'Enable' : 'Disable and sign out everywhere'}</button></form><a class="button danger" href="/users/${id}/delete">Delete …</a></div>`
       : '';
     return {
       title: name,
@@ -44,6 +45,16 @@ export const userPage: Screen = {
     };
   },
 };
+
+/** Whoever has not accepted yet can be invited again; anybody else may have forgotten a password. */
+function linkForm(view: View, { id, status, memberships }: UserView): Html | string {
+  const isInvited = memberships.some((one) => one.status === 'invited');
+  if (!isInvited && status !== 'active') return '';
+  const [purpose, name] = isInvited
+    ? ['invitation', 'Invite again']
+    : ['password-reset', 'Reset the password'];
+  return html`<form method="post" action="/users/${id}/link">${hidden('idempotencyKey', view.newIdempotencyKey())}<button name="purpose" value="${purpose}">${name}</button></form>`;
+}
 
 export const userStatus: Screen = {
   method: 'POST',
@@ -70,7 +81,6 @@ export const userDeletion: Screen = {
   method: 'POST',
   path: '/users/{id}/delete',
   async handle(view) {
-    const _path = `/v1/users/${view.params.id}`;
     const mistakes = notConfirmed(
       view,
       needed(await view.api.call(getUser, { params: { id: view.params.id } })).body.email,
