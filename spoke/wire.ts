@@ -380,8 +380,7 @@ export class Gateway implements AsyncDisposable {
     await this.tail.stop();
     await this.#status.leave();
     await this.#review.stop();
-    await this.#census?.[Symbol.asyncDispose]();
-    await this.#keyUses?.[Symbol.asyncDispose]();
+    for (const part of [this.#census, this.#keyUses]) await part?.[Symbol.asyncDispose]();
     await this.#certificate?.stop();
     await this.#warmer?.stop();
     await this.#rehearsal?.[Symbol.asyncDispose]();

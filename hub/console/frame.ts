@@ -80,7 +80,7 @@ function navigation(view: View): Html {
 function scopeSwitch({ person, url }: View): Html {
   if (person.scopes.length < 2) return html`<span class="scope">${person.scope}</span>`;
   const section = `/${url.pathname.split('/')[1]}`; // what is on this page may not be there for the other
-  return html`<form class="scope" method="post" action="/account/scope"><input type="hidden" name="next" value="${section}"><label for="act-in" class="unseen">You act in</label><select id="act-in" name="scope">${person.scopes.map(
+  return html`<form class="scope" method="post" action="/account/scope"><input type="hidden" name="next" value="${section}"><label for="act-in" class="unseen">You act in</label><select id="act-in" name="scope" class="narrow">${person.scopes.map(
     ({ value, name, chosen }) =>
       html`<option value="${value}"${chosen ? html` selected` : ''}>${name}</option>`,
   )}</select><button class="quiet">Switch</button></form>`;
