@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { screens } from '../../hub/console/screens.ts';
-import { coverage, withoutPage } from '../../infra/docs/coverage.ts';
+import { coverage, withoutPage } from '../../hub/reference/coverage.ts';
 
 describe('what can be done with the API', async () => {
   const all = await coverage();
@@ -10,7 +10,7 @@ describe('what can be done with the API', async () => {
       .filter(({ operationId, pages }) => pages.length === 0 && withoutPage[operationId] === undefined)
       .map(
         ({ operationId, call }) =>
-          `${operationId} (${call}): make a page, or give a reason in infra/docs/coverage.ts`,
+          `${operationId} (${call}): make a page, or give a reason in hub/reference/coverage.ts`,
       );
     expect(missing).toEqual([]);
     const needless = all

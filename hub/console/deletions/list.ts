@@ -32,7 +32,7 @@ export const deletionList: Screen = {
           rows: body.items.map(({ resourceType, resourceId, name, tenantId, clusters, agentKeys, ...at }) => [
             html`${resourceType} <strong>${name}</strong>`,
             names.get(tenantId) ?? (resourceType === 'tenant' ? '–' : tenantId),
-            `${count(clusters)} clusters, ${count(agentKeys)} agent keys`,
+            `clusters: ${count(clusters)}, agent keys: ${count(agentKeys)}`,
             moment(at.deletedAt, nowMs),
             moment(at.purgeAt, nowMs),
             mayRestore(view, resourceType)

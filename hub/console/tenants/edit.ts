@@ -10,7 +10,7 @@ import type { Mistakes } from '../parts/mistakes.ts';
 import type { Html } from '../screen.ts';
 import type { TenantView } from './names.ts';
 
-const quotas = { clusters: 'Clusters', agentKeys: 'Agent keys', regions: 'Regions' } as const;
+const quotas = { clusters: 'Most clusters', agentKeys: 'Most agent keys', regions: 'Most regions' } as const;
 const quotaNames = Object.keys(quotas) as (keyof typeof quotas)[];
 
 /** A tenant's fields: its name, a field a quota, and of each region whether the tenant may be there (`region.r`). */
@@ -45,7 +45,7 @@ export const [tenantEdit, tenantChange] = editScreens({
   },
   labelOf(field) {
     if (field.startsWith('region.')) return `Allowed in ${field.slice(7)}`;
-    return field === 'name' ? 'Name' : `Most ${quotas[field as keyof typeof quotas] ?? field}`;
+    return field === 'name' ? 'Name' : (quotas[field as keyof typeof quotas] ?? field);
   },
   form: ({ action, carried, typed, mistakes, cancel }) =>
     html`${mistakes?.notice() ?? ''}<form method="post" action="${action}" class="form">${carried}${textField({ name: 'name', label: 'Name', value: typed.name ?? '', required: true, mistakes })}

@@ -3,7 +3,7 @@ import { getTenant } from '../../api/tenants/get.ts';
 import { getTenantResidency } from '../../api/tenants/residency.ts';
 import { pager, table } from '../parts/table.ts';
 import { state } from '../parts/words.ts';
-import { needed, type Screen } from '../screen.ts';
+import { may, needed, type Screen } from '../screen.ts';
 
 /** Where a tenant's data is, read from the stores of all regions. */
 export const residencyPage: Screen = {
@@ -22,9 +22,10 @@ export const residencyPage: Screen = {
         : unproven > 0
           ? html`<div class="notice warn" role="status"><p><strong>Nothing was found outside, but ${unproven} of the contexts below were not looked for everywhere:</strong> a store did not answer, or its region is disabled.</p></div>`
           : html`<div class="notice good" role="status"><p><strong>Every context below is only where it may be.</strong> All regions’ stores were read just now.</p></div>`;
+    const change = may(view, 'tenants.write') ? html` <a href="/tenants/${tenant.id}/edit">Change</a>` : '';
     return {
       title: `Residency of ${tenant.name}`,
-      content: html`<p>Allowed: <strong>${tenant.allowedRegions?.join(', ') ?? 'any region'}</strong>. <a href="/tenants/${tenant.id}/edit">Change</a></p>${body.items.length === 0 ? '' : said}${table(
+      content: html`<p>Allowed: <strong>${tenant.allowedRegions?.join(', ') ?? 'any region'}</strong>.${change}</p>${body.items.length === 0 ? '' : said}${table(
         {
           caption: 'Where the tenant’s contexts are',
           head: ['Context', 'Held by', 'Outside', 'Not proven'],

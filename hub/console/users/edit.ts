@@ -52,7 +52,7 @@ export const [userEdit, userChange] = editScreens({
   // What is there already was accepted before: what is refused is what is new.
   fieldOf: () => (pointer) => (pointer.startsWith('/memberships') ? 'newTenant' : pointer.split('/')[1]),
   labelOf: (field) =>
-    field.startsWith('role.') ? `Role in ${field.slice(5)}` : field === 'name' ? 'Name' : field,
+    field.startsWith('role.') ? `Role, ${field.slice(5)}` : field === 'name' ? 'Name' : field,
   form: ({ action, carried, typed, context, mistakes, cancel }) =>
     html`${mistakes?.notice() ?? ''}<form method="post" action="${action}" class="form">${carried}${textField({ name: 'name', label: 'Name', value: typed.name ?? '', required: true, mistakes })}<fieldset><legend>Belongs to</legend><p class="hint">What is new is an invitation until they accept it.</p>${roleFields(
       typed,
@@ -69,12 +69,12 @@ async function scopesOf(view: View): Promise<Scopes> {
 }
 
 function scopeName(scope: string, { names }: Scopes): string {
-  return scope === 'platform' ? 'the platform' : (names.get(scope) ?? scope);
+  return scope === 'platform' ? 'on the platform' : `in ${names.get(scope) ?? scope}`;
 }
 
 function roleField(name: string, scope: string, value: string, mistakes: Mistakes | undefined): Html {
   const none = { value: '', name: 'does not belong there' };
-  return selectField({ name, label: `Role in ${scope}`, value, choices: [...roleChoices, none], mistakes });
+  return selectField({ name, label: `Role ${scope}`, value, choices: [...roleChoices, none], mistakes });
 }
 
 function another(typed: Typed, mistakes: Mistakes | undefined): Html {

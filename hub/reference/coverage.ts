@@ -1,13 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Screen } from '../../hub/console/screen.ts';
-import { screens } from '../../hub/console/screens.ts';
-import { routes } from '../../hub/routes.ts';
-import { commandOf } from '../bin/api/commands.ts';
-import type { OperationId } from '../client/hub-api.ts';
+import type { Screen } from '../console/screen.ts';
+import { screens } from '../console/screens.ts';
+import { routes } from '../routes.ts';
 
 /** Operations that no page of the console is for, and why. One that a page is made for goes from this list. */
-export const withoutPage: Partial<Record<OperationId, string>> = {
+export const withoutPage: Readonly<Record<string, string>> = {
   createAgentKeys: 'for programs: people make keys one by one, or write a file for `apply`',
   getSweep: 'the region’s page has all of it, in its list of sweeps',
   getSeeding: 'the region’s page has all of it, while it is seeded and in the list of seedings',
@@ -16,20 +14,18 @@ export const withoutPage: Partial<Record<OperationId, string>> = {
 };
 
 export interface Coverage {
-  operationId: OperationId;
+  operationId: string;
   call: string;
-  command: string;
   /** Of pages, or of what their forms are sent to. */
   pages: readonly string[];
 }
 
-/** What people can do with each operation of the API, and where: read from the sources of the console. */
+/** On which pages of the console people use each operation of the API: read from the sources of those pages. */
 export async function coverage(): Promise<Coverage[]> {
   const sources = await consoleSources();
   return routes.map(({ operationId, method, path }) => ({
-    operationId: operationId as OperationId,
+    operationId,
     call: `${method} ${path}`,
-    command: commandOf[operationId as OperationId],
     pages: pagesOf(operationId, method, sources),
   }));
 }
@@ -41,7 +37,7 @@ interface Source {
 }
 
 async function consoleSources(): Promise<Source[]> {
-  const root = fileURLToPath(new URL('../../hub/console/', import.meta.url));
+  const root = fileURLToPath(new URL('../console/', import.meta.url));
   const names = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.ts'),
   );
