@@ -191,7 +191,7 @@ describeWith('chromium', 'the console', () => {
       for (const [field, text] of Object.entries(mine)) {
         const place = page.locator(`[id="${field}"]`);
         if (text === 'tick') await place.check();
-        else if (await place.evaluate('(it) => it.tagName === "SELECT"')) await place.selectOption(text);
+        else if ((await page.locator(`select[id="${field}"]`).count()) > 0) await place.selectOption(text);
         else await place.fill(text);
       }
       await page.click('button:text-is("Save")');
