@@ -13,15 +13,17 @@ export interface KeyUseCollectorOptions {
   /** Whether the region's store is to be asked. */
   isOpen(): boolean;
   record(region: string, uses: KeyUses): Promise<void>;
+  /** All that was there is recorded. */
+  noteRead(region: string): Promise<void>;
   onError(error: unknown): void;
 }
 
 /** For a region, whose guarded store that is. */
 export function keyUsesOf(options: RegionOptions, store: Store, isOpen: () => boolean): KeyUseCollector {
-  const { owner, clock, random, log, collector, recordKeyUses } = options;
+  const { owner, clock, random, log, collector, keyUses } = options;
   const { region } = owner;
   return new KeyUseCollector({
-    ...{ region, store, clock, random, isOpen, everyMs: collector.everyMs, record: recordKeyUses },
+    ...{ region, store, clock, random, isOpen, everyMs: collector.everyMs, ...keyUses },
     onError: (error) => log.warn({ err: error, region }, 'the use of keys could not be read'),
   });
 }
@@ -63,7 +65,7 @@ export class KeyUseCollector implements AsyncDisposable {
   }
 
   async #turn(signal: AbortSignal): Promise<'again' | undefined> {
-    const { region, store, isOpen, record } = this.#options;
+    const { region, store, isOpen, record, noteRead } = this.#options;
     if (!isOpen()) return undefined;
     const found = await store.listKeyUses(readMax);
     for (const uses of found) {
@@ -71,6 +73,8 @@ export class KeyUseCollector implements AsyncDisposable {
       await record(region, uses);
       await store.removeKeyUses(uses);
     }
-    return found.length === readMax ? 'again' : undefined;
+    if (found.length === readMax) return 'again';
+    await noteRead(region);
+    return undefined;
   }
 }

@@ -1,11 +1,12 @@
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import type { Random } from '../contexts/base/random.ts';
-import type { IdentityOwner, KeyUses, Store } from '../contexts/store.ts';
+import type { IdentityOwner, Store } from '../contexts/store.ts';
 import type { Receipt } from '../hub/db/receipts.ts';
 import type { CollectorPorts } from './collector.ts';
 import type { GuardPort } from './guard.ts';
 import type { SweepJob } from './jobs.ts';
+import type { KeyUseCollectorOptions } from './key-uses.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import type { Publisher, PublisherPort } from './publish.ts';
 import type { Queues } from './queues.ts';
@@ -38,7 +39,7 @@ export interface RegionOptions {
   snapshotAgeMaxMs: number;
   breakerFailuresMax: number;
   collector: CollectorPorts & { everyMs: number; awaitedEveryMs: number };
-  /** Writes down the last use of agent keys. */
-  recordKeyUses(region: string, uses: KeyUses): Promise<void>;
+  /** Write down the last use of agent keys, and that all was read. */
+  keyUses: Pick<KeyUseCollectorOptions, 'record' | 'noteRead'>;
   writeReceipt(receipt: Receipt): Promise<void>;
 }

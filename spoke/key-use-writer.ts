@@ -47,6 +47,8 @@ export function keyUsesOf(
 
 /** How often it is looked whether a stretch is over. That asks nobody. */
 const lookEveryMs = 1_000;
+/** For which a gateway that lost uses says so: status is written and read far more often. */
+const doubtMs = 120_000;
 /** Between two writes: a hundred thousand keys take some ten seconds, and the feed's reads do not wait behind them. */
 const pauseMs = 100;
 
@@ -62,6 +64,8 @@ export class KeyUseWriter implements AsyncDisposable {
   #untold: UsedKeys[] = [];
   #place = 0;
   #dueAt: number;
+  /** Uses were lost: for ever until the store takes word again, since the status gets there no sooner. */
+  #doubtedUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: KeyUseWriterOptions) {
     this.#options = options;
@@ -84,6 +88,11 @@ export class KeyUseWriter implements AsyncDisposable {
   /** What it tells of. */
   get uses(): KeyUses {
     return this.#options.uses;
+  }
+
+  /** Not for a while after uses were lost: whoever reads that begins anew. */
+  get tellsAll(): boolean {
+    return this.#options.clock.monotonic() >= this.#doubtedUntil;
   }
 
   get ageMs(): number {
@@ -120,7 +129,9 @@ export class KeyUseWriter implements AsyncDisposable {
       waiting -= length;
       lost += length;
     }
-    if (lost > 0) onLost(lost);
+    if (lost === 0) return;
+    this.#doubtedUntil = Number.POSITIVE_INFINITY;
+    onLost(lost);
   }
 
   async #tell(pauseMs: number, signal?: AbortSignal): Promise<void> {
@@ -131,6 +142,7 @@ export class KeyUseWriter implements AsyncDisposable {
       await within(clock, timeoutMs, 'reporting the use of keys', () => store.reportKeyUses(uses));
       this.#place = (this.#place + 1) % limits.keyUsePlaces;
       this.#untold.shift();
+      if (this.#doubtedUntil === Number.POSITIVE_INFINITY) this.#doubtedUntil = clock.monotonic() + doubtMs;
       if (pauseMs > 0 && this.#untold.length > 0) await clock.sleep(pauseMs, signal);
     }
   }

@@ -190,7 +190,7 @@ export class Gateway implements AsyncDisposable {
       look: () => ({
         cachedContexts: this.cache.stats().entries,
         degraded: this.readiness().status === 'degraded',
-        reportsKeyUses: config.keyUsesEveryMs > 0,
+        reportsKeyUses: this.#keyUses?.tellsAll ?? false,
       }),
       onError: (error) => report.storeFailed('status', error),
     });

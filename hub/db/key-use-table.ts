@@ -25,4 +25,6 @@ export const keyUseRegions = pgTable('key_use_regions', {
     .primaryKey()
     .references(() => regions.id, { onDelete: 'cascade' }),
   since: timestamp('since', { withTimezone: true }).notNull(),
+  /** When a publisher had last read all that they had said. */
+  readAt: timestamp('read_at', { withTimezone: true }).notNull(),
 });

@@ -36,9 +36,20 @@ export async function noteReporting(
   if (live.length === 0) return;
   if (live.every(({ reportsKeyUses }) => reportsKeyUses === true))
     await db.execute(sql`
-      insert into ${keyUseRegions} (region, since) values (${region}, clock_timestamp())
+      insert into ${keyUseRegions} (region, since, read_at) values (${region}, clock_timestamp(), clock_timestamp())
       on conflict (region) do nothing`);
   else await db.execute(sql`delete from ${keyUseRegions} where region = ${region}`);
+}
+
+/**
+ * Notes that all was read that a region's gateways had said. They keep it for a while only, whether or not anybody reads:
+ * after half an hour without a reader something may be missing, and what is known begins anew.
+ */
+export async function noteUsesRead(db: Queryable, region: string): Promise<void> {
+  await db.execute(sql`
+    update ${keyUseRegions} set read_at = clock_timestamp(),
+      since = case when read_at < now() - interval '30 minutes' then clock_timestamp() else since end
+    where region = ${region} and read_at < now() - interval '1 minute'`);
 }
 
 /** What is known of the use of a key in one region. */

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -7,7 +8,7 @@ import {
   verifierMatches,
   verifierOf,
 } from '../../contexts/secrets.ts';
-import { noteReporting, recordKeyUses } from '../../hub/db/key-uses.ts';
+import { noteReporting, noteUsesRead, recordKeyUses } from '../../hub/db/key-uses.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -104,6 +105,14 @@ describe('agent keys', () => {
     expect(await unused(at)).toEqual([]); // of the old one nobody told before, the young one was used
     const [third] = [await make.agentKey(hub.owner, placed)];
     expect(await unused(at)).toEqual([third.id]);
+    // Nobody read for a while what gateways said: something may be missing.
+    await db.execute(
+      sql`update key_use_regions set read_at = now() - interval '1 hour' where region = ${north}`,
+    );
+    await noteUsesRead(db, north);
+    expect(await usesOf(third!.id)).toMatchObject([{ region: north, state: 'unknown' }, { state: 'never' }]);
+    await noteUsesRead(db, south);
+    expect(await usesOf(third!.id)).toMatchObject([{ state: 'unknown' }, { state: 'never' }]);
     expect((await hub.owner.get('/v1/agent-keys?unusedSince=lately')).status).toBe(400);
     const { items } = (await hub.owner.get(`/v1/agent-keys?clusterId=${placed}`)).body;
     expect(items.map((one: { lastUsedAt: string | null }) => one.lastUsedAt)).toEqual([

@@ -88,6 +88,9 @@ describe('a gateway says which keys it let in', () => {
     const first = clock.now();
     for (let n = 0; n < 1_400; n++) uses.note(keyOf(`new-${n}`));
     await clock.advance(12 * minute);
+    expect([lost, writer.tellsAll]).toEqual([1_000, false]);
+    await clock.advance(5 * minute);
+    expect(writer.tellsAll).toBe(false);
     end();
     await clock.advance(3 * minute);
     const words = await store.listKeyUses(100);
@@ -97,7 +100,8 @@ describe('a gateway says which keys it let in', () => {
       ['new-1000', 400],
     ]);
     expect(words[0]!.atMs).toBeLessThanOrEqual(first);
-    expect(lost).toBe(1_000);
+    await clock.advance(10 * minute);
+    expect([lost, writer.tellsAll]).toEqual([1_000, true]);
     for (let n = 0; n < 2_501; n++) uses.note(keyOf(`more-${n}`));
     expect(uses.take()).toMatchObject({ left: 1 });
     await writer[Symbol.asyncDispose]();

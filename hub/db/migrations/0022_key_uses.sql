@@ -7,7 +7,8 @@ CREATE TABLE "agent_key_uses" (
 --> statement-breakpoint
 CREATE TABLE "key_use_regions" (
 	"region" text collate "C" PRIMARY KEY NOT NULL,
-	"since" timestamp with time zone NOT NULL
+	"since" timestamp with time zone NOT NULL,
+	"read_at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
 ALTER TABLE "agent_key_uses" ADD CONSTRAINT "agent_key_uses_region_regions_id_fk" FOREIGN KEY ("region") REFERENCES "public"."regions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
