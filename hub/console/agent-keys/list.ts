@@ -39,9 +39,9 @@ export const keyList: Screen = {
 /** Only keys of which that is known: see docs/agent-keys.md. */
 const unused = [
   { value: '', name: 'any' },
-  { value: '7', name: 'known to be unused for a week' },
-  { value: '30', name: 'for 30 days' },
-  { value: '90', name: 'for 90 days' },
+  { value: '7', name: 'unused for a week' },
+  { value: '30', name: 'unused for 30 days' },
+  { value: '90', name: 'unused for 90 days' },
 ];
 
 function unusedSince(days: string | undefined, nowMs: number): string | undefined {
@@ -50,7 +50,7 @@ function unusedSince(days: string | undefined, nowMs: number): string | undefine
 
 function searchForm(query: Record<string, string | undefined>): Html {
   const choices = ['', 'active', 'disabled'].map((value) => ({ value, name: value || 'any' }));
-  return html`<form class="search" method="get" action="/agent-keys" role="search" hx-get="/agent-keys?part=found" hx-target="#found" hx-swap="outerHTML" hx-trigger="input delay:250ms, change">${textField({ name: 'search', label: 'Find by the beginning of the name, or by id', type: 'search', value: query.search ?? '' })}${textField({ name: 'clusterId', label: 'Of the cluster with the id', value: query.clusterId ?? '', placeholder: 'any', code: true })}${selectField({ name: 'status', label: 'Status', value: query.status ?? '', choices })}${selectField({ name: 'unusedDays', label: 'Use', value: query.unusedDays ?? '', choices: unused })}${hidden('tenantId', query.tenantId)}<button>Find</button></form>`;
+  return html`<form class="search" method="get" action="/agent-keys" role="search" hx-get="/agent-keys?part=found" hx-target="#found" hx-swap="outerHTML" hx-trigger="input delay:250ms, change">${textField({ name: 'search', label: 'Find by the beginning of the name, or by id', type: 'search', value: query.search ?? '' })}${textField({ name: 'clusterId', label: 'Of the cluster with the id', value: query.clusterId ?? '', placeholder: 'any', code: true })}${selectField({ name: 'status', label: 'Status', value: query.status ?? '', choices })}${selectField({ name: 'unusedDays', label: 'Known use', value: query.unusedDays ?? '', choices: unused })}${hidden('tenantId', query.tenantId)}<button>Find</button></form>`;
 }
 
 async function rows(view: View, keys: readonly KeyListed[], filtered: boolean): Promise<Html> {
