@@ -13,6 +13,7 @@ export default defineConfig({
     './hub/db/event-tables.ts',
     './hub/db/deletion-tables.ts',
     './hub/db/lag-table.ts',
+    './hub/db/key-use-table.ts',
   ],
   out: './hub/db/migrations',
 });

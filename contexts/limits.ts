@@ -8,6 +8,10 @@ export const limits = {
   batchMax: 100,
   /** For which a gateway that stopped reporting without a word is waited for. The hub is told it as publishers are. */
   gatewayForgetMsDefault: 900_000,
+  /** Agent keys that a gateway names in one word of uses at the most: some 30 KB. */
+  keyUsesMax: 1_000,
+  /** Words of uses that a gateway leaves unread in its store at the most. */
+  keyUsePlaces: 1_000,
   /** Partitions a kind is spread over in a new table; afterwards the table's identity item rules. */
   shardsDefault: 8,
   shardsMax: 256,

@@ -74,6 +74,15 @@ export interface Store extends AsyncDisposable {
 
   /** Removes statuses past their expiry as of `nowMs`. Returns how many. */
   trimGateways(nowMs: number): Promise<number>;
+
+  /** Leaves word of keys that were used, over what this gateway left in the same place before. */
+  reportKeyUses(uses: KeyUses): Promise<void>;
+
+  /** Words of uses that wait to be read, at most `limit`, in the order of gateways and places. */
+  listKeyUses(limit: number): Promise<KeyUses[]>;
+
+  /** Removes one that was read, unless its gateway has left another in its place meanwhile. */
+  removeKeyUses(uses: KeyUses): Promise<'removed' | 'changed'>;
 }
 
 /** Whom a table belongs to. A publisher or gateway refuses a table whose owner is not its own. */
@@ -176,6 +185,21 @@ export interface GatewayStatus {
   feedIncarnation: string | null;
   cachedContexts: number;
   degraded: boolean;
+  /** It leaves word of the agent keys it lets in. Absent in what a build reports that cannot. */
+  reportsKeyUses?: boolean | undefined;
+}
+
+/**
+ * Agent keys that one gateway let in during one stretch of time. A gateway has `limits.keyUsePlaces` places for them, which it fills in
+ * turn: where nobody reads, the oldest are lost, and no more is stored.
+ */
+export interface KeyUses {
+  gateway: string;
+  place: number;
+  /** When the stretch ended, by the gateway's clock: none of these was used later. */
+  atMs: number;
+  /** Ids, at most `limits.keyUsesMax`. */
+  keys: readonly string[];
 }
 
 /**

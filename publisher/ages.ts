@@ -88,6 +88,7 @@ export class Ages {
       const labels = { region: region.id };
       metrics.probeAgeSeconds.set(labels, seconds(region.probeAgeMs));
       metrics.collectorAgeSeconds.set(labels, seconds(region.collector.ageMs));
+      metrics.keyUsesAgeSeconds.set(labels, seconds(region.keyUses.ageMs));
       metrics.queueDepth.set(labels, backlog.value?.jobs ?? 0);
       const oldest = backlog.value?.oldestAtMs;
       metrics.queueAgeSeconds.set(

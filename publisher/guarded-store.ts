@@ -20,6 +20,9 @@ export function guardedStore(store: Store, breaker: Breaker): Store {
     reportGateway: (status) => breaker.run(() => store.reportGateway(status)),
     listGateways: (nowMs) => breaker.run(() => store.listGateways(nowMs)),
     trimGateways: (nowMs) => breaker.run(() => store.trimGateways(nowMs)),
+    reportKeyUses: (uses) => breaker.run(() => store.reportKeyUses(uses)),
+    listKeyUses: (limit) => breaker.run(() => store.listKeyUses(limit)),
+    removeKeyUses: (uses) => breaker.run(() => store.removeKeyUses(uses)),
     async [Symbol.asyncDispose]() {},
   };
 }

@@ -23,6 +23,10 @@ export function publisherMetrics() {
       'spokecast_collector_age_seconds',
       "Seconds since what the region's gateways report was last read and written down, or, while the region is not open, that it is not.",
     ),
+    keyUsesAgeSeconds: ofRegion(
+      'spokecast_key_use_collector_age_seconds',
+      "Seconds since the use of agent keys was last read from the region's store and written down.",
+    ),
     queueDepth: ofRegion('spokecast_refresh_jobs_unfinished', 'Refresh jobs waiting, delayed or at work.'),
     queueAgeSeconds: ofRegion(
       'spokecast_refresh_oldest_age_seconds',

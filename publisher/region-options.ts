@@ -6,6 +6,7 @@ import type { Receipt } from '../hub/db/receipts.ts';
 import type { CollectorPorts } from './collector.ts';
 import type { GuardPort } from './guard.ts';
 import type { SweepJob } from './jobs.ts';
+import type { KeyUseCollectorOptions } from './key-uses.ts';
 import type { PublisherMetrics } from './metrics.ts';
 import type { Publisher, PublisherPort } from './publish.ts';
 import type { Queues } from './queues.ts';
@@ -38,5 +39,7 @@ export interface RegionOptions {
   snapshotAgeMaxMs: number;
   breakerFailuresMax: number;
   collector: CollectorPorts & { everyMs: number; awaitedEveryMs: number };
+  /** Write down the last use of agent keys, and that all was read. */
+  keyUses: Pick<KeyUseCollectorOptions, 'record' | 'noteRead'>;
   writeReceipt(receipt: Receipt): Promise<void>;
 }

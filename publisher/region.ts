@@ -12,6 +12,7 @@ import { Collector } from './collector.ts';
 import { guardedStore } from './guarded-store.ts';
 import { storedHeartbeatMs } from './heartbeats.ts';
 import { eachKnown, queueNames, type RefreshJob, refreshJobOptions, type SweepJob } from './jobs.ts';
+import { type KeyUseCollector, keyUsesOf } from './key-uses.ts';
 import { LongestLag } from './longest-lag.ts';
 import { Publisher, type PublisherPort } from './publish.ts';
 import { addJobs, type JobQueue, type JobWorker } from './queues.ts';
@@ -57,8 +58,9 @@ export class Region implements AsyncDisposable {
   #trouble: string | undefined;
   /** Of the refresh jobs that are done. */
   readonly lag = new LongestLag();
-  /** Brings what the region's gateways report to the hub. */
+  /** These bring what the region's gateways report to the hub: how they are, and which keys they let in. */
   readonly collector: Collector;
+  readonly keyUses: KeyUseCollector;
   readonly #knownSince: number;
 
   constructor(options: RegionOptions) {
@@ -104,6 +106,7 @@ export class Region implements AsyncDisposable {
       ports: options.collector,
       onError: (error) => log.warn({ err: error, region: this.id }, 'the gateways could not be listed'),
     });
+    this.keyUses = keyUsesOf(options, this.#store, () => this.#state === 'open');
     this.#prober = new Loop({
       name: `probe ${this.id}`,
       clock,
@@ -132,7 +135,6 @@ export class Region implements AsyncDisposable {
   get openForMs(): number {
     return this.#state === 'open' ? this.#options.clock.monotonic() - this.#openSince : -1;
   }
-
   /** Milliseconds since this publisher began to look after it, in whatever state. */
   get knownForMs(): number {
     return this.#options.clock.monotonic() - this.#knownSince;
@@ -147,6 +149,7 @@ export class Region implements AsyncDisposable {
     this.#options.metrics.regionState(this.id, this.#state);
     this.#prober.start();
     this.collector.start();
+    this.keyUses.start();
   }
 
   /** Looks at the store and at the hub's run at once, unless a look has just failed. */
@@ -242,6 +245,7 @@ export class Region implements AsyncDisposable {
     this.#stop.abort();
     await this.#prober.stop();
     await this.collector[Symbol.asyncDispose]();
+    await this.keyUses[Symbol.asyncDispose]();
     const closing = [this.#refreshWorker, this.#sweepWorker, this.#refreshQueue, this.#sweepQueue].map(
       (part) => part.close(),
     );

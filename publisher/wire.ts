@@ -13,6 +13,7 @@ import { awaitedRegions, awaitsChannel, noteSeen, notifyProgress } from '../hub/
 import { recordGateways, reportRegion } from '../hub/db/gateways.ts';
 import { beat } from '../hub/db/heartbeats.ts';
 import { trimLedger } from '../hub/db/housekeeping.ts';
+import { noteUsesRead, recordKeyUses } from '../hub/db/key-uses.ts';
 import type { SchemaError } from '../hub/db/migrate.ts';
 import {
   claimChanges,
@@ -148,6 +149,10 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         jobLockMs: config.jobLockMs,
         snapshotAgeMaxMs: 60_000,
         breakerFailuresMax: config.breakerFailures,
+        keyUses: {
+          record: (region, uses) => recordKeyUses(db, region, uses),
+          noteRead: (region) => noteUsesRead(db, region),
+        },
         writeReceipt: (receipt) => writeReceipt(db, receipt),
         collector: {
           everyMs: config.collectEveryMs,

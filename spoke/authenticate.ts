@@ -17,6 +17,7 @@ import {
   retiringShown,
 } from './decide.ts';
 import type { Arrived } from './forward/hop.ts';
+import type { KeyUses } from './key-uses.ts';
 import type { PreparedAgentKey, PreparedContexts } from './prepared.ts';
 import type { RateLimiter } from './rate-limit/limiter.ts';
 import { Requirements } from './requirements.ts';
@@ -57,6 +58,7 @@ export class Authenticator {
   readonly #addresses: ClientAddresses | undefined;
   readonly #limiter: RateLimiter | undefined;
   readonly #importedKeys: ImportedKeys;
+  readonly #uses: KeyUses | undefined;
   readonly #requirements = new Requirements();
 
   /** Without `addresses` nobody can tell where a request comes from; without `limiter` nothing is counted. */
@@ -66,11 +68,13 @@ export class Authenticator {
     addresses?: ClientAddresses | undefined;
     limiter?: RateLimiter | undefined;
     importedKeys?: ImportedKeys;
+    uses?: KeyUses | undefined;
   }) {
     this.#cache = options.cache;
     this.#clock = options.clock;
     this.#addresses = options.addresses;
     this.#limiter = options.limiter;
+    this.#uses = options.uses;
     this.#importedKeys = options.importedKeys ?? 'refused';
   }
 
@@ -171,6 +175,7 @@ export class Authenticator {
   /** What is asked of a request beyond a good key: nearly always nothing. */
   #restricted(decision: Decision, { query, retiring, again }: Asked): Decision | Promise<Decision> {
     if (decision.outcome === 'refused') return decision;
+    this.#uses?.note(decision.key);
     const requirement = query === undefined ? undefined : this.#requirements.read(query);
     const refusal = requirement && decideRequirement(decision.key, requirement);
     if (refusal !== undefined) return refusal;

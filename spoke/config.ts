@@ -81,6 +81,12 @@ export const gatewayOptions = {
     default: '200',
     doc: 'Milliseconds between two reports at the least while changes arrive, each of which is reported. Every report is one small write.',
   }),
+  keyUsesEveryMs: option({
+    env: 'SPOKECAST_KEY_USES_EVERY_MS',
+    schema: milliseconds(0, 86_400_000),
+    default: '600000',
+    doc: 'Milliseconds between two reports to the store of the agent keys that were used: a small write for each thousand of them. So exact is what the hub knows of their last use. 0 for no reports.',
+  }),
   cacheEntriesMax: option({
     env: 'SPOKECAST_CACHE_ENTRIES_MAX',
     schema: value.integer(1, 10_000_000),

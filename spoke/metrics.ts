@@ -1,4 +1,4 @@
-import { type Aggregator, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { KindName } from '../contexts/kinds/index.ts';
 import { StoreError } from '../contexts/store.ts';
 import type { AccessOutcome } from './access-log.ts';
@@ -101,6 +101,12 @@ export class GatewayMetrics {
     ['why'],
   );
 
+  readonly #keyUsesLost = new Counter({
+    name: 'spokecast_key_uses_lost_total',
+    help: 'Agent keys whose use in a stretch of time is told nobody, because the store did not answer for too long.',
+    registers: [this.registry],
+  });
+
   /** @param region on every number, so that alarms can tell regions apart however the gateways are scraped. */
   constructor(region?: string) {
     if (region !== undefined) this.registry.setDefaultLabels({ region });
@@ -114,6 +120,10 @@ export class GatewayMetrics {
 
   #tally(name: string, help: string, labels: readonly string[]): Tally {
     return new Tally(this.registry, name, help, labels);
+  }
+
+  keyUsesLost(keys: number): void {
+    this.#keyUsesLost.inc(keys);
   }
 
   ratedAlone(): void {
@@ -172,7 +182,7 @@ export class GatewayMetrics {
     });
   }
 
-  storeFailed(part: 'cache' | 'feed' | 'status', error: unknown): void {
+  storeFailed(part: 'cache' | 'feed' | 'status' | 'key-uses', error: unknown): void {
     this.#storeErrors.add(part, error instanceof StoreError ? error.code : 'UNEXPECTED');
   }
 

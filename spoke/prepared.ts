@@ -41,6 +41,8 @@ export interface PreparedAgentKey {
   scope: Scope | undefined;
   /** What it was told when it was last granted. */
   told: Told | undefined;
+  /** The stretch of time in which it was last let in; 0 where it was not. */
+  usedIn: number;
   readonly id: string;
   /** In what has a scope these two are the very texts that its entries are known by: keys of one cluster share them. */
   tenantId: string;
@@ -113,6 +115,7 @@ export const prepare: {
         status,
         scope: undefined,
         told: undefined,
+        usedIn: 0,
         id: envelope.key,
         tenantId,
         clusterId,

@@ -21,7 +21,7 @@ export class Reporter {
     }
   }
 
-  storeFailed(part: 'feed' | 'status', error: unknown): void {
+  storeFailed(part: 'feed' | 'status' | 'key-uses', error: unknown): void {
     this.#metrics.storeFailed(part, error);
     if (this.#failing) return;
     this.#failing = true;

@@ -26,7 +26,7 @@ export interface StatusWriterOptions {
   /** Up to where of which feed every announcement is in force; undefined while there is nothing to tell. */
   position(): FeedHead | undefined;
   /** The rest of the status that changes. */
-  look(): Pick<GatewayStatus, 'cachedContexts' | 'degraded'>;
+  look(): Pick<GatewayStatus, 'cachedContexts' | 'degraded' | 'reportsKeyUses'>;
   id: string;
   region: string;
   build: string;

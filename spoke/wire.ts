@@ -24,6 +24,7 @@ import { Forwarder } from './forward/forwarder.ts';
 import { forwardSettingsOf } from './forward/settings.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { createGatewayServer } from './http.ts';
+import { type KeyUseWriter, keyUsesOf } from './key-use-writer.ts';
 import { GatewayMetrics } from './metrics.ts';
 import { ownershipOf } from './ownership.ts';
 import { type PreparedContexts, prepare } from './prepared.ts';
@@ -87,6 +88,7 @@ export class Gateway implements AsyncDisposable {
   readonly #parts: GatewayParts;
   readonly #forwarder: Forwarder;
   readonly #status: StatusWriter;
+  readonly #keyUses: KeyUseWriter | undefined;
   readonly #census: Census | undefined;
   readonly #review: Loop;
   readonly #certificate: Loop | undefined;
@@ -188,15 +190,18 @@ export class Gateway implements AsyncDisposable {
       look: () => ({
         cachedContexts: this.cache.stats().entries,
         degraded: this.readiness().status === 'degraded',
+        reportsKeyUses: this.#keyUses?.tellsAll ?? false,
       }),
       onError: (error) => report.storeFailed('status', error),
     });
+    this.#keyUses = keyUsesOf(config, { store, clock, random, id: this.id, metrics: this.metrics, report });
     const onAlone = () => this.metrics.ratedAlone();
     const limiter = limiterOf(config, { group: parts.group, clock, onAlone });
     this.authenticator = new Authenticator({
       ...{ cache: this.cache, clock, addresses: new ClientAddresses(config.trustedProxies) },
       limiter,
       importedKeys: config.importedKeys,
+      uses: this.#keyUses?.uses,
     });
     this.#forwarder = new Forwarder(forwardSettingsOf(config), {
       clock,
@@ -259,6 +264,7 @@ export class Gateway implements AsyncDisposable {
         review: this.#review.ageMs(),
         ...(this.#rehearsal ? { rehearsal: this.#rehearsal.loopAgeMs } : {}),
         ...(this.#census ? { census: this.#census.ageMs } : {}),
+        ...(this.#keyUses ? { 'key-uses': this.#keyUses.ageMs } : {}),
         ...(this.#certificate ? { certificate: this.#certificate.ageMs() } : {}),
       }),
     });
@@ -300,8 +306,8 @@ export class Gateway implements AsyncDisposable {
   }
 
   #warm(): Warmer {
-    const { config, store, clock, random, log } = this.#parts;
-    return new Warmer({ store, clock, random, log, cache: this.cache, entriesMax: config.cacheEntriesMax });
+    const { cacheEntriesMax: entriesMax } = this.#parts.config;
+    return new Warmer({ ...this.#parts, cache: this.cache, entriesMax });
   }
 
   #rehearse(start: (signal: AbortSignal) => Promise<Shadow>): Rehearsal {
@@ -331,6 +337,7 @@ export class Gateway implements AsyncDisposable {
     if (this.#parts.group === undefined) this.#status.start();
     this.#review.start();
     this.#census?.start();
+    this.#keyUses?.start();
     this.#certificate?.start();
     this.heartbeat.start();
     this.#rehearsal?.start();
@@ -373,7 +380,7 @@ export class Gateway implements AsyncDisposable {
     await this.tail.stop();
     await this.#status.leave();
     await this.#review.stop();
-    await this.#census?.[Symbol.asyncDispose]();
+    for (const part of [this.#census, this.#keyUses]) await part?.[Symbol.asyncDispose]();
     await this.#certificate?.stop();
     await this.#warmer?.stop();
     await this.#rehearsal?.[Symbol.asyncDispose]();

@@ -5,7 +5,15 @@ import { type ContextRef, isKindName, type KindName } from '../kinds/index.ts';
 import { limits } from '../limits.ts';
 import { decodeVersion, type VersionText } from '../revision.ts';
 import { shardOf } from '../shards.ts';
-import type { Announcement, FeedEntry, FeedHead, GatewayStatus, Identity, StoredItem } from '../store.ts';
+import type {
+  Announcement,
+  FeedEntry,
+  FeedHead,
+  GatewayStatus,
+  Identity,
+  KeyUses,
+  StoredItem,
+} from '../store.ts';
 import { type Item, type Key, number, text } from './dynamodb-table.ts';
 
 /**
@@ -17,6 +25,7 @@ import { type Item, type Key, number, text } from './dynamodb-table.ts';
  *     feed                16 digits, padded    a announcements as JSON, t announced at (ms)
  *     feed                head                 n the last entry, inc incarnation, f floor: all up to it is trimmed
  *     gateway             the gateway's id     s status as JSON, e expires at (ms)
+ *     key-use             gateway:place        k ids of agent keys with spaces between, t used until (ms)
  *     meta                identity             environment, region, hubId, layoutVersion, shards, incarnation, ...
  */
 export function contextPartition(kind: KindName, shard: number): string {
@@ -136,10 +145,32 @@ const gatewaySchema: z.ZodType<GatewayStatus> = z.looseObject({
   feedIncarnation: z.string().nullable(),
   cachedContexts: z.number(),
   degraded: z.boolean(),
+  reportsKeyUses: z.boolean().optional(),
 });
 
 export function decodeGateway(item: Item): GatewayStatus | undefined {
   return gatewaySchema.safeParse(parseJson(item.s?.S)).data;
+}
+
+export const keyUsePartition = 'key-use';
+
+export function keyUseKey({ gateway, place }: Pick<KeyUses, 'gateway' | 'place'>): Key {
+  return { pk: keyUsePartition, sk: `${gateway}:${String(place).padStart(4, '0')}` };
+}
+
+export function keyUseItem(uses: KeyUses): Item {
+  const { pk, sk } = keyUseKey(uses);
+  return { pk: text(pk), sk: text(sk), k: text(uses.keys.join(' ')), t: number(uses.atMs) };
+}
+
+/** `undefined` where it tells nothing: such an item is removed as if it had been read. */
+export function decodeKeyUse(item: Item): KeyUses | undefined {
+  const [, gateway, place] = /^(.+):(\d{4})$/.exec(item.sk?.S ?? '') ?? [];
+  const atMs = Number(item.t?.N);
+  const keys = (item.k?.S ?? '').split(' ');
+  if (gateway === undefined || !Number.isSafeInteger(atMs) || keys.length > limits.keyUsesMax)
+    return undefined;
+  return { gateway, place: Number(place), atMs, keys: keys.filter(isContextKey) };
 }
 
 export const identityKey: Key = { pk: 'meta', sk: 'identity' };

@@ -12,6 +12,7 @@ import type {
   Identity,
   IdentityOutcome,
   IdentityOwner,
+  KeyUses,
   PutOutcome,
   ReadResult,
   ScanOptions,
@@ -23,15 +24,17 @@ import { ContextItems } from './dynamodb-contexts.ts';
 import { Feed } from './dynamodb-feed.ts';
 import { GatewayItems } from './dynamodb-gateways.ts';
 import { IdentityItem } from './dynamodb-identity.ts';
+import { KeyUseItems } from './dynamodb-key-uses.ts';
 import type { DynamoTable } from './dynamodb-table.ts';
 
-/** {@link Store} over one DynamoDB table: four kinds of items, each in a file of its own. */
+/** {@link Store} over one DynamoDB table: five kinds of items, each in a file of its own. */
 export class TableStore implements Store {
   readonly #table: DynamoTable;
   readonly #identity: IdentityItem;
   readonly #contexts: ContextItems;
   readonly #feed: Feed;
   readonly #gateways: GatewayItems;
+  readonly #keyUses: KeyUseItems;
 
   constructor(table: DynamoTable, waiting: { clock: Clock; random: Random }) {
     this.#table = table;
@@ -39,6 +42,7 @@ export class TableStore implements Store {
     this.#contexts = new ContextItems(table, this.#identity, waiting);
     this.#feed = new Feed(table, this.#identity, waiting);
     this.#gateways = new GatewayItems(table);
+    this.#keyUses = new KeyUseItems(table);
   }
 
   readIdentity(): Promise<IdentityOutcome> {
@@ -109,6 +113,18 @@ export class TableStore implements Store {
 
   trimGateways(nowMs: number): Promise<number> {
     return this.#gateways.trim(nowMs);
+  }
+
+  reportKeyUses(uses: KeyUses): Promise<void> {
+    return this.#keyUses.report(uses);
+  }
+
+  listKeyUses(limit: number): Promise<KeyUses[]> {
+    return this.#keyUses.list(limit);
+  }
+
+  removeKeyUses(uses: KeyUses): Promise<'removed' | 'changed'> {
+    return this.#keyUses.remove(uses);
   }
 
   /** Requests under way fail; none may follow. */

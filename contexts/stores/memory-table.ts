@@ -1,6 +1,6 @@
 import type { StoredFields } from '../envelope.ts';
 import { type ContextRef, refText } from '../kinds/index.ts';
-import type { FeedEntry, GatewayStatus, Identity } from '../store.ts';
+import type { FeedEntry, GatewayStatus, Identity, KeyUses } from '../store.ts';
 
 /** A context as the table holds it: every part may have been edited by a test, so none is trusted on reading. */
 export type RawContext = StoredFields & { kind: string; key: string };
@@ -19,6 +19,8 @@ export class MemoryTable {
   feedHead: { incarnation: string; number: number } | undefined;
   readonly feed = new Map<number, FeedEntry>();
   readonly gateways = new Map<string, GatewayStatus>();
+  /** By gateway and place. */
+  readonly keyUses = new Map<string, KeyUses>();
 
   /** The context as stored, for a test to look at or to write into; `undefined` where there is none. */
   raw(ref: ContextRef): RawContext | undefined {
@@ -51,7 +53,7 @@ export class MemoryTable {
     this.exists = false;
     this.identity = undefined;
     this.feedHead = undefined;
-    for (const part of [this.contexts, this.feed, this.gateways]) part.clear();
+    for (const part of [this.contexts, this.feed, this.gateways, this.keyUses]) part.clear();
   }
 }
 

@@ -15,6 +15,7 @@ import {
   type Identity,
   type IdentityOutcome,
   type IdentityOwner,
+  type KeyUses,
   layoutVersion,
   type PutOutcome,
   type ReadResult,
@@ -206,6 +207,25 @@ export class MemoryStore implements Store {
     return expired.length;
   }
 
+  async reportKeyUses(uses: KeyUses): Promise<void> {
+    assert(uses.keys.length <= limits.keyUsesMax, `a word of ${uses.keys.length} keys`);
+    this.#requireTable();
+    this.table.keyUses.set(placeOf(uses), { ...uses, keys: [...uses.keys] });
+  }
+
+  async listKeyUses(limit: number): Promise<KeyUses[]> {
+    this.#requireTable();
+    const inOrder = [...this.table.keyUses].sort(([a], [b]) => (a < b ? -1 : 1));
+    return inOrder.slice(0, limit).map(([, uses]) => ({ ...uses, keys: [...uses.keys] }));
+  }
+
+  async removeKeyUses(uses: KeyUses): Promise<'removed' | 'changed'> {
+    this.#requireTable();
+    if (this.table.keyUses.get(placeOf(uses))?.atMs !== uses.atMs) return 'changed';
+    this.table.keyUses.delete(placeOf(uses));
+    return 'removed';
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {}
 
   /** The head, made anew (with another incarnation, at the last entry there is) where it was lost. */
@@ -231,6 +251,10 @@ export class MemoryStore implements Store {
     if (!this.table.identity) throw new StoreError('STORE_NOT_INITIALISED', 'the table has no identity');
     return this.table.identity;
   }
+}
+
+function placeOf({ gateway, place }: KeyUses): string {
+  return `${gateway}:${String(place).padStart(4, '0')}`;
 }
 
 function toItem(raw: RawContext): StoredItem {

@@ -1,11 +1,12 @@
 import { Hono } from 'hono';
+import type { z } from 'zod';
 import type { Problem } from '../../contexts/base/problem.ts';
 import type { Actor } from '../auth/actor.ts';
 import { loggable, toProblem } from '../data/errors.ts';
 import { honoPath, problemAnswer } from '../http/answers.ts';
 import { runRoute } from '../http/pipeline.ts';
 import type { RequestState } from '../http/request.ts';
-import type { Method } from '../http/route.ts';
+import type { AnsweringRoute, AnyRoute } from '../http/route.ts';
 import { routes } from '../routes.ts';
 import type { Services } from '../services.ts';
 
@@ -29,19 +30,24 @@ export interface Refused {
 }
 
 export interface Sent {
-  body?: object;
+  /** What stands in the braces of the route's path. */
+  params?: Record<string, string | undefined>;
   query?: Record<string, string | undefined>;
+  body?: object;
   ifMatch?: string | undefined;
   idempotencyKey?: string | undefined;
 }
 
 /**
  * The hub's API as one signed-in person. Pages read and change everything through it, so that the console can do what
- * the API allows that person and nothing else, with the same checks, fences and entries in the audit log.
+ * the API allows that person and nothing else, with the same checks, fences and entries in the audit log. A page names
+ * the route it calls: its schema is the type of the answer.
  */
 export interface Api {
-  get<Body>(path: string, query?: Sent['query']): Promise<Answered<Body>>;
-  send<Body>(method: Method, path: string, sent?: Sent): Promise<Answered<Body>>;
+  call<Schema extends z.ZodType>(
+    route: AnsweringRoute<Schema>,
+    sent?: Sent,
+  ): Promise<Answered<z.output<Schema>>>;
 }
 
 type Env = { Bindings: { person: Actor; state: RequestState; services: Services } };
@@ -65,28 +71,39 @@ app.onError((error, c) => {
 });
 
 export function apiInProcess(services: Services, person: Actor, state: RequestState): Api {
-  const send = async <Body>(method: Method, path: string, sent: Sent = {}): Promise<Answered<Body>> => {
-    const url = new URL(path, 'http://hub');
-    for (const [name, value] of Object.entries(sent.query ?? {}))
-      if (value !== undefined && value !== '') url.searchParams.set(name, value);
-    const headers = new Headers();
-    if (sent.body) headers.set('content-type', 'application/json');
-    if (sent.ifMatch) headers.set('if-match', sent.ifMatch);
-    if (sent.idempotencyKey) headers.set('idempotency-key', sent.idempotencyKey);
-    const body = sent.body ? JSON.stringify(sent.body) : undefined;
-    const request = new Request(url, { method, headers, ...(body === undefined ? {} : { body }) });
-    return read(await app.fetch(request, { person, state, services }));
+  return {
+    async call<Schema extends z.ZodType>(route: AnsweringRoute<Schema>, sent: Sent = {}) {
+      const url = new URL(pathOf(route, sent.params ?? {}), 'http://hub');
+      for (const [name, value] of Object.entries(sent.query ?? {}))
+        if (value !== undefined && value !== '') url.searchParams.set(name, value);
+      const headers = new Headers();
+      if (sent.body) headers.set('content-type', 'application/json');
+      if (sent.ifMatch) headers.set('if-match', sent.ifMatch);
+      if (sent.idempotencyKey) headers.set('idempotency-key', sent.idempotencyKey);
+      const body = sent.body ? JSON.stringify(sent.body) : undefined;
+      const request = new Request(url, {
+        method: route.method,
+        headers,
+        ...(body === undefined ? {} : { body }),
+      });
+      return read<Schema>(await app.fetch(request, { person, state, services }));
+    },
   };
-  return { get: (path, query) => send('GET', path, { ...(query ? { query } : {}) }), send };
 }
 
-async function read<Body>(response: Response): Promise<Answered<Body>> {
+/** One step of the path for each parameter, whatever is in it. */
+function pathOf({ path }: AnyRoute, params: Record<string, string | undefined>): string {
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
+}
+
+/** The answer of a route is what its schema says: `defineRoute` has checked the handler against it. */
+async function read<Schema extends z.ZodType>(response: Response): Promise<Answered<z.output<Schema>>> {
   const text = await response.text();
-  const body = text === '' ? undefined : JSON.parse(text);
+  const body: unknown = text === '' ? undefined : JSON.parse(text);
   if (response.status >= 400) return { outcome: 'refused', problem: body as Problem };
   return {
     outcome: 'done',
-    body: body as Body,
+    body: body as z.output<Schema>,
     etag: response.headers.get('etag') ?? undefined,
     fence: response.headers.get('spokecast-fence') ?? undefined,
     replayed: response.headers.get('idempotency-replayed') === 'true',

@@ -13,6 +13,8 @@ const sections: readonly { path: string; name: string; operation: Operation }[] 
   { path: '/activity', name: 'Activity', operation: 'fences.read' },
   { path: '/audit-log', name: 'Audit log', operation: 'audit-log.read' },
   { path: '/users', name: 'People', operation: 'users.read' },
+  { path: '/application-keys', name: 'Application keys', operation: 'application-keys.read' },
+  { path: '/deletions', name: 'Deleted', operation: 'deletions.read' },
 ];
 
 /** htmx without what a strict policy forbids: no style element of its own, no expressions, no history of its own. */
@@ -29,7 +31,7 @@ export function frame(view: View, title: string, content: Content): Html {
 <header class="top">
 ${brand()}<span class="env" title="Environment">${environment}</span>
 <details class="menu"><summary>Menu</summary>${navigation(view)}</details>
-<div class="who"><span class="scope">${person.scope}</span>${themeSwitch(theme, here)}<a href="/account">${person.name}</a><form method="post" action="/logout"><button class="quiet">Sign out</button></form></div>
+<div class="who">${scopeSwitch(view)}${themeSwitch(theme, here)}<a href="/account">${person.name}</a><form method="post" action="/logout"><button class="quiet">Sign out</button></form></div>
 </header>
 <div class="body">
 <div class="side">${navigation(view)}</div>
@@ -72,6 +74,16 @@ function navigation(view: View): Html {
       ({ path, name }) =>
         html`<li><a href="${path}"${isHere(path) ? html` aria-current="page"` : ''}>${name}</a></li>`,
     )}</ul></nav>`;
+}
+
+/** Whoever belongs to more than one thing acts in one at a time; another is chosen here, on any page. */
+function scopeSwitch({ person, url }: View): Html {
+  if (person.scopes.length < 2) return html`<span class="scope">${person.scope}</span>`;
+  const section = `/${url.pathname.split('/')[1]}`; // what is on this page may not be there for the other
+  return html`<form class="scope" method="post" action="/account/scope"><input type="hidden" name="next" value="${section}"><label for="act-in" class="unseen">You act in</label><select id="act-in" name="scope" class="narrow">${person.scopes.map(
+    ({ value, name, chosen }) =>
+      html`<option value="${value}"${chosen ? html` selected` : ''}>${name}</option>`,
+  )}</select><button class="quiet">Switch</button></form>`;
 }
 
 function themeSwitch(theme: Theme, back: string): Html {

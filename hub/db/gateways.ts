@@ -3,6 +3,7 @@ import type { GatewayStatus } from '../../contexts/store.ts';
 import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
 import { gateways, regionReports } from './fence-tables.ts';
+import { noteReporting } from './key-uses.ts';
 
 /** A region as a publisher sees it. */
 export interface RegionReport {
@@ -75,6 +76,7 @@ export async function recordGateways(
   await db.execute(sql`
     delete from ${gateways} where region = ${report.region} and (id = any(${gone})
       or observed_at + (lifetime_ms + ${forgetAfterMs}) * interval '1 millisecond' < clock_timestamp())`);
+  await noteReporting(db, report.region, here);
   await db.execute(writeReport(report, begunAgoMs));
   return changed.length;
 }

@@ -5,6 +5,7 @@ import type { Queryable } from './client.ts';
 import { purgeDeleted } from './deletions.ts';
 import { trimEvents } from './events.ts';
 import { trimFences } from './fences.ts';
+import { trimKeyUses } from './key-uses.ts';
 import { trimLags } from './region-lags.ts';
 import { holdings, regions, sweeps } from './schema.ts';
 
@@ -29,6 +30,7 @@ export async function trimLedger(db: Queryable, retention: Retention): Promise<v
   await trimLosses(db);
   await purgeDeleted(db);
   await trimLags(db);
+  while ((await trimKeyUses(db, batch)) === batch);
   await db.execute(sql`
     delete from ${holdings} h using ${regions} r cross join lateral (
       select s.started_at from ${sweeps} s

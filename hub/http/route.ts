@@ -89,12 +89,15 @@ export type AnyRoute = Omit<Route, 'handle'> & {
   handle(call: Call<any, any, any>): Promise<Answer<unknown>>;
 };
 
-/** Checks a route's parts against each other and forgets their types, so that all fit one list. */
+/** With the type of what it answers, for who calls it in this process. */
+export type AnsweringRoute<Answered extends z.ZodType> = AnyRoute & { answer: { schema?: Answered } };
+
+/** Checks a route's parts against each other and forgets most of their types, so that all fit one list. */
 export function defineRoute<
   Params extends z.ZodObject,
   Query extends z.ZodObject,
   Body extends z.ZodType,
   Answered extends z.ZodType,
->(route: Route<Params, Query, Body, Answered>): AnyRoute {
-  return route as unknown as AnyRoute;
+>(route: Route<Params, Query, Body, Answered>): AnsweringRoute<Answered> {
+  return route as unknown as AnsweringRoute<Answered>;
 }

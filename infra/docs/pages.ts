@@ -4,6 +4,7 @@ import { dashboardPages } from '../monitoring/dashboards.ts';
 import { catalogueFile } from './catalogue.ts';
 import { cliPage } from './cli-page.ts';
 import { operationsFile, typesFile } from './client-types.ts';
+import { coveragePage } from './coverage-page.ts';
 import { metricsPage } from './metrics-page.ts';
 import { optionsPage } from './options-page.ts';
 
@@ -15,6 +16,7 @@ export const pages: Readonly<Record<string, () => string | Promise<string>>> = {
   'infra/client/generated/operations.ts': operationsFile,
   'docs/reference/api.md': apiPage,
   'docs/reference/cli.md': cliPage,
+  'docs/reference/coverage.md': coveragePage,
   'docs/reference/metrics.md': metricsPage,
   'docs/reference/options.md': optionsPage,
   'docs/reference/platform.schema.json': platformSchema,

@@ -222,6 +222,17 @@ const door: Row = {
       ],
     },
     {
+      title: 'Use of keys that is told nobody',
+      unit: 'ops',
+      doc: 'Keys whose last use stays unknown, because the store did not take word of it for too long.',
+      queries: [
+        {
+          expr: `sum by (region, instance) (${rate('spokecast_key_uses_lost_total')})`,
+          legend: '{{instance}}',
+        },
+      ],
+    },
+    {
       title: 'Census',
       unit: 'short',
       doc: '1 where made-up keys can be told from keys of the region; -1 where no census is held.',

@@ -46,7 +46,13 @@ const way: Row = {
       title: 'Reports of gateways',
       unit: 's',
       doc: 'Since each publisher last read them: fences wait for that, publishing does not.',
-      queries: [{ expr: `min by (region) (spokecast_collector_age_seconds${here()})`, legend: '{{region}}' }],
+      queries: [
+        { expr: `min by (region) (spokecast_collector_age_seconds${here()})`, legend: '{{region}}' },
+        {
+          expr: `min by (region) (spokecast_key_use_collector_age_seconds${here()})`,
+          legend: '{{region}} use of keys',
+        },
+      ],
     },
     {
       title: 'Heartbeats stored',

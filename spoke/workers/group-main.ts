@@ -63,7 +63,11 @@ export async function groupMain({
     soonMs: config.statusSoonMs,
     timeoutMs: config.storeTimeoutMs,
     position: () => group.position,
-    look: () => ({ cachedContexts: group.cachedContexts, degraded: !group.isWhole }),
+    look: () => ({
+      cachedContexts: group.cachedContexts,
+      degraded: !group.isWhole,
+      reportsKeyUses: config.keyUsesEveryMs > 0,
+    }),
     onError: (error) => log.debug({ err: error }, 'the status cannot be reported; workers tell why'),
   });
   const dropHangup = onHangup(() => void group.reload());

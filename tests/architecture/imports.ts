@@ -25,6 +25,7 @@ const parts: Readonly<Record<string, { mayImport: readonly string[]; because: st
       'hub/diagnosis.ts',
       'hub/promotion/promote.ts',
       'hub/reference/api.ts',
+      'hub/reference/coverage.ts',
       'hub/reference/markdown.ts',
       'hub/db/migrate.ts',
     ],

@@ -13,10 +13,15 @@ import { ConsoleInBrowser } from './support/console.ts';
 const attack = `"'><img src=x onerror="window.attacked=1"><script>window.attacked=1</script>`;
 
 /** For who wants to look: `CONSOLE_SCREENSHOTS=<directory>` keeps a picture of every page in it. */
+const shots = process.env.CONSOLE_SCREENSHOTS;
 async function shoot(page: Page, name: string): Promise<void> {
-  const directory = process.env.CONSOLE_SCREENSHOTS;
-  if (!directory) return;
-  await page.screenshot({ path: `${directory}/${name.replaceAll(/[^a-z0-9]+/g, '-')}.png`, fullPage: true });
+  if (!shots) return;
+  await page.screenshot({ path: `${shots}/${name.replaceAll(/[^a-z0-9]+/g, '-')}.png`, fullPage: true });
+}
+
+interface Membership {
+  tenantId: string | null;
+  role: string;
 }
 
 describeWith('chromium', 'the console', () => {
@@ -170,6 +175,176 @@ describeWith('chromium', 'the console', () => {
     await first.close();
   });
 
+  test('so it is on every form that changes something', async () => {
+    const { owner } = console.hub;
+    const id = await cluster('of many forms');
+    const key = await make.agentKey(owner, id, { name: 'shared key', permissions: ['read'] });
+    const tenant = await make.tenant(owner, 'Shared Ltd');
+    const program = await make.applicationKey(owner, { role: 'viewer' });
+    const { id: person } = await make.user(owner, [{ role: 'viewer', tenantId: tenant }]);
+    const page = await ada.newPage();
+    /** The form is opened, `theirs` is sent by somebody else, `mine` is typed and saved twice: what is there then? */
+    const both = async (path: string, theirs: object, mine: Record<string, string>, told: RegExp) => {
+      await page.goto(`${console.hub.url}${path}/edit`);
+      const changed = await owner.patch(`/v1${path}`, theirs);
+      expect([path, changed.status]).toEqual([path, 200]);
+      for (const [field, text] of Object.entries(mine)) {
+        const place = page.locator(`[id="${field}"]`);
+        if (text === 'tick') await place.check();
+        else if ((await page.locator(`select[id="${field}"]`).count()) > 0) await place.selectOption(text);
+        else await place.fill(text);
+      }
+      await page.click('button:text-is("Save")');
+      expect(await seen(page.locator('#changed-meanwhile'))).toMatch(told);
+      await page.click('button:text-is("Save")');
+      await page.locator('.notice.good').first().waitFor();
+      return (await owner.get(`/v1${path}`)).body;
+    };
+    expect(
+      await both(
+        `/agent-keys/${key.id}`,
+        { permissions: ['read', 'write'], expiresAt: '2099-01-01T10:00:30Z' },
+        { name: 'renamed', networks: '10.0.0.0/8', limit: '5', windowSeconds: '60' },
+        /changed this agent key.*Permissions: was read, is now read write/s,
+      ),
+    ).toMatchObject({
+      name: 'renamed',
+      permissions: ['read', 'write'],
+      expiresAt: '2099-01-01T10:00:30.000Z',
+      allowedNetworks: ['10.0.0.0/8'],
+      rateLimit: { limit: 5, windowMs: 60_000 },
+    });
+    expect(
+      await both(
+        `/tenants/${tenant}`,
+        { name: 'Shared Inc', quotas: { clusters: 7 } },
+        { agentKeys: '9', 'region.eu-west-1': 'tick' },
+        /changed this tenant.*Most clusters: was empty, is now 7/s,
+      ),
+    ).toMatchObject({
+      name: 'Shared Inc',
+      quotas: { clusters: 7, agentKeys: 9, regions: null },
+      allowedRegions: ['eu-west-1'],
+    });
+    expect(
+      await both(
+        `/application-keys/${program.id}`,
+        { name: 'by them' },
+        { role: 'admin' },
+        /changed this application key.*Name: was .*, is now by them/s,
+      ),
+    ).toMatchObject({ name: 'by them', role: 'admin' });
+    const other = await make.tenant(owner, 'Second Ltd');
+    const { memberships } = await both(
+      `/users/${person}`,
+      {
+        memberships: [
+          { tenantId: tenant, role: 'viewer' },
+          { tenantId: tenantId, role: 'viewer' },
+        ],
+      },
+      { [`role.${tenant}`]: 'admin', newTenant: 'Second Ltd', newRole: 'owner' },
+      /changed this person/,
+    );
+    expect(new Map(memberships.map((one: Membership) => [one.tenantId, one.role]))).toEqual(
+      new Map([
+        [tenant, 'admin'],
+        [tenantId, 'viewer'],
+        [other, 'owner'],
+      ]),
+    );
+
+    await page.goto(`${console.hub.url}/tenants/${tenant}/edit`);
+    await page.fill('[id="clusters"]', '-1');
+    await page.click('button:text-is("Save")');
+    expect(await seen(page.locator('#clusters-mistake'))).toContain('must not be negative');
+    await page.fill('[id="clusters"]', '7');
+    await page.click('button:text-is("Save")');
+    expect(await seen(page.locator('.notice').first())).toContain('Nothing was different');
+    await page.close();
+  });
+
+  test('an application key is made, its secret seen once, and revoked', async () => {
+    const page = await console.open(ada, '/application-keys/new');
+    await page.fill('#name', 'terraform');
+    await page.selectOption('#role', 'admin');
+    await page.click('text=Create application key');
+    const secret = await seen(page.locator('#secret'));
+    const program = console.hub.as(secret);
+    expect((await program.get('/v1/whoami')).body).toMatchObject({ role: 'admin' });
+    await page.click('text=To the key');
+    expect(await page.content()).not.toContain(secret);
+    await page.click('text=Revoke …');
+    await page.fill('#typed', 'terraform');
+    await page.click('text=Revoke application key');
+    expect(await seen(page.locator('.notice').first())).toBe('Deleted.');
+    expect((await program.get('/v1/whoami')).status).toBe(401);
+    await page.close();
+  });
+
+  test('what was deleted comes back, an imported key is let in, and its last use is told', async () => {
+    const { owner, url } = console.hub;
+    const id = await cluster('thrown away');
+    await owner.delete(`/v1/clusters/${id}`);
+    const page = await console.open(ada, '/deletions');
+    await page.click('[aria-label="Bring back thrown away"]');
+    expect(await heading(page)).toBe('thrown away');
+    await everywhere(page);
+
+    const secret = 'made-elsewhere-0123456789abcdef';
+    await page.goto(`${url}/agent-keys/import?clusterId=${id}`);
+    await page.fill('#name', 'from elsewhere');
+    await page.fill('#secretSha256', 'none');
+    await page.click('text=Import agent key');
+    expect(await seen(page.locator('#secretSha256-mistake'))).toContain('must be a SHA-256');
+    await page.fill('#secretSha256', hash('sha256', secret));
+    await page.click('text=Import agent key');
+    await everywhere(page);
+    expect(await seen(page.locator('.notice').first())).toContain('Imported');
+    await console.wheel.becomes('eu-west-1', secret, 200);
+    const used = page.locator('tr', { hasText: 'eu-west-1' }).locator('.state', { hasText: 'used' });
+    await expect
+      .poll(
+        async () => {
+          await page.reload();
+          return used.count();
+        },
+        { timeout: 60_000, interval: 300 },
+      )
+      .toBe(1);
+    expect(await seen(page.locator('tr', { hasText: 'us-east-1' }))).toContain('never');
+
+    await page.click('text=What was done to it, by whom');
+    expect(await seen(page.locator('table'))).toContain('agent-key.import');
+    await page.goto(`${url}/tenants/${tenantId}/residency`);
+    expect(await seen(page.locator('.notice').first())).toContain('only where it may be');
+    await page.close();
+  });
+
+  test('who belongs to several things switches between them on any page', async () => {
+    const { owner } = console.hub;
+    const second = await make.tenant(owner, 'Globex');
+    const theirs = await make.cluster(owner, second, ['eu-west-1'], { name: 'of Globex' });
+    const fay = await console.person('Fay', {
+      memberships: [
+        { role: 'viewer', tenantId },
+        { role: 'viewer', tenantId: second },
+      ],
+    });
+    const page = await console.open(fay, '/clusters');
+    for (const [name, other] of [
+      ['Acme', 'Globex'],
+      ['Globex', 'Acme'],
+    ]) {
+      await page.selectOption('#act-in', { label: name! });
+      await page.click('button:text-is("Switch")');
+      expect(new URL(page.url()).pathname).toBe('/clusters');
+      const shown = await page.goto(`${console.hub.url}/clusters/${theirs}`);
+      expect([name, other, shown!.status()]).toEqual([name, other, name === 'Globex' ? 200 : 404]);
+    }
+    await fay.close();
+  });
+
   test('who is signed out while typing is told, and finds the text again after signing in', async () => {
     const email = 'carol@example.com';
     const invited = await console.hub.owner.post('/v1/users', { email, memberships: [{ role: 'admin' }] });
@@ -312,6 +487,13 @@ describeWith('chromium', 'the console', () => {
         '/activity',
         `/contexts/cluster/${id}`,
       ],
+      ...[
+        `/users/${eveId}/edit`,
+        `/agent-keys/${key.id}/edit`,
+        `/tenants/${tenant}/edit`,
+        `/tenants/${tenant}/residency`,
+      ],
+      ...[`/contexts/cluster/${id}/history`, '/application-keys', '/deletions'],
       ...['/account', `/clusters/new?tenantId=${search}`, `/agent-keys/new?clusterId=${search}`],
     ]) {
       await page.goto(console.hub.url + path);
@@ -333,7 +515,7 @@ describeWith('chromium', 'the console', () => {
     const other = await make.tenant(console.hub.owner, 'Umbrella');
     const theirs = await cluster('of Acme');
     const own = await make.cluster(console.hub.owner, other, ['eu-west-1'], { name: 'of Umbrella' });
-    const dan = await console.person('Dan', { membership: { role: 'admin', tenantId: other } });
+    const dan = await console.person('Dan', { memberships: [{ role: 'admin', tenantId: other }] });
     const page = await console.open(dan, '/clusters');
     expect(await seen(page.locator('table'))).toContain('of Umbrella');
     expect(await seen(page.locator('table'))).not.toContain('of Acme');
@@ -392,44 +574,39 @@ describeWith('chromium', 'the console', () => {
   });
 
   test('every page is accessible in both themes, fits a phone, and needs nothing that the policy refuses', async () => {
+    const { owner } = console.hub;
     const id = await cluster('looked at');
-    const key = await make.agentKey(console.hub.owner, id);
+    const key = await make.agentKey(owner, id);
+    const gone = await make.tenant(owner, 'Bygone');
+    await owner.delete(`/v1/tenants/${gone}`);
+    const program = await make.applicationKey(owner, { role: 'viewer' });
+    const { items: people } = (await owner.get('/v1/users')).body;
     const measured = () => console.wheel.sql`select 1 from region_lags where lag_ms is not null`;
     await expect.poll(async () => (await measured()).length, { timeout: 60_000 }).toBeGreaterThan(0);
     await console.wheel.sql`insert into region_lags
       select region, date_trunc('minute', now()) - n * interval '1 minute', 20 + n % 7 * 10 + length(region), 'open'
       from generate_series(1, 50) n, unnest(array['eu-west-1', 'us-east-1']) region
       on conflict do nothing`;
-    const { items } = (await console.hub.owner.get('/v1/fences?limit=1')).body;
+    const { items } = (await owner.get('/v1/fences?limit=1')).body;
     const page = await ada.newPage();
     const stranger = await (await console.stranger()).newPage();
     const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
     const faults: string[] = [];
     const look = async (page: Page, path: string) => {
       await page.setViewportSize({ width: 1280, height: 900 });
-      await page.goto(console.hub.url + path);
-      await page.evaluate(axe);
-      for (const theme of ['light', 'dark']) {
+      await page.goto(console.hub.url + path, { waitUntil: 'domcontentloaded' });
+      const found = (await page.evaluate(`${axe};(${lookAtPage})()`)) as string[];
+      faults.push(...found.map((fault) => `${path} ${fault}`));
+      for (const theme of shots ? ['light', 'dark'] : []) {
         await page.evaluate(`document.documentElement.dataset.theme = '${theme}'`);
-        // Nothing but contrast differs between the two.
-        const rules = theme === 'light' ? '' : ', runOnly: ["color-contrast"]';
-        const run = `axe.run({ resultTypes: ["violations"]${rules} }).then(({ violations }) => violations)`;
-        const found = (await page.evaluate(run)) as {
-          id: string;
-          nodes: { html: string; any: { message: string }[] }[];
-        }[];
-        const told = found.map(
-          (one) => `${one.id}: ${one.nodes[0]?.html} ${one.nodes[0]?.any[0]?.message ?? ''}`,
-        );
-        faults.push(...told.map((fault) => `${path} ${theme} ${fault}`));
         await shoot(page, `${path} ${theme}`);
       }
       await page.setViewportSize({ width: 360, height: 740 });
-      const wide = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
-      if ((await page.evaluate(wide)) !== 0) faults.push(`${path} is wider than a phone`);
+      const beyond = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
+      if ((await page.evaluate(beyond)) !== 0) faults.push(`${path} is wider than a phone`);
       await shoot(page, `${path} phone`);
     };
-    for (const path of [
+    const paths = [
       ...[
         '/',
         '/clusters',
@@ -438,8 +615,10 @@ describeWith('chromium', 'the console', () => {
         `/clusters/${id}/edit`,
         `/clusters/${id}/delete`,
       ],
-      ...['/agent-keys', '/agent-keys/new', `/agent-keys/${key.id}`, `/agent-keys/${key.id}/revoke`],
-      ...['/tenants', '/tenants/new', `/tenants/${tenantId}`, `/tenants/${tenantId}/delete`],
+      ...['/agent-keys', '/agent-keys/new', '/agent-keys/import', `/agent-keys/${key.id}`],
+      ...[`/agent-keys/${key.id}/edit`, `/agent-keys/${key.id}/revoke`, '/agent-keys?unusedDays=30'],
+      ...['/tenants', '/tenants/new', `/tenants/${tenantId}`, `/tenants/${tenantId}/edit`],
+      ...[`/tenants/${tenantId}/delete`, `/tenants/${tenantId}/residency`, '/deletions'],
       ...[
         '/regions',
         '/regions/new',
@@ -447,15 +626,41 @@ describeWith('chromium', 'the console', () => {
         '/regions/eu-west-1/plan',
         '/regions/eu-west-1/remove',
       ],
-      ...['/quarantine', `/contexts/cluster/${id}`, '/activity', `/activity/${items[0].id}`, '/audit-log'],
-      ...['/users', '/users/new', '/account', '/clusters/vci_00000000000000000000000000'],
-    ])
-      await look(page, path);
-    await look(stranger, '/login');
+      ...['/seedings', '/quarantine', `/contexts/cluster/${id}`, `/contexts/cluster/${id}/history`],
+      ...['/activity', `/activity/${items[0].id}`, '/audit-log'],
+      ...['/application-keys', '/application-keys/new', `/application-keys/${program.id}`],
+      ...[`/application-keys/${program.id}/edit`, `/application-keys/${program.id}/revoke`],
+      ...['/application-keys?status=disabled', '/users', '/users/new', `/users/${people[0].id}`],
+      ...[`/users/${people[0].id}/edit`, '/account', '/clusters/vci_00000000000000000000000000'],
+    ];
+    // Several tabs share the pages: while one waits for the hub, another is looked at.
+    const waiting = [...paths];
+    const tab = async (page: Page) => {
+      for (let path = waiting.shift(); path !== undefined; path = waiting.shift()) await look(page, path);
+    };
+    const other = await ada.newPage();
+    await Promise.all([tab(page), tab(other), look(stranger, '/login')]);
+    await page.setViewportSize({ width: 1280, height: 900 });
     await page.goto(`${console.hub.url}/`);
     await page.locator('.plot canvas').waitFor();
     expect(faults).toEqual([]);
     expect(console.complaints).toEqual([]);
-    await page.close();
+    for (const each of [page, other]) await each.close();
   });
 });
+
+/**
+ * In the page: what axe finds in it, in the light theme, and of the dark one the contrast: nothing else differs. Its
+ * frames, of which there are none, are not asked, and only violations are told in full.
+ */
+const lookAtPage = `async () => {
+  const found = [];
+  for (const theme of ['light', 'dark']) {
+    document.documentElement.dataset.theme = theme;
+    const only = theme === 'light' ? {} : { runOnly: ['color-contrast'] };
+    const { violations } = await axe.run({ resultTypes: ['violations'], iframes: false, ...only });
+    for (const { id, nodes } of violations)
+      found.push([theme, id, nodes[0]?.html, nodes[0]?.any[0]?.message].join(' '));
+  }
+  return found;
+}`;

@@ -7,6 +7,7 @@ import type {
   FeedEntry,
   GatewayStatus,
   Identity,
+  KeyUses,
   Store,
   StoredItem,
 } from '../../contexts/store.ts';
@@ -120,6 +121,9 @@ export function describeStore(name: string, create: () => Promise<StoreHarness>)
           () => handle.reportGateway(gateway('g-1')),
           () => handle.listGateways(0),
           () => handle.trimGateways(0),
+          () => handle.reportKeyUses(keyUses(0, 1)),
+          () => handle.listKeyUses(1),
+          () => handle.removeKeyUses(keyUses(0, 1)),
           () => collect(handle.scan('tenant')),
         ];
         for (const operation of operations) {
@@ -612,6 +616,36 @@ export function describeStore(name: string, create: () => Promise<StoreHarness>)
       test('none is none', async () => {
         expect(await store.listGateways(0)).toEqual([]);
         expect(await store.trimGateways(0)).toBe(0);
+        expect(await store.listKeyUses(10)).toEqual([]);
+      });
+
+      test('[law 8] says which keys it let in, place by place, and no more than its places hold', async () => {
+        for (const [place, atMs] of [
+          [2, 10],
+          [1, 20],
+          [2, 30],
+        ] as const)
+          await store.reportKeyUses(keyUses(place, atMs));
+        const other = { ...keyUses(0, 5, ['key-9']), gateway: 'g-2' };
+        await store.reportKeyUses(other);
+        const handle = harness.open();
+        expect(await handle.listKeyUses(10)).toEqual([keyUses(1, 20), keyUses(2, 30), other]);
+        expect(await handle.listKeyUses(2)).toEqual([keyUses(1, 20), keyUses(2, 30)]);
+        const full = Array.from({ length: limits.keyUsesMax }, (_, at) => `aki_${at}`);
+        await expect(store.reportKeyUses(keyUses(0, 1, [...full, 'one-more']))).rejects.toThrow('1001 keys');
+        await store.reportKeyUses(keyUses(0, 1, full));
+        expect((await store.listKeyUses(1))[0]!.keys).toEqual(full);
+      });
+
+      test('what it has said is removed once it was read, and not what it has said since in its place', async () => {
+        await store.reportKeyUses(keyUses(1, 10));
+        const [read] = await store.listKeyUses(1);
+        await store.reportKeyUses(keyUses(1, 20, ['key-2']));
+        expect(await store.removeKeyUses(read!)).toBe('changed');
+        expect(await store.listKeyUses(9)).toEqual([keyUses(1, 20, ['key-2'])]);
+        expect(await store.removeKeyUses(keyUses(1, 20))).toBe('removed');
+        expect(await store.removeKeyUses(keyUses(1, 20))).toBe('changed');
+        expect(await store.listKeyUses(9)).toEqual([]);
       });
     });
   });
@@ -635,6 +669,10 @@ export function gateway(id: string, changes: Partial<GatewayStatus> = {}): Gatew
     degraded: false,
     ...changes,
   };
+}
+
+export function keyUses(place: number, atMs: number, keys: readonly string[] = ['key-1']): KeyUses {
+  return { gateway: 'g-1', place, atMs, keys };
 }
 
 export async function collect<T>(runs: AsyncIterable<readonly T[]>): Promise<T[]> {

@@ -23,10 +23,12 @@ import {
   decodeFeedHead,
   decodeGateway,
   decodeIdentity,
+  decodeKeyUse,
   feedHeadItem,
   feedItem,
   gatewayItem,
   identityItem,
+  keyUseItem,
 } from '../../contexts/stores/dynamodb-items.ts';
 
 /**
@@ -132,6 +134,18 @@ describe(`the layout, version ${layoutVersion}`, () => {
   test('the status of a gateway', () => {
     expect(gatewayItem(lock.gateway.status)).toEqual(lock.gateway.item);
     expect(decodeGateway(lock.gateway.item)).toEqual(lock.gateway.status);
+  });
+
+  test('the word of a gateway about keys that it let in', () => {
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    const { uses, item } = read<any>('layout.key-uses.v1.json');
+    expect(keyUseItem(uses)).toEqual(item);
+    expect(decodeKeyUse(item)).toEqual(uses);
+    for (const broken of [
+      { ...item, sk: { S: 'g-1' } },
+      { ...item, t: undefined },
+    ])
+      expect(decodeKeyUse(broken)).toBeUndefined();
   });
 
   test('the identity', () => {

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -7,6 +8,7 @@ import {
   verifierMatches,
   verifierOf,
 } from '../../contexts/secrets.ts';
+import { noteReporting, noteUsesRead, recordKeyUses } from '../../hub/db/key-uses.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -51,6 +53,73 @@ describe('agent keys', () => {
     await sql.end();
     expect(verifierMatches(secret, row!.verifier)).toBe(true);
     expect(everything).not.toContain(row!.verifier);
+  });
+
+  test('tell where they were last used, what nobody has told, and which are known to be unused', async () => {
+    const { db } = hub.hub.services.database;
+    const [north, south] = [
+      await make.region(hub.owner, 'used-north'),
+      await make.region(hub.owner, 'used-south'),
+    ];
+    const placed = await make.cluster(hub.owner, await make.tenant(hub.owner), [north, south]);
+    const old = await make.agentKey(hub.owner, placed);
+    const usesOf = async (id: string) => (await hub.owner.get(`/v1/agent-keys/${id}`)).body.uses;
+    const unknown = { state: 'unknown', lastUsedAt: null, reportedSince: null };
+    expect(await usesOf(old.id)).toEqual([
+      { region: north, ...unknown },
+      { region: south, ...unknown },
+    ]);
+
+    const telling = { reportsKeyUses: true };
+    await noteReporting(db, north, [telling, telling]);
+    await noteReporting(db, south, [telling, {}]); // one of an older build
+    const young = await make.agentKey(hub.owner, placed);
+    expect(await usesOf(young.id)).toMatchObject([{ state: 'never' }, { ...unknown }]);
+    expect(await usesOf(old.id)).toMatchObject([
+      { state: 'unknown', reportedSince: expect.any(String) },
+      unknown,
+    ]);
+
+    const etag = (await hub.owner.get(`/v1/agent-keys/${young.id}`)).headers.get('etag');
+    const atMs = Date.now() - 60_000;
+    const at = new Date(atMs).toISOString();
+    await recordKeyUses(db, north, { keys: [young.id, young.id, 'aki_nobody'], atMs });
+    await recordKeyUses(db, north, { keys: [young.id], atMs: atMs - 60_000 }); // told late
+    await recordKeyUses(db, 'nowhere', { keys: [young.id], atMs });
+    const read = await hub.owner.get(`/v1/agent-keys/${young.id}`);
+    expect(read.body).toMatchObject({ lastUsedAt: at, uses: [{ state: 'used', lastUsedAt: at }, unknown] });
+    expect(read.headers.get('etag')).toBe(etag);
+    await recordKeyUses(db, south, { keys: [young.id], atMs: Date.now() + 3_600_000 }); // its clock is ahead
+    const [, ahead] = await usesOf(young.id);
+    expect(Date.parse(ahead.lastUsedAt)).toBeLessThanOrEqual(Date.now() + 1_000);
+
+    const unused = async (since: string) =>
+      (await hub.owner.get(`/v1/agent-keys?clusterId=${placed}&unusedSince=${since}`)).body.items.map(
+        (one: { id: string }) => one.id,
+      );
+    const soon = new Date(Date.now() + 1_000).toISOString();
+    expect(await unused(soon)).toEqual([]); // a region of theirs does not tell
+    await noteReporting(db, south, [telling]);
+    await noteReporting(db, south, []); // none lives: none was let in
+    expect(await unused(soon)).toEqual([old.id, young.id]);
+    expect(await unused(at)).toEqual([]); // of the old one nobody told before, the young one was used
+    const [third] = [await make.agentKey(hub.owner, placed)];
+    expect(await unused(at)).toEqual([third.id]);
+    // Nobody read for a while what gateways said: something may be missing.
+    await db.execute(
+      sql`update key_use_regions set read_at = now() - interval '1 hour' where region = ${north}`,
+    );
+    await noteUsesRead(db, north);
+    expect(await usesOf(third!.id)).toMatchObject([{ region: north, state: 'unknown' }, { state: 'never' }]);
+    await noteUsesRead(db, south);
+    expect(await usesOf(third!.id)).toMatchObject([{ state: 'unknown' }, { state: 'never' }]);
+    expect((await hub.owner.get('/v1/agent-keys?unusedSince=lately')).status).toBe(400);
+    const { items } = (await hub.owner.get(`/v1/agent-keys?clusterId=${placed}`)).body;
+    expect(items.map((one: { lastUsedAt: string | null }) => one.lastUsedAt)).toEqual([
+      null,
+      ahead.lastUsedAt,
+      null,
+    ]);
   });
 
   test('are imported by the hash of a secret, once, and then rotated like any other', async () => {
@@ -342,7 +411,7 @@ describe('several agent keys at once', () => {
     ]);
     const sql = postgres(hub.databaseUrl, { max: 1 });
     for (const { id, secret, ...rest } of items) {
-      expect((await hub.owner.get(`/v1/agent-keys/${id}`)).body).toEqual({ id, ...rest });
+      expect((await hub.owner.get(`/v1/agent-keys/${id}`)).body).toMatchObject({ id, ...rest });
       const [row] = await sql`select verifier, restricted_verifier from agent_keys where id = ${id}`;
       expect(verifierMatches(secret, row!.restricted_verifier ?? row!.verifier)).toBe(true);
       const log = await hub.owner.get(`/v1/audit-log?resourceId=${id}`);

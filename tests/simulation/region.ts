@@ -68,6 +68,9 @@ export class SimulatedRegion {
       reportGateway: (status) => memory.reportGateway(status),
       listGateways: (nowMs) => memory.listGateways(nowMs),
       trimGateways: (nowMs) => through('trimGateways', () => memory.trimGateways(nowMs)),
+      reportKeyUses: (uses) => memory.reportKeyUses(uses),
+      listKeyUses: (limit) => memory.listKeyUses(limit),
+      removeKeyUses: (uses) => memory.removeKeyUses(uses),
       async [Symbol.asyncDispose]() {},
     };
   }

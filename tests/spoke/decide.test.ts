@@ -26,6 +26,7 @@ function key(changes: Partial<PreparedAgentKey> = {}): PreparedAgentKey {
     bounds: undefined,
     scope: undefined,
     told: undefined,
+    usedIn: 0,
   };
   return { ...ids, ...rest, status: 'active', ...changes };
 }

@@ -5,6 +5,7 @@ import {
   type Announcement,
   type GatewayStatus,
   type IdentityOwner,
+  type KeyUses,
   type ScanOptions,
   type Store,
   type StoredItem,
@@ -174,6 +175,15 @@ export class ChaosStore implements Store {
   }
   trimGateways(nowMs: number) {
     return this.#run('trimGateways', () => this.inner.trimGateways(nowMs));
+  }
+  reportKeyUses(uses: KeyUses) {
+    return this.#run('reportKeyUses', () => this.inner.reportKeyUses(uses));
+  }
+  listKeyUses(limit: number) {
+    return this.#run('listKeyUses', () => this.inner.listKeyUses(limit));
+  }
+  removeKeyUses(uses: KeyUses) {
+    return this.#run('removeKeyUses', () => this.inner.removeKeyUses(uses));
   }
   [Symbol.asyncDispose]() {
     return this.inner[Symbol.asyncDispose]();

@@ -1,5 +1,7 @@
+import { usesOf } from '../../db/key-uses.ts';
 import { defineRoute } from '../../http/route.ts';
-import { AgentKey, agentKeyParams, findAgentKey, toAgentKey } from './agent-key.ts';
+import { agentKeyParams, findAgentKey, toAgentKey } from './agent-key.ts';
+import { AgentKeyWithUses, toUses } from './use.ts';
 
 export const getAgentKey = defineRoute({
   method: 'GET',
@@ -7,13 +9,15 @@ export const getAgentKey = defineRoute({
   operationId: 'getAgentKey',
   tag: 'agent-keys',
   summary: 'Read an agent key',
-  description: 'Without its secret, which nobody can read again.',
+  description:
+    'Without its secret, which nobody can read again. With where it was last used, region by region, as the gateways there tell.',
   operation: 'agent-keys.read',
   params: agentKeyParams,
-  answer: { status: 200, description: 'The key.', schema: AgentKey },
+  answer: { status: 200, description: 'The key.', schema: AgentKeyWithUses },
   problems: ['NOT_FOUND'],
   async handle({ actor, db, params }) {
     const key = toAgentKey(await findAgentKey(db, actor, params.id));
-    return { body: key, representation: key };
+    const body = { ...key, ...toUses(key, await usesOf(db, key.id)) };
+    return { body, representation: key };
   },
 });

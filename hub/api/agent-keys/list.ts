@@ -2,11 +2,13 @@ import { z } from '@hono/zod-openapi';
 import { and } from 'drizzle-orm';
 import { searched } from '../../data/search.ts';
 import { equals } from '../../data/where.ts';
+import { knownUnusedSince, lastUses } from '../../db/key-uses.ts';
 import { agentKeys } from '../../db/schema.ts';
 import { idOf, keyStatus, search } from '../../http/fields.ts';
 import { pageFrom, pageOf, pageQuery, pageRequest } from '../../http/paging.ts';
 import { defineRoute } from '../../http/route.ts';
-import { AgentKey, toAgentKey } from './agent-key.ts';
+import { toAgentKey } from './agent-key.ts';
+import { AgentKeyListed } from './use.ts';
 
 export const listAgentKeys = defineRoute({
   method: 'GET',
@@ -22,8 +24,20 @@ export const listAgentKeys = defineRoute({
     tenantId: idOf('tenant').optional().openapi({ description: 'Of this tenant.' }),
     status: keyStatus.optional().openapi({ description: 'In this status.' }),
     search: search.optional(),
+    unusedSince: z.iso
+      .datetime({ offset: true, error: 'must be a time like 2026-01-31T00:00:00Z' })
+      .optional()
+      .openapi({
+        description:
+          'That no gateway has let in since then. A key is left out while one of its regions has a gateway that does not tell, or tells only since later: of it, that is not known.',
+        example: '2026-08-01T00:00:00Z',
+      }),
   }),
-  answer: { status: 200, description: 'A page of agent keys.', schema: pageOf('AgentKeyPage', AgentKey) },
+  answer: {
+    status: 200,
+    description: 'A page of agent keys.',
+    schema: pageOf('AgentKeyPage', AgentKeyListed),
+  },
   problems: [],
   async handle({ actor, db, query }) {
     const page = pageRequest('agent-keys', query);
@@ -42,10 +56,19 @@ export const listAgentKeys = defineRoute({
           equals(agentKeys.clusterId, query.clusterId),
           equals(agentKeys.status, query.status),
           found.where,
+          query.unusedSince === undefined ? undefined : knownUnusedSince(query.unusedSince),
         ),
       )
       .orderBy(...found.order)
       .limit(page.limit + 1);
-    return { body: pageFrom('agent-keys', page, rows, toAgentKey, found.place) };
+    const uses = await lastUses(
+      db,
+      rows.map(({ id }) => id),
+    );
+    const listed = (row: (typeof rows)[number]) => ({
+      ...toAgentKey(row),
+      lastUsedAt: uses.get(row.id)?.toISOString() ?? null,
+    });
+    return { body: pageFrom('agent-keys', page, rows, listed, found.place) };
   },
 });

@@ -1,6 +1,7 @@
 import { html } from 'hono/html';
 import type { z } from 'zod';
 import type { FenceOfList } from '../../api/fences/list.ts';
+import { listFences } from '../../api/fences/list.ts';
 import { waterfall } from '../parts/propagation.ts';
 import { pager } from '../parts/table.ts';
 import { moment, state } from '../parts/words.ts';
@@ -16,9 +17,7 @@ export const activityPage: Screen = {
   async handle(view) {
     const { api, url, part } = view;
     const cursor = url.searchParams.get('cursor') ?? undefined;
-    const { body } = needed(
-      await api.get<{ items: FenceOfListView[]; nextCursor: string | null }>('/v1/fences', { cursor }),
-    );
+    const { body } = needed(await api.call(listFences, { query: { cursor } }));
     const isFirst = cursor === undefined;
     const list = html`<div id="changes"${isFirst ? html` hx-get="/activity?part=changes" hx-trigger="every 1s" hx-swap="outerMorph"` : ''}>${
       body.items.length === 0

@@ -1,5 +1,6 @@
 import { html } from 'hono/html';
-import { type FenceView, propagation } from '../parts/propagation.ts';
+import { getFence } from '../../api/fences/get.ts';
+import { propagation } from '../parts/propagation.ts';
 import { facts } from '../parts/table.ts';
 import { id, moment } from '../parts/words.ts';
 import { needed, type Screen } from '../screen.ts';
@@ -11,12 +12,16 @@ export const propagationPage: Screen = {
   method: 'GET',
   path: '/activity/{id}',
   async handle({ api, params, part, url, nowMs }) {
-    const path = `/v1/fences/${encodeURIComponent(params.id!)}`;
     if (part === 'propagation') {
-      const { body } = needed(await api.get<FenceView>(path, { timeoutMs: waitMs }));
+      const { body } = needed(
+        await api.call(getFence, {
+          params: { id: encodeURIComponent(params.id!) },
+          query: { timeoutMs: waitMs },
+        }),
+      );
       return { part: propagation(body, Number(url.searchParams.get('looks')) || 1) };
     }
-    const { body } = needed(await api.get<FenceView>(path));
+    const { body } = needed(await api.call(getFence, { params: { id: encodeURIComponent(params.id!) } }));
     return {
       title: 'A change',
       content: html`${facts([

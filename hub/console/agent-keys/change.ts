@@ -1,16 +1,20 @@
 import { html } from 'hono/html';
+import { deleteAgentKey } from '../../api/agent-keys/delete.ts';
+import { getAgentKey } from '../../api/agent-keys/get.ts';
+import { rotateAgentKey } from '../../api/agent-keys/rotate.ts';
+import { updateAgentKey } from '../../api/agent-keys/update.ts';
 import { confirmation, notConfirmed } from '../parts/confirm.ts';
 import { afterChange } from '../parts/done.ts';
 import { Mistakes } from '../parts/mistakes.ts';
 import { needed, type Screen, type View } from '../screen.ts';
-import type { KeyCreated, KeyView } from './keys.ts';
 import { secretOf } from './secret.ts';
 
 export const keyStatus: Screen = {
   method: 'POST',
   path: '/agent-keys/{id}/status',
   async handle({ api, form, params }) {
-    const changed = await api.send<KeyView>('PATCH', `/v1/agent-keys/${params.id}`, {
+    const changed = await api.call(updateAgentKey, {
+      params: { id: params.id },
       body: { status: form.get('status') },
       ifMatch: form.given('ifMatch'),
     });
@@ -22,7 +26,8 @@ export const keyRotation: Screen = {
   method: 'POST',
   path: '/agent-keys/{id}/rotate',
   async handle({ api, form, params }) {
-    const rotated = await api.send<KeyCreated>('POST', `/v1/agent-keys/${params.id}/rotate`, {
+    const rotated = await api.call(rotateAgentKey, {
+      params: { id: params.id },
       body: { graceSeconds: Number(form.get('graceSeconds')) },
       idempotencyKey: form.given('idempotencyKey'),
     });
@@ -40,18 +45,22 @@ export const keyRevocation: Screen = {
   method: 'POST',
   path: '/agent-keys/{id}/revoke',
   async handle(view) {
-    const path = `/v1/agent-keys/${view.params.id}`;
-    const { name, clusterId } = needed(await view.api.get<KeyView>(path)).body;
+    const { name, clusterId } = needed(
+      await view.api.call(getAgentKey, { params: { id: view.params.id } }),
+    ).body;
     const mistakes = notConfirmed(view, name);
     if (mistakes) return revocation(view, mistakes);
-    const gone = await view.api.send('DELETE', path, { ifMatch: view.form.given('ifMatch') });
+    const gone = await view.api.call(deleteAgentKey, {
+      params: { id: view.params.id },
+      ifMatch: view.form.given('ifMatch'),
+    });
     if (gone.outcome === 'refused') return revocation(view, new Mistakes(gone.problem));
     return afterChange(`/clusters/${clusterId}`, 'revoked', gone.fence);
   },
 };
 
 async function revocation({ api, params }: View, mistakes: Mistakes | undefined) {
-  const { body, etag } = needed(await api.get<KeyView>(`/v1/agent-keys/${params.id}`));
+  const { body, etag } = needed(await api.call(getAgentKey, { params: { id: params.id } }));
   return {
     title: `Revoke ${body.name}`,
     status: mistakes?.problem.status ?? 200,

@@ -37,6 +37,7 @@
       {
         width: Math.max(240, place.clientWidth),
         height: 220,
+        padding: [null, 32, null, null], // half of the last label
         scales: { y: { range: (_plot, _least, most) => [0, Math.max(most ?? 0, 100)] } },
         axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(milliseconds) }],
         series: [

@@ -1,3 +1,4 @@
+import { listAuditLog } from '../../api/audit-log/list.ts';
 import { needed, type Screen, type View } from '../screen.ts';
 import type { EntryView } from './last-change.ts';
 import { auditFilters } from './list.ts';
@@ -46,10 +47,12 @@ export const auditExport: Screen = {
 };
 
 async function page({ api }: View, query: Record<string, string | undefined>, cursor: string | undefined) {
-  const answered = await api.get<{ items: EntryView[]; nextCursor: string | null }>('/v1/audit-log', {
-    ...query,
-    cursor,
-    limit: '200',
+  const answered = await api.call(listAuditLog, {
+    query: {
+      ...query,
+      cursor,
+      limit: '200',
+    },
   });
   return needed(answered).body;
 }

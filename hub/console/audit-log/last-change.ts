@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { AuditEntry } from '../../api/audit-log/entry.ts';
+import { listAuditLog } from '../../api/audit-log/list.ts';
 import type { View } from '../screen.ts';
 
 export type EntryView = z.infer<typeof AuditEntry>;
@@ -11,6 +12,6 @@ export async function lastChangeBy(
   resourceId: string,
 ): Promise<string | undefined> {
   const query = { resourceType, resourceId, limit: '1' };
-  const found = await api.get<{ items: EntryView[] }>('/v1/audit-log', query);
+  const found = await api.call(listAuditLog, { query });
   return found.outcome === 'done' ? found.body.items[0]?.actor.name : undefined;
 }

@@ -1,10 +1,9 @@
 import { html } from 'hono/html';
+import { listAuditLog } from '../../api/audit-log/list.ts';
 import { hidden, textField } from '../parts/fields.ts';
-import { pager, table } from '../parts/table.ts';
-import { moment } from '../parts/words.ts';
+import { pager } from '../parts/table.ts';
 import { type Html, needed, type Screen } from '../screen.ts';
-import { diffOf } from './diff.ts';
-import type { EntryView } from './last-change.ts';
+import { entryTable } from './table.ts';
 
 export const auditFilters = [
   'resourceType',
@@ -23,9 +22,7 @@ export const auditPage: Screen = {
     const query = Object.fromEntries(
       [...auditFilters, 'cursor'].map((name) => [name, url.searchParams.get(name)?.trim() || undefined]),
     );
-    const { body } = needed(
-      await api.get<{ items: EntryView[]; nextCursor: string | null }>('/v1/audit-log', query),
-    );
+    const { body } = needed(await api.call(listAuditLog, { query }));
     const filters = auditFilters.flatMap((name): [string, string][] =>
       query[name] ? [[name, query[name]]] : [],
     );
@@ -33,18 +30,10 @@ export const auditPage: Screen = {
       html`<a class="button" href="/audit-log/export?${new URLSearchParams([...filters, ['format', format]])}">Export ${format.toUpperCase()}</a>`;
     return {
       title: 'Audit log',
-      content: html`${filterForm(query)}<div class="bar">${exported('csv')}${exported('ndjson')}</div>${table(
-        {
-          caption: 'What was changed, by whom, latest first',
-          head: ['When', 'Who', 'What', 'Before and after'],
-          rows: body.items.map((entry) => [
-            moment(entry.at, nowMs),
-            html`${entry.actor.name}<span class="why"><code>${entry.actor.id}</code></span>`,
-            html`<strong>${entry.action}</strong><span class="why"><code>${entry.resourceId}</code></span>`,
-            diffOf(entry.before, entry.after),
-          ]),
-          empty: html`<p><strong>No entry is like this.</strong> Every change made through the API, the console and the command line is here, with who made it and what it was before and after.</p>`,
-        },
+      content: html`${filterForm(query)}<div class="bar">${exported('csv')}${exported('ndjson')}</div>${entryTable(
+        body.items,
+        nowMs,
+        html`<p><strong>No entry is like this.</strong> Every change made through the API, the console and the command line is here, with who made it and what it was before and after.</p>`,
       )}${pager(url, body.nextCursor)}`,
     };
   },

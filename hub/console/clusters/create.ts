@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { createCluster } from '../../api/clusters/create.ts';
 import { afterChange } from '../parts/done.ts';
 import { hidden } from '../parts/fields.ts';
 import type { Typed } from '../parts/merge.ts';
@@ -6,7 +7,7 @@ import { Mistakes, typedWrong } from '../parts/mistakes.ts';
 import type { Screen, View } from '../screen.ts';
 import { meantTenant, tenantField } from '../tenants/choice.ts';
 import { clusterFormOf, regionsOf } from './form.ts';
-import { type ClusterView, fieldOf, toBody, typedIn } from './typed.ts';
+import { fieldOf, toBody, typedIn } from './typed.ts';
 
 export const clusterForm: Screen = {
   method: 'GET',
@@ -32,7 +33,7 @@ export const clusterCreation: Screen = {
     const again = (mistakes: Mistakes) => shown(view, typed, mistakes, view.newIdempotencyKey());
     if (errors.length > 0) return again(new Mistakes(typedWrong(errors)));
     const tenantId = await meantTenant(view, typed.tenantId ?? '');
-    const made = await api.send<ClusterView>('POST', '/v1/clusters', {
+    const made = await api.call(createCluster, {
       body: { ...body, tenantId },
       idempotencyKey: form.given('idempotencyKey'),
     });

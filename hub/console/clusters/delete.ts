@@ -1,9 +1,10 @@
 import { html } from 'hono/html';
+import { deleteCluster } from '../../api/clusters/delete.ts';
+import { getCluster } from '../../api/clusters/get.ts';
 import { confirmation, notConfirmed } from '../parts/confirm.ts';
 import { afterChange } from '../parts/done.ts';
 import { Mistakes } from '../parts/mistakes.ts';
 import { needed, type Screen, type View } from '../screen.ts';
-import type { ClusterView } from './typed.ts';
 
 export const clusterDeletionForm: Screen = {
   method: 'GET',
@@ -16,17 +17,19 @@ export const clusterDeletion: Screen = {
   path: '/clusters/{id}/delete',
   async handle(view) {
     const { api, form, params } = view;
-    const path = `/v1/clusters/${params.id}`;
-    const mistakes = notConfirmed(view, needed(await api.get<ClusterView>(path)).body.name);
+    const mistakes = notConfirmed(
+      view,
+      needed(await api.call(getCluster, { params: { id: params.id } })).body.name,
+    );
     if (mistakes) return shown(view, mistakes);
-    const gone = await api.send('DELETE', path, { ifMatch: form.given('ifMatch') });
+    const gone = await api.call(deleteCluster, { params: { id: params.id }, ifMatch: form.given('ifMatch') });
     if (gone.outcome === 'refused') return shown(view, new Mistakes(gone.problem));
     return afterChange('/clusters', 'deleted', gone.fence);
   },
 };
 
 async function shown({ api, params }: View, mistakes: Mistakes | undefined) {
-  const { body, etag } = needed(await api.get<ClusterView>(`/v1/clusters/${params.id}`));
+  const { body, etag } = needed(await api.call(getCluster, { params: { id: params.id } }));
   const regions = body.placements.map(({ region }) => region).join(', ');
   return {
     title: `Delete ${body.name}`,
@@ -35,7 +38,7 @@ async function shown({ api, params }: View, mistakes: Mistakes | undefined) {
       ...{ etag, mistakes },
       name: body.name,
       action: `/clusters/${body.id}/delete`,
-      consequences: html`<p><strong>The cluster and all its agent keys go</strong>, and its agents are refused within a second in ${regions}. There is no way back. To stop it for a while, disable it instead.</p>`,
+      consequences: html`<p><strong>The cluster and all its agent keys go</strong>, and its agents are refused within a second in ${regions}. For some weeks it can be <a href="/deletions">brought back</a> as it was, with its keys. To stop it for a while, disable it instead.</p>`,
       submit: 'Delete cluster',
       cancel: `/clusters/${body.id}`,
     }),

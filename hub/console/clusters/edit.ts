@@ -1,83 +1,37 @@
-import { html } from 'hono/html';
-import { lastChangeBy } from '../audit-log/last-change.ts';
-import type { RegionView } from '../overview/overview.ts';
-import { afterChange } from '../parts/done.ts';
-import { hidden } from '../parts/fields.ts';
-import { merge, mergeNotice, readTyped, type Typed } from '../parts/merge.ts';
-import { Mistakes, typedWrong } from '../parts/mistakes.ts';
-import { type Html, needed, type Screen } from '../screen.ts';
+import { getCluster } from '../../api/clusters/get.ts';
+import { updateCluster } from '../../api/clusters/update.ts';
+import { editScreens } from '../parts/edit.ts';
+import type { Typed } from '../parts/merge.ts';
 import { clusterFormOf, regionsOf } from './form.ts';
-import { type ClusterView, fieldOf, labelOf, toBody, typedFrom, typedIn } from './typed.ts';
+import { type ClusterBody, fieldOf, labelOf, toBody, typedFrom, typedIn } from './typed.ts';
 
-export const clusterEdit: Screen = {
-  method: 'GET',
-  path: '/clusters/{id}/edit',
-  async handle(view) {
-    const { body, etag } = needed(await view.api.get<ClusterView>(`/v1/clusters/${view.params.id}`));
-    const regions = await regionsOf(view);
-    const typed = typedFrom(body, namesOf(regions));
-    return shown({ cluster: body, regions, typed, given: typed, etag });
+export const [clusterEdit, clusterChange] = editScreens({
+  path: '/clusters/{id}',
+  thing: 'cluster',
+  resourceType: 'cluster',
+  read: getCluster,
+  change: updateCluster,
+  context: regionsOf,
+  nameOf: ({ name }) => name,
+  typedFrom: (cluster, regions) => withoutTenant(typedFrom(cluster, namesOf(regions))),
+  typedIn: (form, regions) => withoutTenant(typedIn(form, namesOf(regions))),
+  toBody: (typed, _given, regions) => toBody(typed, namesOf(regions)),
+  fieldOf: (body) => fieldOf(body as ClusterBody),
+  labelOf,
+  form({ thing, context, ...parts }) {
+    const held = new Set(thing.placements.map(({ region }) => region));
+    const regions = context.filter(
+      ({ id, status }) => held.has(id) || status === 'active' || status === 'seeding',
+    );
+    return clusterFormOf({ ...parts, regions, submit: 'Save' });
   },
-};
+});
 
-/** With the state that the form was made of: whoever is second is told what the first has changed. */
-export const clusterChange: Screen = {
-  method: 'POST',
-  path: '/clusters/{id}/edit',
-  async handle(view) {
-    const { api, form, params } = view;
-    const path = `/v1/clusters/${params.id}`;
-    const regions = await regionsOf(view);
-    const typed = typedIn(form, namesOf(regions));
-    const given = readTyped(form.get('given'));
-    const etag = form.given('ifMatch');
-    const { body, errors } = toBody(typed, namesOf(regions));
-    const again = async (more: {
-      mistakes?: Mistakes;
-      notice?: Html;
-      typed: Typed;
-      given: Typed;
-      etag?: string;
-    }) => shown({ cluster: needed(await api.get<ClusterView>(path)).body, regions, etag, ...more });
-    if (errors.length > 0) return again({ typed, given, mistakes: new Mistakes(typedWrong(errors)) });
-
-    const changed = await api.send<ClusterView>('PATCH', path, { body, ifMatch: etag });
-    if (changed.outcome === 'done') return afterChange(`/clusters/${params.id}`, 'changed', changed.fence);
-    if (changed.problem.code !== 'PRECONDITION_FAILED')
-      return again({ typed, given, mistakes: new Mistakes(changed.problem, fieldOf(body)) });
-
-    const now = needed(await api.get<ClusterView>(path));
-    const theirs = typedFrom(now.body, namesOf(regions));
-    const merged = merge(given, theirs, { ...typed, tenantId: theirs.tenantId ?? '' });
-    const who = await lastChangeBy(view, 'cluster', now.body.id);
-    const notice = mergeNotice('cluster', who, merged.changes, labelOf);
-    return again({ typed: merged.typed, given: theirs, notice, ...(now.etag ? { etag: now.etag } : {}) });
-  },
-};
-
-function shown(page: {
-  cluster: ClusterView;
-  regions: readonly RegionView[];
-  typed: Typed;
-  given: Typed;
-  etag: string | undefined;
-  mistakes?: Mistakes;
-  notice?: Html;
-}) {
-  const { cluster, regions, typed, given, etag, mistakes, notice } = page;
-  const held = new Set(cluster.placements.map(({ region }) => region));
-  const form = clusterFormOf({
-    ...{ typed, mistakes },
-    action: `/clusters/${cluster.id}/edit`,
-    regions: regions.filter(({ id, status }) => held.has(id) || status === 'active' || status === 'seeding'),
-    submit: 'Save',
-    carried: html`${hidden('ifMatch', etag)}${hidden('given', JSON.stringify(given))}`,
-    cancel: `/clusters/${cluster.id}`,
-  });
-  const status = notice ? 412 : (mistakes?.problem.status ?? 200);
-  return { title: `Change ${cluster.name}`, content: html`${notice ?? ''}${form}`, status };
+function namesOf(regions: readonly { id: string }[]): string[] {
+  return regions.map(({ id }) => id);
 }
 
-function namesOf(regions: readonly RegionView[]): string[] {
-  return regions.map(({ id }) => id);
+/** A cluster stays with its tenant. */
+function withoutTenant({ tenantId: _, ...typed }: Typed): Typed {
+  return typed;
 }

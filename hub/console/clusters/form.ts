@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { listRegions } from '../../api/regions/list.ts';
 import type { RegionView } from '../overview/overview.ts';
 import { textField } from '../parts/fields.ts';
 import type { Typed } from '../parts/merge.ts';
@@ -8,7 +9,7 @@ import { type Html, needed, type View } from '../screen.ts';
 
 /** Every region that a cluster may be placed in; the API takes no more placements than these. */
 export async function regionsOf({ api }: View): Promise<RegionView[]> {
-  return needed(await api.get<{ items: RegionView[] }>('/v1/regions', { limit: '200' })).body.items;
+  return needed(await api.call(listRegions, { query: { limit: '200' } })).body.items;
 }
 
 export interface ClusterForm {

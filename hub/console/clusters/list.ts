@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { listClusters } from '../../api/clusters/list.ts';
 import { done } from '../parts/done.ts';
 import { selectField, textField } from '../parts/fields.ts';
 import { pager, table } from '../parts/table.ts';
@@ -17,9 +18,7 @@ export const clusterList: Screen = {
     const query = Object.fromEntries(
       [...filters, 'cursor'].map((name) => [name, url.searchParams.get(name)?.trim() || undefined]),
     );
-    const { body } = needed(
-      await api.get<{ items: ClusterView[]; nextCursor: string | null }>('/v1/clusters', query),
-    );
+    const { body } = needed(await api.call(listClusters, { query }));
     const found = html`<div id="found">${await rows(
       view,
       body.items,
@@ -31,7 +30,7 @@ export const clusterList: Screen = {
       : '';
     return {
       title: 'Clusters',
-      content: html`${done(view)}<div class="bar">${searchForm(query)}${create}</div>${found}`,
+      content: html`${done(view)}<div class="bar">${searchForm(query)}${create}</div>${found}<p><a href="/deletions">What was deleted, to bring it back</a></p>`,
     };
   },
 };

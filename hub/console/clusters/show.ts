@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { getCluster } from '../../api/clusters/get.ts';
 import { done } from '../parts/done.ts';
 import { facts, table } from '../parts/table.ts';
 import { id as idText, moment, state } from '../parts/words.ts';
@@ -11,7 +12,7 @@ export const clusterPage: Screen = {
   path: '/clusters/{id}',
   async handle(view) {
     const { api, params, nowMs } = view;
-    const { body: cluster, etag } = needed(await api.get<ClusterView>(`/v1/clusters/${params.id}`));
+    const { body: cluster, etag } = needed(await api.call(getCluster, { params: { id: params.id } }));
     const names = await tenantNames(view, [cluster.tenantId]);
     const { id, tenantId, upstreamUrl, upstreams, settings } = cluster;
     return {
@@ -25,7 +26,7 @@ export const clusterPage: Screen = {
         Object.keys(settings).length > 0 ? ['Settings', json(settings)] : undefined,
         ['Created', moment(cluster.createdAt, nowMs)],
         ['Changed', moment(cluster.updatedAt, nowMs)],
-      ])}<h2>Regions</h2>${placements(cluster)}<p><a href="/agent-keys?clusterId=${id}">Agent keys of this cluster</a> · <a href="/audit-log?resourceType=cluster&amp;resourceId=${id}">What was changed, by whom</a> · <a href="/contexts/cluster/${id}">What every region holds of it</a></p>`,
+      ])}<h2>Regions</h2>${placements(cluster)}<p><a href="/agent-keys?clusterId=${id}">Agent keys of this cluster</a> · <a href="/contexts/cluster/${id}/history">What was done to it, by whom</a> · <a href="/contexts/cluster/${id}">What every region holds of it</a></p>`,
     };
   },
 };

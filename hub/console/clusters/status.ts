@@ -1,12 +1,13 @@
+import { updateCluster } from '../../api/clusters/update.ts';
 import { afterChange } from '../parts/done.ts';
 import { needed, type Screen } from '../screen.ts';
-import type { ClusterView } from './typed.ts';
 
 export const clusterStatus: Screen = {
   method: 'POST',
   path: '/clusters/{id}/status',
   async handle({ api, form, params }) {
-    const changed = await api.send<ClusterView>('PATCH', `/v1/clusters/${params.id}`, {
+    const changed = await api.call(updateCluster, {
+      params: { id: params.id },
       body: { status: form.get('status') },
       ifMatch: form.given('ifMatch'),
     });

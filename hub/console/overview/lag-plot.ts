@@ -1,16 +1,13 @@
 import { html } from 'hono/html';
-import type { z } from 'zod';
-import type { LagList } from '../../api/lags/list.ts';
+import { listLags } from '../../api/lags/list.ts';
 import { duration } from '../parts/words.ts';
 import { type Html, needed, type View } from '../screen.ts';
 
 const minutes = 60;
 
-type Lag = z.infer<typeof LagList>['items'][number];
-
 /** How long changes took to each region in the last hour. The script draws it; the list below says the same. */
 export async function lagPlot({ api, nowMs }: View): Promise<Html> {
-  const { items } = needed(await api.get<{ items: Lag[] }>('/v1/lags', { minutes: String(minutes) })).body;
+  const { items } = needed(await api.call(listLags, { query: { minutes: String(minutes) } })).body;
   const last = Math.floor(nowMs / 60_000);
   const at = Array.from({ length: minutes }, (_, index) => (last - minutes + 1 + index) * 60);
   const series = [...Map.groupBy(items, ({ region }) => region)].map(([region, lags]) => {

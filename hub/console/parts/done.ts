@@ -5,6 +5,8 @@ import { waitingForFence } from './propagation.ts';
 /** What a page that follows a change says of it. The address only chooses the sentence. */
 const sentences: Readonly<Record<string, string>> = {
   created: 'Created.',
+  imported: 'Imported. Agents go on with the secret they have.',
+  restored: 'Brought back, as it was.',
   changed: 'Changed.',
   deleted: 'Deleted.',
   unchanged: 'Nothing was different, so nothing was changed.',

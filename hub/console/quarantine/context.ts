@@ -1,19 +1,17 @@
 import { html } from 'hono/html';
-import type { z } from 'zod';
-import type { ContextView as Context } from '../../api/contexts/context.ts';
+import { getContext } from '../../api/contexts/get.ts';
+import { refreshContext } from '../../api/contexts/refresh.ts';
 import { afterChange, done } from '../parts/done.ts';
 import { facts, table } from '../parts/table.ts';
 import { count, moment, state } from '../parts/words.ts';
-import { may, needed, type Screen, type View } from '../screen.ts';
-
-type ContextView = z.infer<typeof Context>;
+import { may, needed, type Screen } from '../screen.ts';
 
 /** One context: what the hub derives for every region beside what is there. */
 export const contextPage: Screen = {
   method: 'GET',
   path: '/contexts/{kind}/{key}',
   async handle(view) {
-    const { body } = needed(await view.api.get<ContextView>(pathOf(view)));
+    const { body } = needed(await view.api.call(getContext, { params: view.params }));
     const { kind, key, head, regions } = body;
     const refresh = may(view, 'contexts.refresh')
       ? html`<form method="post" action="/contexts/${kind}/${key}"><button>Refresh everywhere</button></form>`
@@ -35,7 +33,7 @@ export const contextPage: Screen = {
           derived.body ? html`<pre tabindex="0">${JSON.stringify(derived.body, null, 2)}</pre>` : '–',
         ]),
         empty: 'There is no region.',
-      })}`,
+      })}<p><a href="/contexts/${kind}/${key}/history">What was done to it, by whom</a></p>`,
     };
   },
 };
@@ -45,11 +43,7 @@ export const contextRefresh: Screen = {
   path: '/contexts/{kind}/{key}',
   async handle(view) {
     const { kind, key } = view.params;
-    const requested = needed(await view.api.send('POST', `${pathOf(view)}/refresh`));
+    const requested = needed(await view.api.call(refreshContext, { params: view.params }));
     return afterChange(`/contexts/${kind}/${key}`, 'requested', requested.fence);
   },
 };
-
-function pathOf({ params }: View): string {
-  return `/v1/contexts/${encodeURIComponent(params.kind!)}/${encodeURIComponent(params.key!)}`;
-}

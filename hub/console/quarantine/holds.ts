@@ -1,24 +1,19 @@
 import { html } from 'hono/html';
+import { listRegionHolds } from '../../api/regions/holds.ts';
 import { pager, table } from '../parts/table.ts';
 import { moment, state } from '../parts/words.ts';
 import { type Html, needed, type View } from '../screen.ts';
-
-/** As `GET /v1/regions/{id}/holds` answers. */
-interface HoldView {
-  kind: string;
-  key: string;
-  reason: 'budget' | 'kind-empty' | 'invalid';
-  detail: string;
-  since: string;
-}
 
 const words = { budget: 'over the budget', 'kind-empty': 'kind gone empty', invalid: 'invalid' } as const;
 
 /** The contexts whose last good state stays in a region, a page of them. */
 export async function holdTable({ api, url, nowMs }: View, region: string): Promise<Html> {
   const { body } = needed(
-    await api.get<{ items: HoldView[]; nextCursor: string | null }>(`/v1/regions/${region}/holds`, {
-      cursor: url.searchParams.get('cursor') ?? undefined,
+    await api.call(listRegionHolds, {
+      params: { id: region },
+      query: {
+        cursor: url.searchParams.get('cursor') ?? undefined,
+      },
     }),
   );
   return html`${table({

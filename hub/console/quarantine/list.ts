@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import type { RegionView } from '../overview/overview.ts';
+import { listRegions } from '../../api/regions/list.ts';
 import { needed, type Screen } from '../screen.ts';
 import { holdTable } from './holds.ts';
 
@@ -7,9 +7,7 @@ export const quarantinePage: Screen = {
   method: 'GET',
   path: '/quarantine',
   async handle(view) {
-    const { items } = needed(
-      await view.api.get<{ items: RegionView[] }>('/v1/regions', { limit: '200' }),
-    ).body;
+    const { items } = needed(await view.api.call(listRegions, { query: { limit: '200' } })).body;
     const held = items.filter(
       ({ publishing }) => (publishing?.held ?? 0) + (publishing?.quarantined ?? 0) > 0,
     );

@@ -1,5 +1,9 @@
 import { html } from 'hono/html';
-import type { RegionView } from '../overview/overview.ts';
+import { deleteRegion } from '../../api/regions/delete.ts';
+import { getRegion } from '../../api/regions/get.ts';
+import { updateRegion } from '../../api/regions/update.ts';
+import { createSeeding } from '../../api/seedings/create.ts';
+import { createSweep } from '../../api/sweeps/create.ts';
 import { confirmation, notConfirmed } from '../parts/confirm.ts';
 import { afterChange } from '../parts/done.ts';
 import { Mistakes } from '../parts/mistakes.ts';
@@ -10,7 +14,8 @@ export const regionStatus: Screen = {
   path: '/regions/{id}/status',
   async handle({ api, form, params }) {
     needed(
-      await api.send('PATCH', `/v1/regions/${params.id}`, {
+      await api.call(updateRegion, {
+        params: { id: params.id },
         body: { status: form.get('status') },
         ifMatch: form.given('ifMatch'),
       }),
@@ -23,7 +28,7 @@ export const regionSweep: Screen = {
   method: 'POST',
   path: '/regions/{id}/sweep',
   async handle({ api, params }) {
-    needed(await api.send('POST', '/v1/sweeps', { body: { region: params.id } }));
+    needed(await api.call(createSweep, { body: { region: params.id } }));
     return { redirect: `/regions/${params.id}?done=requested` };
   },
 };
@@ -32,7 +37,7 @@ export const regionSeeding: Screen = {
   method: 'POST',
   path: '/regions/{id}/seed',
   async handle({ api, params }) {
-    needed(await api.send('POST', '/v1/seedings', { body: { region: params.id } }));
+    needed(await api.call(createSeeding, { body: { region: params.id } }));
     return { redirect: `/regions/${params.id}?done=requested` };
   },
 };
@@ -50,7 +55,8 @@ export const regionRemoval: Screen = {
     const { api, form, params } = view;
     const mistakes = notConfirmed(view, params.id!);
     if (mistakes) return removal(view, mistakes);
-    const gone = await api.send('DELETE', `/v1/regions/${params.id}`, {
+    const gone = await api.call(deleteRegion, {
+      params: { id: params.id },
       ifMatch: form.given('ifMatch'),
       ...(form.get('force') ? { query: { force: 'true' } } : {}),
     });
@@ -60,7 +66,7 @@ export const regionRemoval: Screen = {
 };
 
 async function removal({ api, params }: View, mistakes: Mistakes | undefined) {
-  const { body, etag } = needed(await api.get<RegionView>(`/v1/regions/${params.id}`));
+  const { body, etag } = needed(await api.call(getRegion, { params: { id: params.id } }));
   return {
     title: `Remove ${body.id}`,
     status: mistakes?.problem.status ?? 200,

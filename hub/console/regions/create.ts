@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import type { RegionView } from '../overview/overview.ts';
+import { createRegion } from '../../api/regions/create.ts';
 import { hidden, textField } from '../parts/fields.ts';
 import { Mistakes } from '../parts/mistakes.ts';
 import type { Screen, View } from '../screen.ts';
@@ -19,7 +19,7 @@ export const regionCreation: Screen = {
     const typed = Object.fromEntries(fields.map((name) => [name, view.form.get(name).trim()]));
     const { id, endpoint, awsRegion, table } = typed;
     const store = { ...(endpoint ? { endpoint } : {}), ...(awsRegion ? { awsRegion } : {}), table };
-    const made = await view.api.send<RegionView>('POST', '/v1/regions', {
+    const made = await view.api.call(createRegion, {
       body: { id, store },
       idempotencyKey: view.form.given('idempotencyKey'),
     });

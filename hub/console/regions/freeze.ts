@@ -2,6 +2,10 @@ import { html } from 'hono/html';
 import type { z } from 'zod';
 import type { Freeze } from '../../api/freeze/freeze.ts';
 import type { Freezes } from '../../api/freeze/get.ts';
+import { liftFreeze } from '../../api/freeze/lift.ts';
+import { setFreeze } from '../../api/freeze/set.ts';
+import { freezeRegion } from '../../api/regions/freeze.ts';
+import { unfreezeRegion } from '../../api/regions/unfreeze.ts';
 import { selectField, textField } from '../parts/fields.ts';
 import { type Html, needed, type Screen, type View } from '../screen.ts';
 
@@ -22,20 +26,26 @@ export function freezeForm(action: string, freeze: FreezeView | undefined): Html
 export const regionFreeze: Screen = {
   method: 'POST',
   path: '/regions/{id}/freeze',
-  handle: (view) => change(view, `/v1/regions/${view.params.id}/freeze`, `/regions/${view.params.id}`),
+  handle: (view) => change(view, freezeRegion, unfreezeRegion, `/regions/${view.params.id}`),
 };
 
 export const freezeOfAll: Screen = {
   method: 'POST',
   path: '/regions/freeze',
-  handle: (view) => change(view, '/v1/freeze', '/regions'),
+  handle: (view) => change(view, setFreeze, liftFreeze, '/regions'),
 };
 
-async function change({ api, form }: View, path: string, back: string) {
+async function change(
+  { api, form, params }: View,
+  freeze: typeof setFreeze | typeof freezeRegion,
+  lift: typeof liftFreeze | typeof unfreezeRegion,
+  back: string,
+) {
   if (form.get('freeze') === 'lift') {
-    needed(await api.send('DELETE', path));
+    needed(await api.call(lift, { params }));
     return { redirect: `${back}?done=lifted` };
   }
-  needed(await api.send('PUT', path, { body: { mode: form.get('mode'), reason: form.get('reason') } }));
+  const body = { mode: form.get('mode'), reason: form.get('reason') };
+  needed(await api.call(freeze, { params, body }));
   return { redirect: `${back}?done=frozen` };
 }

@@ -1,23 +1,12 @@
 import { html } from 'hono/html';
+import { listRegionGateways } from '../../api/regions/gateways.ts';
 import { table } from '../parts/table.ts';
 import { count, duration, moment, state } from '../parts/words.ts';
 import { type Html, needed, type View } from '../screen.ts';
 
-/** As `GET /v1/regions/{id}/gateways` answers. */
-interface GatewayView {
-  id: string;
-  state: 'live' | 'unknown';
-  build: string;
-  startedAt: string;
-  reportedAgoMs: number;
-  watermark: number;
-  cachedContexts: number;
-  degraded: boolean;
-}
-
 export async function gatewayTable({ api, nowMs }: View, region: string): Promise<Html> {
   const { items } = needed(
-    await api.get<{ items: GatewayView[] }>(`/v1/regions/${region}/gateways`, { limit: '200' }),
+    await api.call(listRegionGateways, { params: { id: region }, query: { limit: '200' } }),
   ).body;
   return table({
     caption: 'Gateways of the region',

@@ -1,11 +1,13 @@
 import { html } from 'hono/html';
-import type { RegionView } from '../overview/overview.ts';
+import { getFreeze } from '../../api/freeze/get.ts';
+import { listRegions } from '../../api/regions/list.ts';
+import { createSweep } from '../../api/sweeps/create.ts';
 import { health } from '../overview/region-table.ts';
 import { done } from '../parts/done.ts';
 import { pager, table } from '../parts/table.ts';
 import { state } from '../parts/words.ts';
 import { may, needed, type Screen } from '../screen.ts';
-import { type FreezesView, freezeForm } from './freeze.ts';
+import { freezeForm } from './freeze.ts';
 
 export const regionList: Screen = {
   method: 'GET',
@@ -13,11 +15,13 @@ export const regionList: Screen = {
   async handle(view) {
     const { api, url } = view;
     const { body } = needed(
-      await api.get<{ items: RegionView[]; nextCursor: string | null }>('/v1/regions', {
-        cursor: url.searchParams.get('cursor') ?? undefined,
+      await api.call(listRegions, {
+        query: {
+          cursor: url.searchParams.get('cursor') ?? undefined,
+        },
       }),
     );
-    const { everywhere } = needed(await api.get<FreezesView>('/v1/freeze')).body;
+    const { everywhere } = needed(await api.call(getFreeze)).body;
     const sweepAll = may(view, 'sweeps.write')
       ? html`<form method="post" action="/regions/sweep-all"><button>Sweep all now</button></form>`
       : '';
@@ -45,7 +49,7 @@ export const sweepAll: Screen = {
   method: 'POST',
   path: '/regions/sweep-all',
   async handle({ api }) {
-    needed(await api.send('POST', '/v1/sweeps', { body: {} }));
+    needed(await api.call(createSweep, { body: {} }));
     return { redirect: '/regions?done=requested' };
   },
 };

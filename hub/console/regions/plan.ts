@@ -1,5 +1,7 @@
 import { html } from 'hono/html';
-import type { RegionView } from '../overview/overview.ts';
+import { getRegion } from '../../api/regions/get.ts';
+import { approveSweep } from '../../api/sweeps/approve.ts';
+import { listSweeps } from '../../api/sweeps/list.ts';
 import { done } from '../parts/done.ts';
 import { holdTable } from '../quarantine/holds.ts';
 import { type Html, may, needed, type Screen, ScreenProblem, type View } from '../screen.ts';
@@ -10,7 +12,7 @@ export const planPage: Screen = {
   method: 'GET',
   path: '/regions/{id}/plan',
   async handle(view) {
-    const { body: region } = needed(await view.api.get<RegionView>(`/v1/regions/${view.params.id}`));
+    const { body: region } = needed(await view.api.call(getRegion, { params: { id: view.params.id } }));
     const { held = 0, quarantined = 0 } = region.publishing ?? {};
     return {
       title: `Held in ${region.id}`,
@@ -33,7 +35,7 @@ async function decision(view: View, region: string, held: number): Promise<Html>
 
 async function lastPlan({ api }: View, region: string): Promise<SweepView | undefined> {
   const query = { region, status: 'completed', limit: '1' };
-  const [sweep] = needed(await api.get<{ items: SweepView[] }>('/v1/sweeps', query)).body.items;
+  const [sweep] = needed(await api.call(listSweeps, { query })).body.items;
   return sweep && sweep.plan !== null ? sweep : undefined;
 }
 
@@ -41,7 +43,7 @@ export const planApproval: Screen = {
   method: 'POST',
   path: '/regions/{id}/plan',
   async handle({ api, form, params }) {
-    const approved = await api.send('POST', `/v1/sweeps/${encodeURIComponent(form.get('sweep'))}/approve`);
+    const approved = await api.call(approveSweep, { params: { id: encodeURIComponent(form.get('sweep')) } });
     if (approved.outcome === 'refused') throw new ScreenProblem(approved.problem);
     return { redirect: `/regions/${params.id}?done=approved` };
   },

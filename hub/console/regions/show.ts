@@ -1,4 +1,5 @@
 import { html } from 'hono/html';
+import { getRegion } from '../../api/regions/get.ts';
 import type { RegionView } from '../overview/overview.ts';
 import { health } from '../overview/region-table.ts';
 import { done } from '../parts/done.ts';
@@ -15,7 +16,7 @@ export const regionPage: Screen = {
   path: '/regions/{id}',
   async handle(view) {
     const { api, params, part } = view;
-    const { body: region, etag } = needed(await api.get<RegionView>(`/v1/regions/${params.id}`));
+    const { body: region, etag } = needed(await api.call(getRegion, { params: { id: params.id } }));
     const now = may(view, 'sweeps.read') ? await live(view, region, etag) : actions(view, region, etag);
     if (part === 'live') return { part: now };
     const freeze = region.publishing?.freeze ?? undefined;
@@ -25,7 +26,7 @@ export const regionPage: Screen = {
         may(view, 'freezes.write')
           ? html`<h2>Freeze</h2>${freeze && freeze.region === null ? html`<p>All regions are frozen: <a href="/regions">lift it for all</a>.</p>` : freezeForm(`/regions/${region.id}/freeze`, freeze)}`
           : ''
-      }<p><a href="/audit-log?resourceType=region&amp;resourceId=${region.id}">What was changed, by whom</a> · <a href="/clusters?region=${region.id}">Clusters placed here</a></p>`,
+      }<p><a href="/audit-log?resourceType=region&amp;resourceId=${region.id}">What was changed, by whom</a> · <a href="/clusters?region=${region.id}">Clusters placed here</a> · <a href="/seedings?region=${region.id}">How it was filled</a></p>`,
     };
   },
 };

@@ -1,18 +1,18 @@
 import { html } from 'hono/html';
 import type { z } from 'zod';
-import type { Seeding } from '../../api/seedings/seeding.ts';
+import { listSeedings } from '../../api/seedings/list.ts';
+import { listSweeps } from '../../api/sweeps/list.ts';
 import type { Sweep } from '../../api/sweeps/sweep.ts';
 import { table } from '../parts/table.ts';
 import { count, moment, state } from '../parts/words.ts';
 import { type Html, needed, type View } from '../screen.ts';
 
-type SeedingView = z.infer<typeof Seeding>;
 export type SweepView = z.infer<typeof Sweep>;
 
 /** How far the region is with being filled; nothing where it is not being filled. */
 export async function seedingOf({ api }: View, region: string): Promise<Html | string> {
   const query = { region, limit: '1' };
-  const { items } = needed(await api.get<{ items: SeedingView[] }>('/v1/seedings', query)).body;
+  const { items } = needed(await api.call(listSeedings, { query })).body;
   const [seeding] = items;
   if (!seeding || seeding.finishedAt !== null) return '';
   const { phase, contexts, error, sweeps } = seeding;
@@ -29,7 +29,7 @@ export async function seedingOf({ api }: View, region: string): Promise<Html | s
 
 export async function sweepTable({ api, nowMs }: View, region: string): Promise<Html> {
   const query = { region, limit: '5' };
-  const { items } = needed(await api.get<{ items: SweepView[] }>('/v1/sweeps', query)).body;
+  const { items } = needed(await api.call(listSweeps, { query })).body;
   return table({
     caption: 'The last sweeps',
     head: ['Asked', 'Cause', 'Status', 'Looked at', 'Mended', 'Held'],

@@ -1,15 +1,18 @@
 import { html } from 'hono/html';
+import { deleteTenant } from '../../api/tenants/delete.ts';
+import { getTenant } from '../../api/tenants/get.ts';
+import { updateTenant } from '../../api/tenants/update.ts';
 import { confirmation, notConfirmed } from '../parts/confirm.ts';
 import { afterChange } from '../parts/done.ts';
 import { Mistakes } from '../parts/mistakes.ts';
 import { needed, type Screen, type View } from '../screen.ts';
-import type { TenantView } from './names.ts';
 
 export const tenantStatus: Screen = {
   method: 'POST',
   path: '/tenants/{id}/status',
   async handle({ api, form, params }) {
-    const changed = await api.send<TenantView>('PATCH', `/v1/tenants/${params.id}`, {
+    const changed = await api.call(updateTenant, {
+      params: { id: params.id },
       body: { status: form.get('status') },
       ifMatch: form.given('ifMatch'),
     });
@@ -28,10 +31,13 @@ export const tenantDeletion: Screen = {
   path: '/tenants/{id}/delete',
   async handle(view) {
     const { api, form, params } = view;
-    const path = `/v1/tenants/${params.id}`;
-    const mistakes = notConfirmed(view, needed(await api.get<TenantView>(path)).body.name);
+    const mistakes = notConfirmed(
+      view,
+      needed(await api.call(getTenant, { params: { id: params.id } })).body.name,
+    );
     if (mistakes) return shown(view, mistakes);
-    const gone = await api.send('DELETE', path, {
+    const gone = await api.call(deleteTenant, {
+      params: { id: params.id },
       ifMatch: form.given('ifMatch'),
       ...(form.get('cascade') ? { query: { cascade: 'true' } } : {}),
     });
@@ -41,14 +47,14 @@ export const tenantDeletion: Screen = {
 };
 
 async function shown({ api, params }: View, mistakes: Mistakes | undefined) {
-  const { body, etag } = needed(await api.get<TenantView>(`/v1/tenants/${params.id}`));
+  const { body, etag } = needed(await api.call(getTenant, { params: { id: params.id } }));
   return {
     title: `Delete ${body.name}`,
     status: mistakes?.problem.status ?? 200,
     content: confirmation({
       ...{ etag, mistakes, name: body.name },
       action: `/tenants/${body.id}/delete`,
-      consequences: html`<p><strong>The tenant goes with its application keys.</strong> There is no way back. To stop it for a while, suspend it instead.</p>`,
+      consequences: html`<p><strong>The tenant goes with its application keys.</strong> For some weeks it can be <a href="/deletions">brought back</a> as it was. To stop it for a while, suspend it instead.</p>`,
       more: html`<div class="field"><label class="tick"><input type="checkbox" name="cascade" value="true"> Its clusters and all their agent keys go too</label></div>`,
       submit: 'Delete tenant',
       cancel: `/tenants/${body.id}`,

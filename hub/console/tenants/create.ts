@@ -1,9 +1,9 @@
 import { html } from 'hono/html';
+import { createTenant } from '../../api/tenants/create.ts';
 import { afterChange } from '../parts/done.ts';
 import { hidden, textField } from '../parts/fields.ts';
 import { Mistakes } from '../parts/mistakes.ts';
 import type { Screen, View } from '../screen.ts';
-import type { TenantView } from './names.ts';
 
 export const tenantForm: Screen = {
   method: 'GET',
@@ -16,7 +16,7 @@ export const tenantCreation: Screen = {
   path: '/tenants/new',
   async handle(view) {
     const name = view.form.get('name');
-    const made = await view.api.send<TenantView>('POST', '/v1/tenants', {
+    const made = await view.api.call(createTenant, {
       body: { name },
       idempotencyKey: view.form.given('idempotencyKey'),
     });

@@ -1,10 +1,10 @@
 import { html } from 'hono/html';
+import { listTenants } from '../../api/tenants/list.ts';
 import { done } from '../parts/done.ts';
 import { textField } from '../parts/fields.ts';
 import { pager, table } from '../parts/table.ts';
 import { moment, state } from '../parts/words.ts';
 import { may, needed, type Screen } from '../screen.ts';
-import type { TenantView } from './names.ts';
 
 export const tenantList: Screen = {
   method: 'GET',
@@ -13,9 +13,11 @@ export const tenantList: Screen = {
     const { api, url, part, nowMs } = view;
     const search = url.searchParams.get('search')?.trim() || undefined;
     const { body } = needed(
-      await api.get<{ items: TenantView[]; nextCursor: string | null }>('/v1/tenants', {
-        search,
-        cursor: url.searchParams.get('cursor') ?? undefined,
+      await api.call(listTenants, {
+        query: {
+          search,
+          cursor: url.searchParams.get('cursor') ?? undefined,
+        },
       }),
     );
     const create = may(view, 'tenants.write')
@@ -38,7 +40,7 @@ export const tenantList: Screen = {
     if (part === 'found') return { part: found };
     return {
       title: 'Tenants',
-      content: html`${done(view)}<div class="bar"><form class="search" method="get" action="/tenants" role="search" hx-get="/tenants?part=found" hx-target="#found" hx-swap="outerHTML" hx-trigger="input delay:250ms">${textField({ name: 'search', label: 'Find by the beginning of the name, or by id', type: 'search', value: search ?? '' })}<button>Find</button></form>${create}</div>${found}`,
+      content: html`${done(view)}<div class="bar"><form class="search" method="get" action="/tenants" role="search" hx-get="/tenants?part=found" hx-target="#found" hx-swap="outerHTML" hx-trigger="input delay:250ms">${textField({ name: 'search', label: 'Find by the beginning of the name, or by id', type: 'search', value: search ?? '' })}<button>Find</button></form>${create}</div>${found}<p><a href="/deletions">What was deleted, to bring it back</a></p>`,
     };
   },
 };

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { getTenant } from '../../api/tenants/get.ts';
 import type { Tenant } from '../../api/tenants/tenant.ts';
 import type { View } from '../screen.ts';
 
@@ -8,7 +9,7 @@ export type TenantView = z.infer<typeof Tenant>;
 export async function tenantNames({ api }: View, ids: readonly string[]): Promise<Map<string, string>> {
   const names = new Map<string, string>();
   for (const id of new Set(ids)) {
-    const tenant = await api.get<TenantView>(`/v1/tenants/${id}`);
+    const tenant = await api.call(getTenant, { params: { id } });
     if (tenant.outcome === 'done') names.set(id, tenant.body.name);
   }
   return names;

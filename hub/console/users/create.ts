@@ -1,10 +1,10 @@
 import { html } from 'hono/html';
-import type { z } from 'zod';
-import type { UserCreated } from '../../api/users/user.ts';
+import { createUser } from '../../api/users/create.ts';
 import { hidden, selectField, textField } from '../parts/fields.ts';
 import { Mistakes } from '../parts/mistakes.ts';
 import type { Screen, View } from '../screen.ts';
 import { meantTenant } from '../tenants/choice.ts';
+import { roleChoices } from './roles.ts';
 
 const fields = ['email', 'name', 'role', 'tenantId'] as const;
 
@@ -22,7 +22,7 @@ export const userCreation: Screen = {
     const { api, form } = view;
     const typed = Object.fromEntries(fields.map((name) => [name, form.get(name).trim()]));
     const tenantId = typed.tenantId ? { tenantId: await meantTenant(view, typed.tenantId) } : {};
-    const made = await api.send<z.infer<typeof UserCreated>>('POST', '/v1/users', {
+    const made = await api.call(createUser, {
       body: {
         email: typed.email,
         ...(typed.name ? { name: typed.name } : {}),
@@ -50,11 +50,6 @@ function fieldOf(pointer: string): string | undefined {
 
 function shown(view: View, typed: Record<string, string>, mistakes: Mistakes | undefined) {
   const at = (name: (typeof fields)[number]) => ({ name, value: typed[name] ?? '', mistakes });
-  const choices = [
-    { value: 'viewer', name: 'viewer: reads' },
-    { value: 'admin', name: 'admin: changes clusters and keys' },
-    { value: 'owner', name: 'owner: also people and application keys' },
-  ];
   const tenant =
     view.person.actor.tenantId === null
       ? textField({ ...at('tenantId'), label: 'Tenant', hint: 'Its name or id; empty for the platform.' })
@@ -62,6 +57,6 @@ function shown(view: View, typed: Record<string, string>, mistakes: Mistakes | u
   return {
     title: 'Invite somebody',
     status: mistakes?.problem.status ?? 200,
-    content: html`${mistakes?.notice() ?? ''}<form method="post" action="/users/new" class="form">${hidden('idempotencyKey', view.newIdempotencyKey())}${textField({ ...at('email'), label: 'Email address', type: 'email', required: true })}${textField({ ...at('name'), label: 'Name', hint: 'Until they say otherwise.' })}${selectField({ ...at('role'), label: 'Role', choices })}${tenant}<p class="actions"><button class="primary">Invite</button> <a href="/users">Cancel</a></p></form>`,
+    content: html`${mistakes?.notice() ?? ''}<form method="post" action="/users/new" class="form">${hidden('idempotencyKey', view.newIdempotencyKey())}${textField({ ...at('email'), label: 'Email address', type: 'email', required: true })}${textField({ ...at('name'), label: 'Name', hint: 'Until they say otherwise.' })}${selectField({ ...at('role'), label: 'Role', choices: roleChoices })}${tenant}<p class="actions"><button class="primary">Invite</button> <a href="/users">Cancel</a></p></form>`,
   };
 }

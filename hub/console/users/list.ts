@@ -1,5 +1,6 @@
 import { html } from 'hono/html';
 import type { z } from 'zod';
+import { listUsers } from '../../api/users/list.ts';
 import type { User } from '../../api/users/user.ts';
 import { done } from '../parts/done.ts';
 import { pager, table } from '../parts/table.ts';
@@ -15,9 +16,7 @@ export const userList: Screen = {
   async handle(view) {
     const { api, url, nowMs } = view;
     const cursor = url.searchParams.get('cursor') ?? undefined;
-    const { body } = needed(
-      await api.get<{ items: UserView[]; nextCursor: string | null }>('/v1/users', { cursor }),
-    );
+    const { body } = needed(await api.call(listUsers, { query: { cursor } }));
     const tenants = body.items.flatMap(({ memberships }) =>
       memberships.flatMap(({ tenantId }) => (tenantId === null ? [] : [tenantId])),
     );

@@ -1,11 +1,14 @@
 import { html } from 'hono/html';
+import { deleteUser } from '../../api/users/delete.ts';
+import { getUser } from '../../api/users/get.ts';
+import { updateUser } from '../../api/users/update.ts';
 import { confirmation, notConfirmed } from '../parts/confirm.ts';
 import { afterChange, done } from '../parts/done.ts';
 import { hidden } from '../parts/fields.ts';
 import { Mistakes } from '../parts/mistakes.ts';
 import { facts } from '../parts/table.ts';
 import { id as idText, moment, state } from '../parts/words.ts';
-import { may, needed, type Screen, type View } from '../screen.ts';
+import { type Html, may, needed, type Screen, type View } from '../screen.ts';
 import { tenantNames } from '../tenants/names.ts';
 import type { UserView } from './list.ts';
 
@@ -13,7 +16,7 @@ export const userPage: Screen = {
   method: 'GET',
   path: '/users/{id}',
   async handle(view) {
-    const { body, etag } = needed(await view.api.get<UserView>(`/v1/users/${view.params.id}`));
+    const { body, etag } = needed(await view.api.call(getUser, { params: { id: view.params.id } }));
     const { id, name, email, status, memberships, lastSignedInAt, createdAt } = body;
     const names = await tenantNames(
       view,
@@ -21,7 +24,7 @@ export const userPage: Screen = {
     );
     const next = status === 'disabled' ? 'active' : 'disabled';
     const actions = may(view, 'users.write')
-      ? html`<div class="bar"><form method="post" action="/users/${id}/status">${hidden('ifMatch', etag)}<button name="status" value="${next}">${next === 'active' ? 'Enable' : 'Disable and sign out everywhere'}</button></form><a class="button danger" href="/users/${id}/delete">Delete …</a></div>`
+      ? html`<div class="bar"><a class="button" href="/users/${id}/edit">Change</a>${linkForm(view, body)}<form method="post" action="/users/${id}/status">${hidden('ifMatch', etag)}<button name="status" value="${next}">${next === 'active' ? 'Enable' : 'Disable and sign out everywhere'}</button></form><a class="button danger" href="/users/${id}/delete">Delete …</a></div>`
       : '';
     return {
       title: name,
@@ -43,12 +46,23 @@ export const userPage: Screen = {
   },
 };
 
+/** Whoever has not accepted yet can be invited again; anybody else may have forgotten a password. */
+function linkForm(view: View, { id, status, memberships }: UserView): Html | string {
+  const isInvited = memberships.some((one) => one.status === 'invited');
+  if (!isInvited && status !== 'active') return '';
+  const [purpose, name] = isInvited
+    ? ['invitation', 'Invite again']
+    : ['password-reset', 'Reset the password'];
+  return html`<form method="post" action="/users/${id}/link">${hidden('idempotencyKey', view.newIdempotencyKey())}<button name="purpose" value="${purpose}">${name}</button></form>`;
+}
+
 export const userStatus: Screen = {
   method: 'POST',
   path: '/users/{id}/status',
   async handle({ api, form, params }) {
     needed(
-      await api.send('PATCH', `/v1/users/${params.id}`, {
+      await api.call(updateUser, {
+        params: { id: params.id },
         body: { status: form.get('status') },
         ifMatch: form.given('ifMatch'),
       }),
@@ -67,17 +81,22 @@ export const userDeletion: Screen = {
   method: 'POST',
   path: '/users/{id}/delete',
   async handle(view) {
-    const path = `/v1/users/${view.params.id}`;
-    const mistakes = notConfirmed(view, needed(await view.api.get<UserView>(path)).body.email);
+    const mistakes = notConfirmed(
+      view,
+      needed(await view.api.call(getUser, { params: { id: view.params.id } })).body.email,
+    );
     if (mistakes) return deletion(view, mistakes);
-    const gone = await view.api.send('DELETE', path, { ifMatch: view.form.given('ifMatch') });
+    const gone = await view.api.call(deleteUser, {
+      params: { id: view.params.id },
+      ifMatch: view.form.given('ifMatch'),
+    });
     if (gone.outcome === 'refused') return deletion(view, new Mistakes(gone.problem));
     return afterChange('/users', 'deleted', undefined);
   },
 };
 
 async function deletion({ api, params }: View, mistakes: Mistakes | undefined) {
-  const { body, etag } = needed(await api.get<UserView>(`/v1/users/${params.id}`));
+  const { body, etag } = needed(await api.call(getUser, { params: { id: params.id } }));
   return {
     title: `Delete ${body.name}`,
     status: mistakes?.problem.status ?? 200,

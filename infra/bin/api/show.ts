@@ -28,7 +28,7 @@ const audited: Column[] = [
 const columns: Readonly<Record<string, readonly Column[]>> = {
   TenantPage: plain('id', 'name', 'status', 'createdAt'),
   ClusterPage: [...plain('id', 'name', 'status', 'tenantId'), placedIn],
-  AgentKeyPage: plain('id', 'name', 'status', 'clusterId', 'expiresAt'),
+  AgentKeyPage: plain('id', 'name', 'status', 'clusterId', 'expiresAt', 'lastUsedAt'),
   ApplicationKeyPage: plain('id', 'name', 'role', 'status', 'tenantId', 'expiresAt', 'lastUsedAt'),
   GatewayPage: plain('id', 'state', 'build', 'watermark', 'cachedContexts', 'degraded', 'reportedAgoMs'),
   SweepPage: [
@@ -70,7 +70,8 @@ function plainNames(thing: Thing): string[] {
 
 /** One thing for people: a line a field, and a table for what it holds of regions. */
 export function showThing(terminal: Terminal, thing: object): void {
-  const { regions, ...rest } = thing as Thing & { regions?: unknown };
+  const name = 'uses' in thing ? 'uses' : 'regions';
+  const { [name]: regions, ...rest } = thing as Thing;
   const isList = Array.isArray(regions) && regions.length > 0 && typeof regions[0] === 'object';
   terminal.print(fields(isList ? rest : thing));
   if (!isList) return;

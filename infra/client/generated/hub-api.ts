@@ -321,9 +321,81 @@ export type AgentKeyImport = {
 };
 
 export type AgentKeyPage = {
-  items: AgentKey[];
+  items: AgentKeyListed[];
   /** For the next page; null on the last. */
   nextCursor: string | null;
+};
+
+export type AgentKeyListed = {
+  id: string;
+  clusterId: string;
+  tenantId: string;
+  /** Trimmed; no control characters. */
+  name: string;
+  /** `disabled`: gateways refuse it with 403. */
+  status: "active" | "disabled";
+  /** RFC 3339, in the future; null for never. */
+  expiresAt: string | null;
+  /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
+  permissions: string[];
+  /** Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere. */
+  allowedNetworks: string[] | null;
+  /** How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number. */
+  rateLimit: {
+    /** Requests that are granted in a window. */
+    limit: number;
+    /** Milliseconds, in whole seconds. */
+    windowMs: number;
+  } | null;
+  /** The secrets before the present one, the latest first: when each stops to work, or did. Kept until the next rotation. */
+  retiring: {
+    endsAt: string;
+  }[];
+  createdAt: string;
+  updatedAt: string;
+  /** When it was last let in anywhere, as gateways tell every ten minutes or as they are configured. null where nobody has told of any use: it was never used, or was where gateways do not tell. */
+  lastUsedAt: string | null;
+};
+
+export type AgentKeyWithUses = {
+  id: string;
+  clusterId: string;
+  tenantId: string;
+  /** Trimmed; no control characters. */
+  name: string;
+  /** `disabled`: gateways refuse it with 403. */
+  status: "active" | "disabled";
+  /** RFC 3339, in the future; null for never. */
+  expiresAt: string | null;
+  /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
+  permissions: string[];
+  /** Networks that the key may be used from; from elsewhere gateways refuse it with 403 `FORBIDDEN`. null for anywhere. */
+  allowedNetworks: string[] | null;
+  /** How many requests each gateway grants the key; beyond it refuses with 429 `RATE_LIMITED`. null for any number. */
+  rateLimit: {
+    /** Requests that are granted in a window. */
+    limit: number;
+    /** Milliseconds, in whole seconds. */
+    windowMs: number;
+  } | null;
+  /** The secrets before the present one, the latest first: when each stops to work, or did. Kept until the next rotation. */
+  retiring: {
+    endsAt: string;
+  }[];
+  createdAt: string;
+  updatedAt: string;
+  /** When it was last let in anywhere, as gateways tell every ten minutes or as they are configured. null where nobody has told of any use: it was never used, or was where gateways do not tell. */
+  lastUsedAt: string | null;
+  /** Where its cluster is placed, and where it was used before. Not part of the `ETag`. */
+  uses: {
+    region: string;
+    /** `never`: all gateways there have told since before the key was made, and none of them let it in; `unknown`: not all did, so silence proves nothing. */
+    state: "used" | "never" | "unknown";
+    /** No earlier than the use, and by at most those minutes later. */
+    lastUsedAt: string | null;
+    /** Since when all gateways of the region tell; null where one does not. */
+    reportedSince: string | null;
+  }[];
 };
 
 export type AgentKeyUpdate = {
@@ -1288,6 +1360,8 @@ export interface Operations {
       status?: "active" | "disabled";
       /** The beginning of its name, in any case: what is found is in the order of the names. Or its whole id. */
       search?: string;
+      /** That no gateway has let in since then. A key is left out while one of its regions has a gateway that does not tell, or tells only since later: of it, that is not known. */
+      unusedSince?: string;
     };
     headers: Record<never, never>;
     body: undefined;
@@ -1337,7 +1411,7 @@ export interface Operations {
     query: Record<never, never>;
     headers: Record<never, never>;
     body: undefined;
-    answer: AgentKey;
+    answer: AgentKeyWithUses;
   };
   /** Change, disable or enable an agent key. */
   updateAgentKey: {

@@ -31,7 +31,10 @@ export class ConsoleInBrowser implements AsyncDisposable {
       await HubAndSpokes.start({
         regions,
         publisher: { SPOKECAST_COLLECT_EVERY_MS: '500', SPOKECAST_HEARTBEAT_EVERY_MS: '2000' },
-        gateway: { SPOKECAST_STATUS_EVERY_MS: '500' },
+        gateway: {
+          ...{ SPOKECAST_STATUS_EVERY_MS: '500', SPOKECAST_KEY_USES_EVERY_MS: '500' },
+          SPOKECAST_IMPORTED_KEYS: 'looked-up',
+        },
       }),
     );
     const hub = stack.use(
@@ -58,13 +61,13 @@ export class ConsoleInBrowser implements AsyncDisposable {
   /** A browser in which that person is signed in: the platform's owner unless another membership is given. */
   async person(
     name: string,
-    options: { membership?: object; javaScriptEnabled?: boolean } = {},
+    options: { memberships?: object[]; javaScriptEnabled?: boolean } = {},
   ): Promise<BrowserContext> {
-    const { membership = { role: 'owner' }, ...ofBrowser } = options;
+    const { memberships = [{ role: 'owner' }], ...ofBrowser } = options;
     const context = await this.stranger(ofBrowser);
     const { sql } = this.wheel;
     const email = `${name.replaceAll(/\W/g, '')}@example.com`;
-    const invited = await this.hub.owner.post('/v1/users', { email, name, memberships: [membership] });
+    const invited = await this.hub.owner.post('/v1/users', { email, name, memberships });
     if (invited.status !== 201) throw new Error(JSON.stringify(invited.body));
     const { id } = invited.body;
     await sql`update users set status = 'active' where id = ${id}`;

@@ -261,6 +261,11 @@ function contents({ tenants, clusters, keys, history }: FullHub): Content[] {
           ${of(history)} join heads h on h.kind = 'agent-key' and h.key = ${id('aki', 'n')}`,
     },
     {
+      table: 'agent_key_uses',
+      columns: 'key, region, last_used_at',
+      rows: `select ${id('aki', 'n')}, ${region('n')}, now() - n * interval '1 minute' ${of(keys)}`,
+    },
+    {
       table: 'region_lags',
       columns: 'region, minute, lag_ms, state',
       rows: `select ${region('n')}, date_trunc('minute', now()) - (n / ${fullRegions.length}) * interval '1 minute', 100, 'open' ${of(fullRegions.length * 1440)}`,

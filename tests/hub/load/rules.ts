@@ -13,6 +13,7 @@ export const rules: Rules = {
     freezes: 'one row a region',
     region_lags: 'the minutes of a day, a region each: read whole for the plot, and removed after that day',
     gateways: 'those that live, some a region',
+    key_use_regions: 'one row a region',
   },
   exempt: [
     {
@@ -23,6 +24,15 @@ export const rules: Rules = {
     {
       statement: /^select count\(\*\) as count from \( select "(tenants|clusters|agent_keys)"/,
       reason: 'what a region is to hold is counted once a seeding, for its progress',
+    },
+    {
+      statement: /from "agent_keys" where .*not exists \(select from "agent_key_uses"/,
+      reason:
+        'who asks for keys that were not used reads those that were: an index of the last use would cost every report of one',
+    },
+    {
+      statement: /^delete from "agent_key_uses"/,
+      reason: 'the uses of keys that are long gone are looked for once an hour, for the same reason',
     },
     {
       statement: /^delete from receipts where id = any/,

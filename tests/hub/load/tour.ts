@@ -239,6 +239,7 @@ function valuesOf({ clusters, history }: FullHub, region: string): Record<string
     'audit since': [ago(7), ago(-1)],
     'audit until': [ago(7), ago(365)],
     minutes: ['60', '1440'],
+    unusedSince: [ago(90), ago(0)],
   };
 }
 

@@ -1,0 +1,92 @@
+import { html } from 'hono/html';
+import { deleteApplicationKey } from '../../api/application-keys/delete.ts';
+import { getApplicationKey } from '../../api/application-keys/get.ts';
+import { updateApplicationKey } from '../../api/application-keys/update.ts';
+import { confirmation, notConfirmed } from '../parts/confirm.ts';
+import { afterChange, done } from '../parts/done.ts';
+import { hidden } from '../parts/fields.ts';
+import { Mistakes } from '../parts/mistakes.ts';
+import { facts } from '../parts/table.ts';
+import { id as idText, moment, state } from '../parts/words.ts';
+import { may, needed, type Screen, type View } from '../screen.ts';
+import { tenantNames } from '../tenants/names.ts';
+import { personNames } from '../users/names.ts';
+
+export const applicationKeyPage: Screen = {
+  method: 'GET',
+  path: '/application-keys/{id}',
+  async handle(view) {
+    const { body, etag } = needed(await view.api.call(getApplicationKey, { params: view.params }));
+    const { id, name, role, tenantId, userId, status, nowMs } = { ...body, nowMs: view.nowMs };
+    const tenants = await tenantNames(view, tenantId === null ? [] : [tenantId]);
+    const people = await personNames(view, userId === null ? [] : [userId]);
+    const next = status === 'active' ? 'disabled' : 'active';
+    const actions = may(view, 'application-keys.write')
+      ? html`<div class="bar"><a class="button" href="/application-keys/${id}/edit">Change</a><form method="post" action="/application-keys/${id}/status">${hidden('ifMatch', etag)}<button name="status" value="${next}">${status === 'active' ? 'Disable' : 'Enable'}</button></form><a class="button danger" href="/application-keys/${id}/revoke">Revoke …</a></div>`
+      : '';
+    return {
+      title: name,
+      content: html`${done(view)}${actions}${facts([
+        ['Status', state(status)],
+        ['Id', idText(id)],
+        ['Role', role],
+        ['Of', tenantId === null ? 'the platform' : (tenants.get(tenantId) ?? tenantId)],
+        [
+          'Whose',
+          userId === null
+            ? 'nobody’s: of a program'
+            : html`<a href="/users/${userId}">${people.get(userId) ?? userId}</a>`,
+        ],
+        ['Expires', body.expiresAt === null ? 'never' : moment(body.expiresAt, nowMs)],
+        ['Last used', body.lastUsedAt === null ? 'never' : moment(body.lastUsedAt, nowMs)],
+        ['Made by', body.createdBy ?? 'not recorded'],
+        ['Created', moment(body.createdAt, nowMs)],
+        ['Changed', moment(body.updatedAt, nowMs)],
+      ])}<p><a href="/audit-log?actorId=${id}">What was done with it</a> · <a href="/audit-log?resourceType=application-key&amp;resourceId=${id}">What was changed, by whom</a></p>`,
+    };
+  },
+};
+
+export const applicationKeyStatus: Screen = {
+  method: 'POST',
+  path: '/application-keys/{id}/status',
+  async handle({ api, form, params }) {
+    const body = { status: form.get('status') };
+    const changed = await api.call(updateApplicationKey, { params, body, ifMatch: form.given('ifMatch') });
+    return afterChange(`/application-keys/${needed(changed).body.id}`, 'changed', undefined);
+  },
+};
+
+export const applicationKeyRevocationForm: Screen = {
+  method: 'GET',
+  path: '/application-keys/{id}/revoke',
+  handle: (view) => revocation(view, undefined),
+};
+
+export const applicationKeyRevocation: Screen = {
+  method: 'POST',
+  path: '/application-keys/{id}/revoke',
+  async handle(view) {
+    const { api, form, params } = view;
+    const mistakes = notConfirmed(view, needed(await api.call(getApplicationKey, { params })).body.name);
+    if (mistakes) return revocation(view, mistakes);
+    const gone = await api.call(deleteApplicationKey, { params, ifMatch: form.given('ifMatch') });
+    if (gone.outcome === 'refused') return revocation(view, new Mistakes(gone.problem));
+    return afterChange('/application-keys', 'deleted', undefined);
+  },
+};
+
+async function revocation({ api, params }: View, mistakes: Mistakes | undefined) {
+  const { body, etag } = needed(await api.call(getApplicationKey, { params }));
+  return {
+    title: `Revoke ${body.name}`,
+    status: mistakes?.problem.status ?? 200,
+    content: confirmation({
+      ...{ etag, mistakes, name: body.name },
+      action: `/application-keys/${body.id}/revoke`,
+      consequences: html`<p><strong>Every program that has it is refused at once.</strong> There is no way back. To stop it for a while, disable it instead.</p>`,
+      submit: 'Revoke application key',
+      cancel: `/application-keys/${body.id}`,
+    }),
+  };
+}
