@@ -12,7 +12,7 @@ import { type Walk, walkPlans } from './load/walk.ts';
  * that grows, or a tenth of it, is told apart from who reads a page; `npm run bench -- hub --plans` is the same with
  * a million keys.
  */
-const size: FullHub = { tenants: 5000, clusters: 10_000, keys: 50_000, history: 8000 };
+const size: FullHub = { tenants: 6000, clusters: 12_000, keys: 60_000, history: 12_000 };
 const patienceMs = 600_000;
 
 let database: TestDatabase;
