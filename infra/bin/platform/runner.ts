@@ -135,8 +135,7 @@ export class Runner {
     let ifMatch: string | undefined;
     if (basis) {
       const { body: found, etag } = await this.#send(read as 'getCluster', { path });
-      const { publishing: _, ...plain } = found as object as { publishing?: unknown };
-      if (canonicalJson(plain) !== canonicalJson(basis)) return 'raced';
+      if (kept(found) !== kept(basis)) return 'raced';
       ifMatch = etag ?? undefined;
     }
     const headers = ifMatch === undefined ? {} : { 'if-match': ifMatch };
@@ -149,7 +148,7 @@ export class Runner {
     const { read, remove } = operationsOf[kind];
     try {
       const { body: found, etag } = await this.#send(read as 'getCluster', { path });
-      if (canonicalJson(found) !== canonicalJson(basis)) return 'raced';
+      if (kept(found) !== kept(basis)) return 'raced';
       await this.#send(remove as 'deleteCluster', { path, headers: { 'if-match': etag! } });
     } catch (error) {
       if (!isStatus(error, 404)) throw error; // gone is gone, whoever did it
@@ -303,4 +302,10 @@ export function isStatus(error: unknown, status: number): boolean {
 
 function newRequest(): string {
   return uuidv7({ random: systemRandom.bytes(16) });
+}
+
+/** What somebody keeps in the hub, as text: not what is only seen of it, now so and then so (how far its publishing is, when a key was used). */
+function kept(thing: object | undefined): string {
+  const { publishing: _p, lastUsedAt: _l, uses: _u, ...rest } = (thing ?? {}) as Record<string, unknown>;
+  return canonicalJson(rest);
 }
