@@ -17,7 +17,7 @@ const straysMax = 100;
 
 /**
  * Kinds one after another, in the order of publishing. Both sides of the next are asked for their beginning before one
- * is handed out: most kinds are no longer than that, and waiting for one after another took half of a small region's
+ * is handed out: most kinds are no longer than that, and waiting for one after another took much of a small region's
  * sweep. What is read so early may be old when it is compared: a difference is asked for again, as any other.
  */
 export function* sidesAhead(options: SidesOptions): Generator<[KindName, Sides]> {
