@@ -12,6 +12,7 @@ import { doorOptions } from './door-options.ts';
 import { networks } from './forward/trusted-proxies.ts';
 import { observerOptions } from './observer-options.ts';
 import { milliseconds, snapshotKeys } from './option-values.ts';
+import { upstreamNetworkOptions } from './upstream-network-options.ts';
 
 const name = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** Everything a gateway can be told. This file alone reads the environment. */
@@ -236,6 +237,7 @@ export const gatewayOptions = {
     default: '10000',
     doc: 'Milliseconds for which it is left alone, until one request tries it again.',
   }),
+  ...upstreamNetworkOptions,
   tunnelsMax: option({
     env: 'SPOKECAST_TUNNELS_MAX',
     schema: value.integer(0, 1_000_000),

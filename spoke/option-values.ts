@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { value } from '../contexts/base/options.ts';
+import { parseNetwork } from '../contexts/networks.ts';
 import { parseKeys } from './snapshot/keys.ts';
 
 /** The keys of snapshots, the one that signs first. */
@@ -21,4 +22,15 @@ export const shareOrOff = z.string().transform((text, issues): 'off' | number =>
   if (share >= 0 && share <= 1) return share;
   issues.addIssue({ code: 'custom', message: 'must be off, or a share from 0 to 1 such as 0.01' });
   return z.NEVER;
+});
+
+/** `10.0.0.0/8,192.0.2.1,fd00::/8`, or `none`: networks as `NetworkList` takes them. */
+export const networkTexts = z.string().transform((text, issues): readonly string[] => {
+  if (text === 'none') return [];
+  return text.split(',').map((part) => {
+    const parsed = parseNetwork(part.trim());
+    if (parsed.outcome === 'network') return parsed.canonical;
+    issues.addIssue({ code: 'custom', message: `${JSON.stringify(part.trim())} ${parsed.problem}` });
+    return z.NEVER;
+  });
 });

@@ -20,6 +20,7 @@ import { explaining } from './explain/explainer.ts';
 import { feedListenerOf } from './feed-listener.ts';
 import { FeedTail } from './feed-tail.ts';
 import { certificateOf, followCertificate } from './follow-certificate.ts';
+import { DeniedLog } from './forward/denied-log.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { forwardSettingsOf } from './forward/settings.ts';
 import { Heartbeat } from './heartbeat.ts';
@@ -203,11 +204,13 @@ export class Gateway implements AsyncDisposable {
       importedKeys: config.importedKeys,
       uses: this.#keyUses?.uses,
     });
+    const deniedLog = new DeniedLog(log, clock);
     this.#forwarder = new Forwarder(forwardSettingsOf(config), {
       clock,
       random,
       events: {
         retried: (failure) => this.metrics.retried(failure),
+        upstreamDenied: (denied, key) => deniedLog.tell(denied, key),
         upstreamOut: (origin, failure) => {
           this.metrics.upstreamOut(failure);
           log.warn({ origin, failure }, 'an upstream fails again and again; it is left alone for a while');

@@ -85,6 +85,7 @@ export function gatewayRole(layout: WheelLayout, region: RegionLayout): Role {
  */
 export function gatewayEnv(layout: WheelLayout, region: RegionLayout): Record<string, string> {
   return {
+    SPOKECAST_UPSTREAM_LOOPBACK: 'allowed', // the demo upstreams, and whatever else is tried on one machine
     ...layout.settings,
     ...onLoopback,
     SPOKECAST_ENV: layout.environment,

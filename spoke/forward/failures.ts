@@ -14,6 +14,8 @@ export const forwardOutcomes = [
   'overloaded',
   /** The request cannot be sent as it is. */
   'refused',
+  /** The upstream is where this gateway connects to nothing. */
+  'denied',
   'connect-timeout',
   'headers-timeout',
   /** The upstream fell silent in the middle of its answer, which is cut off. */
@@ -37,7 +39,7 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
  * have reached it only if twice is as good as once. Not what timed out there: a slow upstream is not helped by more.
  */
 export function mayRetry(failure: FailedForward, method: string | undefined): boolean {
-  if (failure === 'unreachable' || failure === 'connect-timeout') return true;
+  if (failure === 'unreachable' || failure === 'connect-timeout' || failure === 'denied') return true;
   return failure === 'broken' && idempotent.has(method ?? '');
 }
 
@@ -68,6 +70,11 @@ export const failureReplies: Record<FailedForward, Reply> = {
     headers: { 'retry-after': '1' },
   }),
   refused: badPath,
+  denied: problemReply(
+    502,
+    'UPSTREAM_DENIED',
+    "This gateway does not connect to where the cluster's upstream is",
+  ),
   'connect-timeout': timedOut("The cluster's upstream did not take the connection in time"),
   'headers-timeout': timedOut("The cluster's upstream did not answer in time"),
   'idle-timeout': timedOut("The cluster's upstream fell silent"),

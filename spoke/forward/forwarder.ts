@@ -5,6 +5,7 @@ import type { PreparedAgentKey, PreparedCluster, Upstream } from '../prepared.ts
 import { type Reply, writeReply } from '../replies.ts';
 import { bodyOf, Ending, type RequestBody } from './attempt.ts';
 import { Bag } from './bag.ts';
+import { Dialling, UpstreamDeniedError } from './dialling.ts';
 import { type FailedForward, type ForwardOutcome, failureOf, failureReplies, mayRetry } from './failures.ts';
 import { requestHeaders } from './headers.ts';
 import { HopReader } from './hop.ts';
@@ -19,6 +20,8 @@ export interface ForwardEvents {
   /** An upstream is left alone from now on, after this failure. */
   upstreamOut(origin: string, failure: FailedForward): void;
   retried(failure: FailedForward): void;
+  /** A request was not sent to an upstream, because of where that is. */
+  upstreamDenied(denied: UpstreamDeniedError, key: PreparedAgentKey): void;
 }
 
 export interface Forward {
@@ -83,8 +86,9 @@ export class Forwarder implements AsyncDisposable {
     this.#settings = settings;
     this.#clock = parts.clock;
     this.#events = parts.events;
-    this.#plain = createPlainAgent(settings, connectionsMax);
-    this.#special = new SpecialAgent(settings, parts.clock, connectionsMax + tunnelsMax);
+    const dialling = new Dialling(settings.upstreamNetworks);
+    this.#plain = createPlainAgent(settings, dialling, connectionsMax);
+    this.#special = new SpecialAgent(settings, dialling, parts.clock, connectionsMax + tunnelsMax);
     this.#upstreams = new Upstreams({ failuresMax, outMs, connectionsMax }, parts);
     this.#hops = new HopReader(trustedProxies);
   }
@@ -228,6 +232,11 @@ export class Forwarder implements AsyncDisposable {
       return 'forwarded';
     } catch (error) {
       if (ending.ended) return this.#ended(ongoing);
+      // Where the upstream is, is no failure of its own: it is not left alone for it, however many ask.
+      if (error instanceof UpstreamDeniedError) {
+        this.#events.upstreamDenied(error, key);
+        return 'denied';
+      }
       const failure = failureOf(error);
       if (failure !== 'refused' && this.#upstreams.failed(upstream) === 'put-out')
         this.#events.upstreamOut(upstream.origin, failure);

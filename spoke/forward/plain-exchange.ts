@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher, errors } from 'undici';
 import { type Attempt, beginAnswer, type Cancellable, type ExchangeTimes, inform } from './attempt.ts';
+import type { Dialling } from './dialling.ts';
 import { trailers } from './headers.ts';
 
 export type PlainAgent = Agent;
@@ -8,14 +9,17 @@ export type PlainAgent = Agent;
 const textBytesMax = 8 * 1024;
 
 /** Connections for {@link exchangePlainly}: kept alive, and one request at a time on each. */
-export function createPlainAgent(times: ExchangeTimes, connectionsMax: number): PlainAgent {
+export function createPlainAgent(
+  times: ExchangeTimes,
+  dialling: Dialling,
+  connectionsMax: number,
+): PlainAgent {
   return new Agent({
-    connect: { timeout: times.connectTimeoutMs },
+    connect: dialling.connector(times.connectTimeoutMs),
     headersTimeout: times.headersTimeoutMs,
     bodyTimeout: times.idleTimeoutMs,
     connections: connectionsMax,
-    // A pipelined request waits for a stranger's; and an upstream speaks what its URL says.
-    pipelining: 1,
+    pipelining: 1, // a pipelined request waits for a stranger's
     allowH2: false,
   });
 }

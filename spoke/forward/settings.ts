@@ -1,5 +1,6 @@
 import type { GatewayConfig } from '../config.ts';
 import type { ExchangeTimes } from './attempt.ts';
+import type { UpstreamNetworks } from './dialling.ts';
 import type { TrustedProxies } from './hop.ts';
 
 export interface ForwardSettings extends ExchangeTimes {
@@ -14,6 +15,7 @@ export interface ForwardSettings extends ExchangeTimes {
   upstreamFailuresMax: number;
   upstreamOutMs: number;
   trustedProxies: TrustedProxies;
+  upstreamNetworks: UpstreamNetworks;
 }
 
 export function forwardSettingsOf(config: GatewayConfig): ForwardSettings {
@@ -27,5 +29,10 @@ export function forwardSettingsOf(config: GatewayConfig): ForwardSettings {
     idleTimeoutMs: config.upstreamIdleTimeoutMs,
     attemptsMax: config.upstreamAttemptsMax,
     trustedProxies: config.trustedProxies,
+    upstreamNetworks: {
+      denied: config.upstreamDeniedNetworks,
+      allowed: config.upstreamAllowedNetworks,
+      loopback: config.upstreamLoopback,
+    },
   };
 }

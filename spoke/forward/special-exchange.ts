@@ -12,6 +12,7 @@ import { TLSSocket } from 'node:tls';
 import { errors } from 'undici';
 import type { Clock } from '../../contexts/base/clock.ts';
 import { type Attempt, beginAnswer, type ExchangeTimes, endAnswer, inform } from './attempt.ts';
+import type { Dialling } from './dialling.ts';
 import { trailers } from './headers.ts';
 import { type Opened, upgradeProtocol } from './tunnel.ts';
 
@@ -25,10 +26,10 @@ export class SpecialAgent {
   readonly clock: Clock;
   readonly times: ExchangeTimes;
 
-  constructor(times: ExchangeTimes, clock: Clock, connectionsMax: number) {
+  constructor(times: ExchangeTimes, dialling: Dialling, clock: Clock, connectionsMax: number) {
     const options = { keepAlive: true, maxSockets: connectionsMax, timeout: times.idleTimeoutMs };
-    this.http = new HttpAgent(options);
-    this.https = new HttpsAgent(options);
+    this.http = dialling.guard(new HttpAgent(options));
+    this.https = dialling.guard(new HttpsAgent(options));
     this.clock = clock;
     this.times = times;
   }

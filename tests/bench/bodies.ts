@@ -51,6 +51,7 @@ export async function bodies({ bytes }: { bytes: number }): Promise<void> {
       SPOKECAST_PORT: String(port),
       SPOKECAST_STORE_ENDPOINT: dynalite.endpoint,
       SPOKECAST_LOG_LEVEL: 'warn',
+      SPOKECAST_UPSTREAM_LOOPBACK: 'allowed',
       AWS_ACCESS_KEY_ID: 'local',
       AWS_SECRET_ACCESS_KEY: 'local',
     },

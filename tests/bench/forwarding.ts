@@ -65,6 +65,7 @@ export async function forwarding({ rounds, seconds }: { rounds: number; seconds:
         ...{ SPOKECAST_ENV: owner.environment, SPOKECAST_REGION: owner.region, SPOKECAST_HOST: '127.0.0.1' },
         ...{ SPOKECAST_PORT: String(at.port), SPOKECAST_STORE_ENDPOINT: endpoint },
         SPOKECAST_LOG_LEVEL: 'warn',
+        SPOKECAST_UPSTREAM_LOOPBACK: 'allowed',
       });
       const url = `http://127.0.0.1:${at.port}`;
       contenders.push({ name, url, pid });

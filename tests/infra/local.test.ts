@@ -79,6 +79,7 @@ describe('layout', () => {
       'SPOKECAST_SNAPSHOT_DIR',
       'SPOKECAST_STORE_ENDPOINT',
       'SPOKECAST_STORE_TABLE',
+      'SPOKECAST_UPSTREAM_LOOPBACK',
     ]);
     expect(JSON.stringify(env)).not.toMatch(/4000|4050|elsewhere/);
   });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { ConfigurationError } from '../../contexts/base/options.ts';
+import { neverUpstream } from '../../contexts/upstream-networks.ts';
 import { readConfig } from '../../spoke/config.ts';
 
 function mistakes(environment: Record<string, string>): readonly string[] {
@@ -55,6 +56,21 @@ describe('the configuration of a gateway', () => {
       'SPOKECAST_CACHE_FRESH_MS=7000 must not be above SPOKECAST_CACHE_REFRESH_MS=6000',
       'SPOKECAST_CACHE_REFRESH_MS=6000 must not be above SPOKECAST_CACHE_STALE_MS=5000',
     ]);
+  });
+
+  test('upstream networks are networks, with no bits beyond their length, or none', () => {
+    const of = (text: string) =>
+      readConfig({ ...enough, SPOKECAST_UPSTREAM_DENIED_NETWORKS: text }).upstreamDeniedNetworks;
+    expect(of('10.0.0.0/8, 192.0.2.1,FD00::/8')).toEqual(['10.0.0.0/8', '192.0.2.1/32', 'fd00::/8']);
+    expect(of('none')).toEqual([]);
+    expect(readConfig(enough)).toMatchObject({
+      upstreamDeniedNetworks: neverUpstream,
+      upstreamLoopback: 'denied',
+    });
+    for (const wrong of ['10.0.0.1/8', 'example.com', '::ffff:10.0.0.0/104'])
+      expect(mistakes({ ...enough, SPOKECAST_UPSTREAM_DENIED_NETWORKS: wrong })).toEqual([
+        expect.stringContaining(`"${wrong}" must`),
+      ]);
   });
 
   const enough = { SPOKECAST_REGION: 'eu-west-1', AWS_REGION: 'eu-west-1' };

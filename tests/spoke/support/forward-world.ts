@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { expect, vi } from 'vitest';
+import type { Logger } from '../../../contexts/base/log.ts';
 import type { Body } from '../../../contexts/kinds/index.ts';
 import { allOf, newDemo, publish } from './contexts.ts';
 import { gatewayWorld } from './gateway-world.ts';
@@ -8,6 +9,7 @@ import { startUpstream } from './upstream.ts';
 
 export interface ForwardWorldOptions {
   environment?: Record<string, string>;
+  log?: Logger;
   basePath?: string;
   upstreamUrl?: string;
   upstreams?: Body<'cluster'>['upstreams'];
@@ -20,7 +22,8 @@ export async function forwardWorld(
 ) {
   const upstream = await startUpstream(handle);
   const { environment = {}, basePath = '', upstreams } = options;
-  const world = await gatewayWorld({ initialised: true, environment });
+  const log = options.log ? { log: options.log } : {};
+  const world = await gatewayWorld({ initialised: true, environment, ...log });
   await vi.waitFor(() => expect(world.gateway.readiness().status).toBe('ready'));
   const demo = newDemo();
   const upstreamUrl = (options.upstreamUrl ?? upstream.url) + basePath;

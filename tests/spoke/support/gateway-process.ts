@@ -49,6 +49,7 @@ export class GatewayProcess implements AsyncDisposable {
         ...{ SPOKECAST_ENV: owner.environment, SPOKECAST_REGION: owner.region },
         ...{ SPOKECAST_HOST: '127.0.0.1', SPOKECAST_PORT: String(port), SPOKECAST_STORE_ENDPOINT: endpoint },
         ...(table ? { SPOKECAST_STORE_TABLE: table } : {}),
+        SPOKECAST_UPSTREAM_LOOPBACK: 'allowed',
         ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],

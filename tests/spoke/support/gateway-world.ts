@@ -14,6 +14,7 @@ export interface GatewayWorldOptions {
   environment?: Record<string, string>;
   cacheSettings?: Partial<CacheSettings>;
   accessLog?: Logger;
+  log?: Logger;
 }
 
 /** A gateway that listens on a free port of this machine, over a store that the test owns a handle of. */
@@ -26,6 +27,7 @@ export async function startGateway(store: Store, options: GatewayWorldOptions = 
     SPOKECAST_PORT: '0',
     SPOKECAST_FEED_POLL_MS: '10',
     SPOKECAST_SHUTDOWN_MS: '2000',
+    SPOKECAST_UPSTREAM_LOOPBACK: 'allowed',
     ...options.environment,
   });
   const gateway = new Gateway({
@@ -33,7 +35,7 @@ export async function startGateway(store: Store, options: GatewayWorldOptions = 
     store,
     clock: systemClock,
     random: systemRandom,
-    log: createLogger({ service: 'gateway', level: 'silent' }),
+    log: options.log ?? createLogger({ service: 'gateway', level: 'silent' }),
     build: 'test',
     ...(options.accessLog ? { accessLog: options.accessLog } : {}),
     ...(options.cacheSettings ? { cacheSettings: options.cacheSettings } : {}),
