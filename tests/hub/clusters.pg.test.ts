@@ -1,3 +1,4 @@
+import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
@@ -84,6 +85,53 @@ describe('clusters', () => {
     expect(await revisionOf(created.body.id)).toBe(before);
     expect((await hub.owner.patch(path, { upstreams: null })).body.upstreams).toBe(null);
     expect(await revisionOf(created.body.id)).toBeGreaterThan(before);
+  });
+
+  test.each([
+    'http://169.254.169.254/latest',
+    'http://169.254.169.254.',
+    'http://2852039166',
+    'http://0xa9.0xfe.0xa9.0xfe',
+    'http://0251.0376.0251.0376',
+    'http://169.254.43518',
+    'https://[::ffff:169.254.169.254]',
+    'http://[::ffff:a9fe:a9fe]:8080',
+    'http://[fe80::1]',
+    'http://[fd00:ec2::254]',
+    'http://0',
+    'http://[::]',
+  ])('have no upstream where gateways connect to none: %s', async (bad) => {
+    const good = 'http://up.example';
+    const body = { tenantId: tenant, name: 'bad', upstreamUrl: good, placements: [{ region: 'north' }] };
+    const overridden = (overrides: object) => ({ placements: [{ region: 'north', overrides }] });
+    for (const [change, pointer] of [
+      [{ upstreamUrl: bad }, '/upstreamUrl'],
+      [{ upstreams: [{ url: good }, { url: bad }] }, '/upstreams/1/url'],
+      [overridden({ upstreamUrl: bad }), '/placements/0/overrides/upstreamUrl'],
+      [overridden({ upstreams: [{ url: bad }] }), '/placements/0/overrides/upstreams/0/url'],
+    ] as const) {
+      const refused = await hub.owner.post('/v1/clusters', { ...body, ...change });
+      expect([refused.status, refused.body.errors.map((each: { pointer: string }) => each.pointer)]).toEqual([
+        400,
+        [pointer],
+      ]);
+    }
+  });
+
+  test('keep the upstream that they had before gateways refused it, as long as nobody writes it anew', async () => {
+    const cluster = await make.cluster(hub.owner, tenant, ['north'], { name: 'old' });
+    const path = `/v1/clusters/${cluster}`;
+    const upstreamUrl = 'http://169.254.169.254/';
+    const sql = postgres(hub.databaseUrl, { max: 1 });
+    await sql`update clusters set upstream_url = ${upstreamUrl} where id = ${cluster}`;
+    await sql.end();
+    expect((await hub.owner.get(path)).body).toMatchObject({ upstreamUrl });
+    expect(await hub.owner.patch(path, { name: 'renamed' })).toMatchObject({
+      status: 200,
+      body: { name: 'renamed', upstreamUrl },
+    });
+    expect((await hub.owner.patch(path, { upstreamUrl })).status).toBe(400);
+    expect((await hub.owner.patch(path, { upstreamUrl: 'http://127.0.0.1:9/' })).status).toBe(200);
   });
 
   test('have names that are unique within their tenant only', async () => {

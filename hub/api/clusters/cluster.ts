@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { eq, getTableColumns, sql } from 'drizzle-orm';
+import { isNeverUpstream } from '../../../contexts/upstream-networks.ts';
 import { sees } from '../../access.ts';
 import type { Actor } from '../../auth/actor.ts';
 import { brokenConstraint } from '../../data/errors.ts';
@@ -12,7 +13,14 @@ export const clusterStatus = z
   .enum(['active', 'disabled'], 'must be active or disabled')
   .openapi({ description: '`disabled`: gateways refuse its agent keys with 403.' });
 
-export const upstreamUrl = httpUrl("Where gateways forward the cluster's requests to.").openapi({
+/** Checked where it is written: rows that name such an address are shown and published as they are. */
+const gatewayUrl = (description: string) =>
+  httpUrl(description).refine(
+    (url) => !isNeverUpstream(url),
+    'must not be at a link-local or unspecified address, nor at the metadata service of a cloud: gateways connect to none of them',
+  );
+
+export const upstreamUrl = gatewayUrl("Where gateways forward the cluster's requests to.").openapi({
   example: 'https://metadata.acme.example',
 });
 
@@ -21,7 +29,7 @@ export const upstreams = z
   .array(
     z
       .strictObject({
-        url: httpUrl('Where to forward to.').openapi({ example: 'https://a.metadata.acme.example' }),
+        url: gatewayUrl('Where to forward to.').openapi({ example: 'https://a.metadata.acme.example' }),
         priority: z
           .int('must be a whole number')
           .min(0, 'must be from 0 to 1000')
