@@ -20,6 +20,8 @@ export interface Scope {
 
 export interface Session {
   id: string;
+  /** What was chosen, as {@link scopeKey} has it; null where there was nothing to choose yet. */
+  scope: string | null;
   createdAt: Date;
   lastSeenAt: Date;
   idleUntil: Date;
@@ -35,7 +37,10 @@ export interface SignedIn {
   session: Session;
   /** Everything the person belongs to, the platform first, then tenants by name. */
   scopes: readonly Scope[];
-  /** The one chosen; null for who belongs to nothing (any more). */
+  /**
+   * The one chosen; null for who belongs to nothing, or no more to what was chosen. It is then for the person to choose
+   * anew: what was meant for one place must not be done at another.
+   */
   scope: Scope | null;
   /** Who acts in that scope; null where there is none. */
   actor: Actor | null;
@@ -84,7 +89,8 @@ export async function signedIn(request: Request, services: Services): Promise<Si
         : [{ tenantId: membership.tenantId, name: tenantName ?? 'the platform', role: membership.role }],
     )
     .sort((a, b) => Number(a.tenantId !== null) - Number(b.tenantId !== null) || byName(a, b));
-  const scope = scopes.find((one) => scopeKey(one.tenantId) === session.scope) ?? scopes[0] ?? null;
+  const chosen = scopes.find((one) => scopeKey(one.tenantId) === session.scope);
+  const scope = (session.scope === null ? scopes[0] : chosen) ?? null;
   const { id, email, name } = user;
   return {
     user: { id, email, name },
@@ -97,6 +103,13 @@ export async function signedIn(request: Request, services: Services): Promise<Si
 
 function byName(a: Scope, b: Scope): number {
   return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+/** Why who is signed in can do nothing here. */
+export function whyNowhere({ scopes }: Pick<SignedIn, 'scopes'>): string {
+  return scopes.length === 0
+    ? 'You belong to no tenant and not to the platform.'
+    : 'You belong no more to where you acted. Choose where you act now, at /account.';
 }
 
 /** As the column and a form's field hold a scope. */
@@ -143,7 +156,7 @@ export async function beginSession(
     id: newId('session', clock, random),
     tokenHash: hashOfToken(token),
     userId,
-    scope: from.scope ?? null,
+    scope: from.scope ?? (await firstScope(db, userId)),
     createdAt: new Date(now),
     lastSeenAt: new Date(now),
     idleUntil: new Date(now + people.sessionIdleMs),
@@ -152,6 +165,18 @@ export async function beginSession(
     userAgent: from.userAgent,
   });
   return token;
+}
+
+/** Where a person acts who has not chosen: written down, so that it stays that one when others come or go. */
+async function firstScope(db: Queryable, userId: string): Promise<string | null> {
+  const [first] = await db
+    .select({ tenantId: memberships.tenantId })
+    .from(memberships)
+    .leftJoin(tenants, eq(tenants.id, memberships.tenantId))
+    .where(and(eq(memberships.userId, userId), isNotNull(memberships.acceptedAt)))
+    .orderBy(isNotNull(memberships.tenantId), asc(tenants.name))
+    .limit(1);
+  return first ? scopeKey(first.tenantId) : null;
 }
 
 /** The live sessions of a person, the last used first. */

@@ -9,7 +9,7 @@ import { memberships, oneTimeLinks, users } from '../db/people-tables.ts';
 import type { Services } from '../services.ts';
 import { removeIdentities } from './identities.ts';
 import { type LinkRow, useUp } from './one-time-links.ts';
-import { endSessions, scopeKey } from './sessions.ts';
+import { endSessions, type SignedIn, scopeKey } from './sessions.ts';
 import { type Browser, signInAs, type UserRow } from './sign-in.ts';
 
 /** What the three kinds of one-time link do. Each uses its link up and signs in, in one transaction, or does nothing. */
@@ -147,7 +147,7 @@ export async function resetPassword(
 
 /** Changes the password of who is signed in: signed out everywhere else, and here with a new token. */
 export async function changePassword(
-  userId: string,
+  { user: { id: userId }, session }: SignedIn,
   password: string,
   browser: Browser,
   services: Services,
@@ -158,7 +158,7 @@ export async function changePassword(
     if (row?.status !== 'active') throw new Error('a person who is signed in is gone');
     await setPassword(tx, row, passwordHash, browser, services);
     await endSessions(tx, userId);
-    return signInAs(tx, row, browser, services);
+    return signInAs(tx, row, browser, services, session.scope ?? undefined);
   });
 }
 

@@ -4,7 +4,7 @@ import type { Actor } from './actor.ts';
 import { authenticate } from './authenticate.ts';
 import { isFromOwnPages } from './same-origin.ts';
 import { tokenFromCookie } from './session-cookie.ts';
-import { signedIn } from './sessions.ts';
+import { signedIn, whyNowhere } from './sessions.ts';
 import { siteOf } from './site.ts';
 
 /**
@@ -26,6 +26,6 @@ export async function whoAsks(request: Request, source: string, services: Servic
       detail: 'Your session has ended: sign in again.',
       headers: { 'www-authenticate': 'Bearer realm="spokecast"' },
     });
-  if (!person.actor) fail('FORBIDDEN', 'You belong to no tenant and not to the platform.');
+  if (!person.actor) fail('FORBIDDEN', whyNowhere(person));
   return person.actor;
 }

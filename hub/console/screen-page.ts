@@ -8,7 +8,7 @@ import { frame } from './frame.ts';
 import { answerHtml, pageHeaders } from './layout.ts';
 import { type Page, type PageCall, seeOther } from './page.ts';
 import { type Content, type Html, type Person, type Screen, ScreenProblem, type View } from './screen.ts';
-import { sessionEnded, sessionEndedPart } from './session-ended.ts';
+import { scopeEnded, scopeEndedPart, sessionEnded, sessionEndedPart } from './session-ended.ts';
 import { themeOf } from './theme.ts';
 import { problemContent, problemPart } from './trouble.ts';
 
@@ -29,7 +29,11 @@ async function show(screen: Screen, call: PageCall): Promise<Response> {
     return seeOther(`/login?next=${encodeURIComponent(url.pathname + url.search)}`);
   }
   const person = personOf(who);
-  if (!person) return seeOther('/account');
+  if (!person) {
+    if (part !== undefined) return answerHtml(scopeEndedPart(), 403);
+    if (screen.method === 'POST') return answerHtml(scopeEnded(url, form, theme), 403);
+    return seeOther('/account');
+  }
   state.actorId = person.actor.id;
   const here = scopeKey(person.actor.tenantId);
   const view: View = {
@@ -67,8 +71,8 @@ async function show(screen: Screen, call: PageCall): Promise<Response> {
 }
 
 /**
- * The scope in which a form was opened that makes something. A session has one scope for all its tabs, and falls back to
- * another where a membership ends: what was to be made in a tenant must not be made on the platform.
+ * The scope in which a form was opened that makes something. A session has one scope for all its tabs: what was to be
+ * made in a tenant must not be made on the platform.
  */
 function madeIn(idempotencyKey: string): string | undefined {
   return /^(platform|ten_[0-9a-z]{26})\./.exec(idempotencyKey)?.[1];
@@ -97,7 +101,7 @@ function whileAllowed(
   });
 }
 
-/** Undefined for who belongs to nothing. */
+/** Undefined for who belongs to nothing, or no more to where they acted. */
 function personOf({ user, scope, scopes, actor }: SignedIn): Person | undefined {
   if (!scope || !actor) return undefined;
   return {

@@ -22,6 +22,23 @@ export function sessionEnded(url: URL, form: Form, request: Request, theme: Them
   );
 }
 
+/** A form was sent after its person's membership had ended where they acted. As above, nothing is done or lost. */
+export function scopeEnded(url: URL, form: Form, theme: Theme): Html {
+  return bare(
+    'Choose where you act',
+    theme,
+    html`<main class="alone" id="main"><h1>Choose where you act</h1>
+<div class="notice warn" role="alert"><p>You belong no more to where you acted. Nothing was changed, and what you typed is kept.</p></div>
+<p><a class="button" href="/account">Choose where you act</a></p>
+<form method="post" action="${url.pathname}${url.search}">${form.entries().map(([name, value]) => hidden(name, value))}
+<p>Or <a href="/account" target="_blank" rel="noopener">choose in another tab</a>, then <button>Send it again</button></p></form></main>`,
+  );
+}
+
+export function scopeEndedPart(): Html {
+  return html`<div class="notice warn" role="alert"><p>You belong no more to where you acted, so nothing is brought up to date here. <a href="/account">Choose where you act</a></p></div>`;
+}
+
 /** Where a part of a page was asked for. */
 export function sessionEndedPart(request: Request): Html {
   const from = pageOf(request.headers.get('hx-current-url')) ?? '/';

@@ -303,8 +303,40 @@ describe('a session', () => {
     expect((await browser.api('GET', '/v1/tenants')).body.items).toMatchObject([{ id: tenant }]);
     const elsewhere = await make.tenant(hub.owner);
     expect((await browser.submit('/account/scope', { scope: elsewhere })).status).toBe(404);
+  });
+
+  test('is asked where it acts once a membership has ended there, and acts nowhere until then', async () => {
+    const tenant = await make.tenant(hub.owner, 'Left');
+    const { browser } = await person(hub.owner, [
+      { tenantId: null, role: 'owner' },
+      { tenantId: tenant, role: 'owner' },
+    ]);
+    await browser.submit('/account/scope', { scope: tenant });
     await hub.owner.delete(`/v1/tenants/${tenant}`);
-    expect((await browser.api('GET', '/v1/tenants')).body.items.length).toBeGreaterThan(1);
+    const refused = await browser.api('GET', '/v1/tenants');
+    expect([refused.status, refused.body.detail]).toEqual([403, expect.stringContaining('/account')]);
+    expect((await browser.open('/')).location).toBe('/account');
+    expect((await browser.open('/account')).text).toContain('Choose where you act now');
+    const form = { email: 'meant-for-the-left@example.com', role: 'owner' };
+    const sent = await browser.submit('/users/new', form);
+    expect([sent.status, sent.text]).toEqual([403, expect.stringContaining(form.email)]);
+    expect(await sql`select from users where email = ${form.email}`).toHaveLength(0);
+    expect((await browser.submit('/account/keys', { name: 'k', role: 'owner', days: '7' })).status).toBe(403);
+    await browser.submit('/account/scope', { scope: 'platform' });
+    expect((await browser.api('GET', '/v1/tenants')).status).toBe(200);
+  });
+
+  test('stays where it acts when more is opened to its person, and when the password changes', async () => {
+    const tenant = await make.tenant(hub.owner, 'Stays');
+    const { browser, id, email } = await person(hub.owner, [{ tenantId: tenant, role: 'owner' }]);
+    await signIn(browser, email);
+    const places = async () =>
+      (await browser.api('GET', '/v1/tenants')).body.items.map((each: { id: string }) => each.id);
+    await sql`insert into memberships (user_id, role, accepted_at, created_at) values (${id}, 'owner', now(), now())`;
+    expect(await places()).toEqual([tenant]);
+    const password = 'another long password of theirs';
+    await browser.submit('/account/password', { present: goodPassword, password });
+    expect(await places()).toEqual([tenant]);
   });
 
   test('makes nothing by a form that was opened where the person acted before', async () => {

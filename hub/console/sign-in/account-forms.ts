@@ -22,14 +22,14 @@ export const changePasswordForm: Page = {
     if (instead) return instead;
     const refuse = (wrong: string[], status: number, more: Record<string, string> = {}) =>
       accountAnswer(person, services, { wrong, status, more });
-    const { id, email } = person.user;
+    const { email } = person.user;
     const password = form.get('password');
     const fault = passwordFault(password, email);
     if (fault !== undefined) return refuse([`The new password ${fault}.`], 422);
     const guess = await checkPassword(email, form.get('present'), source, services);
     if (guess.outcome === 'limited') return limitedAnswer(guess.waitMs, refuse);
     if (guess.outcome === 'refused') return refuse(['The present password is wrong.'], 401);
-    const token = await changePassword(id, password, browserOf(call), services);
+    const token = await changePassword(person, password, browserOf(call), services);
     return seeOther('/account', cookieWith(site, token, services.people.sessionMs));
   },
 };

@@ -39,6 +39,7 @@ function scopesSection({ scopes, scope }: SignedIn): Html {
     return html`<section><h2>What you belong to</h2>
 <p>Nothing, at the moment. Somebody who owns a tenant or the platform can invite you.</p></section>`;
   return html`<section><h2>What you belong to</h2>
+${scope ? '' : html`<p><strong>You belong no more to where you acted. Choose where you act now.</strong></p>`}
 <ul>${scopes.map(
     (one) => html`<li>${one.name}: ${one.role}
 ${

@@ -2,7 +2,7 @@ import { html } from 'hono/html';
 import { authenticate } from '../../auth/authenticate.ts';
 import { allowCommandLine, commandLineDays, exchangeCode } from '../../auth/command-line.ts';
 import { revokePersonalKey } from '../../auth/personal-keys.ts';
-import type { SignedIn } from '../../auth/sessions.ts';
+import { type SignedIn, whyNowhere } from '../../auth/sessions.ts';
 import { name as nameSchema } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
 import { pageAnswer } from '../layout.ts';
@@ -34,7 +34,7 @@ export const commandLineForm: Page = {
     const asked = readAsked((name) => call.form.get(name));
     const { person, instead } = await whoIsSignedIn(call);
     if (instead) return instead;
-    if (!person.scope) fail('FORBIDDEN', 'You belong to nothing that a command line could act in.');
+    if (!person.scope) fail('FORBIDDEN', whyNowhere(person));
     const code = await allowCommandLine(person, asked.challenge, call.services);
     const url = `http://127.0.0.1:${asked.port}/?${new URLSearchParams({ code, state: asked.state })}`;
     // Not a redirect: browsers hold those after a form to where forms may go, which is us alone.
@@ -95,8 +95,9 @@ function readAsked(get: (name: string) => string): Asked {
   return { port, state, challenge, name: name.data };
 }
 
-function question({ user, scope }: SignedIn, { port, state, challenge, name }: Asked): Promise<Response> {
-  if (!scope) fail('FORBIDDEN', 'You belong to nothing that a command line could act in.');
+function question(person: SignedIn, { port, state, challenge, name }: Asked): Promise<Response> {
+  const { user, scope } = person;
+  if (!scope) fail('FORBIDDEN', whyNowhere(person));
   return pageAnswer(
     'Let the command line act as you?',
     html`<p><code>spokecast login</code> on this machine asks for an application key of yours, called “${name}”.

@@ -1,7 +1,7 @@
 import { html } from 'hono/html';
 import { type Role, roles } from '../../auth/actor.ts';
 import { keyDays, makePersonalKey, personalKeys, revokePersonalKey } from '../../auth/personal-keys.ts';
-import type { SignedIn } from '../../auth/sessions.ts';
+import { type SignedIn, whyNowhere } from '../../auth/sessions.ts';
 import { inTransaction } from '../../data/transaction.ts';
 import { name as nameSchema } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
@@ -56,7 +56,7 @@ export const makeKeyForm: Page = {
     const days = keyDays.find((one) => String(one) === form.get('days'));
     if (!name.success || role === undefined || days === undefined)
       fail('VALIDATION_FAILED', `A key needs a name, a role, and one of ${keyDays.join(', ')} days.`);
-    if (!scope) fail('FORBIDDEN', 'You belong to nothing that a key could be for.');
+    if (!scope) fail('FORBIDDEN', whyNowhere(person));
     const wanted = { scope, role, days, name: name.data };
     const made = await inTransaction(services, (db) =>
       makePersonalKey(db, user, wanted, requestId, services),
