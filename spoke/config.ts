@@ -12,7 +12,7 @@ import { doorOptions } from './door-options.ts';
 import { networks } from './forward/trusted-proxies.ts';
 import { observerOptions } from './observer-options.ts';
 import { milliseconds, snapshotKeys } from './option-values.ts';
-import { upstreamNetworkOptions } from './upstream-network-options.ts';
+import { upstreamOptions } from './upstream-options.ts';
 
 const name = /^[a-z0-9][a-z0-9-]{0,62}$/;
 /** Everything a gateway can be told. This file alone reads the environment. */
@@ -195,49 +195,7 @@ export const gatewayOptions = {
     default: '2048',
     doc: 'Requests being forwarded at the same time.',
   }),
-  upstreamConnectionsMax: option({
-    env: 'SPOKECAST_UPSTREAM_CONNECTIONS_MAX',
-    schema: value.integer(1, 100_000),
-    default: '256',
-    doc: 'Of these, to one upstream; also its connections.',
-  }),
-  upstreamConnectTimeoutMs: option({
-    env: 'SPOKECAST_UPSTREAM_CONNECT_TIMEOUT_MS',
-    schema: milliseconds(10, 600_000),
-    default: '5000',
-    doc: 'Milliseconds an upstream has to take a connection.',
-  }),
-  upstreamHeadersTimeoutMs: option({
-    env: 'SPOKECAST_UPSTREAM_HEADERS_TIMEOUT_MS',
-    schema: milliseconds(10, 86_400_000),
-    default: '60000',
-    doc: 'Milliseconds an upstream has to begin its answer.',
-  }),
-  upstreamIdleTimeoutMs: option({
-    env: 'SPOKECAST_UPSTREAM_IDLE_TIMEOUT_MS',
-    schema: milliseconds(10, 86_400_000),
-    default: '60000',
-    doc: 'Milliseconds of silence in the middle of an answer after which it is cut off.',
-  }),
-  upstreamAttemptsMax: option({
-    env: 'SPOKECAST_UPSTREAM_ATTEMPTS_MAX',
-    schema: value.integer(1, 10),
-    default: '3',
-    doc: 'Attempts at one request, each at another upstream of its cluster. What an upstream may have received is repeated only if it is idempotent.',
-  }),
-  upstreamFailuresMax: option({
-    env: 'SPOKECAST_UPSTREAM_FAILURES_MAX',
-    schema: value.integer(1, 1_000),
-    default: '3',
-    doc: 'Failures in a row after which an upstream is left alone, if its cluster has another one.',
-  }),
-  upstreamOutMs: option({
-    env: 'SPOKECAST_UPSTREAM_OUT_MS',
-    schema: milliseconds(10, 3_600_000),
-    default: '10000',
-    doc: 'Milliseconds for which it is left alone, until one request tries it again.',
-  }),
-  ...upstreamNetworkOptions,
+  ...upstreamOptions,
   tunnelsMax: option({
     env: 'SPOKECAST_TUNNELS_MAX',
     schema: value.integer(0, 1_000_000),

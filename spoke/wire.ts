@@ -20,9 +20,9 @@ import { explaining } from './explain/explainer.ts';
 import { feedListenerOf } from './feed-listener.ts';
 import { FeedTail } from './feed-tail.ts';
 import { certificateOf, followCertificate } from './follow-certificate.ts';
-import { DeniedLog } from './forward/denied-log.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { forwardSettingsOf } from './forward/settings.ts';
+import { forwardEventsOf } from './forward-events.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { createGatewayServer } from './http.ts';
 import { type KeyUseWriter, keyUsesOf } from './key-use-writer.ts';
@@ -204,18 +204,10 @@ export class Gateway implements AsyncDisposable {
       importedKeys: config.importedKeys,
       uses: this.#keyUses?.uses,
     });
-    const deniedLog = new DeniedLog(log, clock);
     this.#forwarder = new Forwarder(forwardSettingsOf(config), {
       clock,
       random,
-      events: {
-        retried: (failure) => this.metrics.retried(failure),
-        upstreamDenied: (denied, key) => deniedLog.tell(denied, key),
-        upstreamOut: (origin, failure) => {
-          this.metrics.upstreamOut(failure);
-          log.warn({ origin, failure }, 'an upstream fails again and again; it is left alone for a while');
-        },
-      },
+      events: forwardEventsOf({ metrics: this.metrics, log, clock }),
     });
     this.#review = reviewOf({ forwarder: this.#forwarder, authenticator: this.authenticator, clock, log });
     const certificate = certificateOf(config);
