@@ -78,12 +78,19 @@ export class LoginLimits {
   /** The password was right: the attempt was no failure. */
   guessWorked(source: string, account: string): void {
     const pair = `${source} ${account}`;
-    if (!this.#trusted.get(pair)) {
+    this.guessUntold(source, account);
+    this.#pairs.delete(pair);
+    this.#trusted.set(pair, true);
+  }
+
+  /** Nothing was found out, through no fault of who tried: the attempt does not count. */
+  guessUntold(source: string, account: string): void {
+    const pair = `${source} ${account}`;
+    if (this.#trusted.get(pair)) this.#uncount(this.#pairs, pair);
+    else {
       this.#uncount(this.#sources, source);
       this.#uncount(this.#keys, account);
     }
-    this.#pairs.delete(pair);
-    this.#trusted.set(pair, true);
   }
 
   #uncount(windows: LRUCache<string, Window>, name: string): void {

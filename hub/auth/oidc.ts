@@ -28,13 +28,19 @@ export type OidcOutcome =
   | { outcome: 'identified'; identity: Identity }
   /** The person said no at the provider, or it refuses them. */
   | { outcome: 'declined'; reason: string }
-  /** What came back is not the answer to what this browser asked: an old tab, the back button, or a forgery. */
+  /**
+   * What came back is not the answer to what this browser asked, or the provider takes its code for none of its own (any
+   * more): an old tab, the back button, or a forgery.
+   */
   | { outcome: 'not-ours'; reason: string }
   /** The provider does not answer, or not as it should. */
   | { outcome: 'failed'; reason: string };
 
 /** What a browser keeps while its person is at the provider: the state, nonce and verifier are derived from it. */
 export type FlowToken = string;
+
+/** What a token endpoint says of a code or a verifier that is not right (RFC 6749 5.2). */
+const codeFaults = new Set(['invalid_grant', 'invalid_request']);
 
 const refreshEveryMs = 3_600_000;
 const timeoutSeconds = 10;
@@ -90,6 +96,8 @@ export class Oidc {
     } catch (error) {
       if (error instanceof client.AuthorizationResponseError)
         return { outcome: 'declined', reason: error.error };
+      if (error instanceof client.ResponseBodyError && codeFaults.has(error.error))
+        return { outcome: 'not-ours', reason: error.error };
       return { outcome: 'failed', reason: reasonOf(error) };
     }
   }

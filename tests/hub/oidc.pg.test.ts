@@ -147,7 +147,22 @@ describe('an answer of the provider', () => {
     for (const [name, value] of browser.cookies) again.cookies.set(name, value);
     expect((await back(browser, answered)).status).toBe(303);
     // The code is used up, also for who has copied the cookie.
-    expect((await back(again, answered)).status).toBe(502);
+    expect((await back(again, answered)).status).toBe(400);
+  });
+
+  test('is taken to the provider a few times only for who makes them up, and never with another state', async () => {
+    const limited = await startHubAt(provider.issuer, { SPOKECAST_FAILED_LOGINS_MAX: '3' });
+    const browser = new Visitor(limited.url);
+    const state = new URL((await browser.open('/login/oidc')).location!).searchParams.get('state')!;
+    const madeUp = (state: string) =>
+      `${limited.url}/login/oidc/callback?${new URLSearchParams({ code: 'made-up', state, iss: provider.issuer })}`;
+    const before = provider.tokenRequests();
+    expect((await back(browser, madeUp('A'.repeat(43)))).status).toBe(400);
+    expect(provider.tokenRequests() - before).toBe(0);
+    const statuses: (number | undefined)[] = [];
+    for (let i = 0; i < 4; i++) statuses.push((await back(browser, madeUp(state))).status);
+    expect(statuses).toEqual([400, 400, 429, 429]);
+    expect(provider.tokenRequests() - before).toBe(2);
   });
 
   test('that is not signed for this flow is refused', async () => {
@@ -158,7 +173,7 @@ describe('an answer of the provider', () => {
     expect((await back(browser, await provider.signIn(sent.href, subject))).status).toBe(502);
     const other = new URL((await browser.open('/login/oidc')).location!);
     other.searchParams.set('code_challenge', 'A'.repeat(43));
-    expect((await back(browser, await provider.signIn(other.href, subject))).status).toBe(502);
+    expect((await back(browser, await provider.signIn(other.href, subject))).status).toBe(400);
   });
 });
 

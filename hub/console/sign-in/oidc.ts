@@ -69,11 +69,19 @@ export const oidcCallback: Page = {
   method: 'GET',
   path: callbackPath,
   async handle(call) {
-    const { request, site, services, url, requestId } = call;
+    const { request, site, services, url, requestId, source } = call;
     const { provider, rules } = providerOf(call);
     const flow = readFlow(request, site);
     if (!flow) fail('SIGN_IN_LOST');
+    const { guesses } = services;
+    const waitMs = guesses.attemptGuess(source, answersFrom(source));
+    if (waitMs > 0) {
+      services.metrics.signIns.inc({ how: 'oidc', outcome: 'limited' });
+      fail('TOO_MANY_FAILED_LOGINS', { headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) } });
+    }
     const answer = await provider.finish(new URL(site.origin + callbackPath + url.search), flow.token);
+    if (answer.outcome === 'identified') guesses.guessWorked(source, answersFrom(source));
+    if (answer.outcome === 'failed') guesses.guessUntold(source, answersFrom(source));
     if (answer.outcome !== 'identified') {
       services.metrics.signIns.inc({ how: 'oidc', outcome: answer.outcome });
       services.log.warn(
@@ -110,6 +118,14 @@ export const oidcCallback: Page = {
     return signedInAnswer;
   },
 };
+
+/**
+ * What the answers are counted as that come from there. A browser's cookie proves nothing to the hub, which keeps
+ * nothing of a flow: anybody can make up a cookie with an answer that fits it, and each has the hub ask the provider.
+ */
+function answersFrom(source: string): string {
+  return `oidc ${source}`;
+}
 
 /** What somebody can do who was not let in. */
 const advice: Record<Exclude<Admitted['outcome'], 'signed-in' | 'link-used-up'>, string> = {

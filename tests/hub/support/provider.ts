@@ -14,6 +14,8 @@ export interface TestProvider extends AsyncDisposable {
   accounts: Map<string, Account>;
   /** Where its clients may be sent back to. */
   redirectUris: string[];
+  /** How often it was asked what a code is worth. */
+  tokenRequests(): number;
   /** Walks from an authorization URL through its pages as that account; the URL the browser is sent back to. */
   signIn(authorizationUrl: string, subject: string | 'declines'): Promise<string>;
 }
@@ -27,6 +29,7 @@ export async function startProvider(): Promise<TestProvider> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   let subject = '';
+  let tokenRequests = 0;
   let made: Provider | undefined;
   /** Made when it is first asked: by then it is known where its client is. */
   const provider = () => {
@@ -46,6 +49,7 @@ export async function startProvider(): Promise<TestProvider> {
   };
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.url === '/token') tokenRequests += 1;
     if (!request.url!.startsWith('/interaction/')) return provider().callback()(request, response);
     await provider().interactionDetails(request, response);
     if (subject === 'declines') {
@@ -59,7 +63,7 @@ export async function startProvider(): Promise<TestProvider> {
   }
 
   return {
-    ...{ issuer, accounts, redirectUris },
+    ...{ issuer, accounts, redirectUris, tokenRequests: () => tokenRequests },
     async signIn(authorizationUrl, as) {
       subject = as;
       const cookies = new Map<string, string>();
