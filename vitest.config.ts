@@ -5,7 +5,8 @@ import { SummaryReporter } from './tests/support/summary-reporter.ts';
 
 /**
  * Two projects, one after the other: what runs inside a test process, then the suites that start whole wheels of
- * processes. Three files at a time on two cores: all of them wait for a third of their time or more.
+ * processes. Of the first three files at a time on two cores: they wait for a third of their time. Of the second two:
+ * each keeps a core busy.
  */
 const patient = {
   setupFiles: fileURLToPath(new URL('./tests/support/patience.ts', import.meta.url)),
@@ -35,7 +36,7 @@ export default defineConfig({
           name: 'wheel',
           include: ownProcesses,
           pool: 'forks',
-          maxWorkers: 3,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
           ...patient,
           testTimeout: 240_000,
