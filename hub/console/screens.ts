@@ -1,20 +1,19 @@
 import { activityPage } from './activity/list.ts';
 import { propagationPage } from './activity/propagation.ts';
-import { keyRevocation, keyRevocationForm, keyRotation, keyStatus } from './agent-keys/change.ts';
 import { keyCreation, keyForm } from './agent-keys/create.ts';
 import { keyChange, keyEdit } from './agent-keys/edit.ts';
 import { keyImport, keyImportForm } from './agent-keys/import.ts';
 import { keyList } from './agent-keys/list.ts';
+import { keyRevocation, keyRevocationForm } from './agent-keys/revoke.ts';
+import { keyRotation } from './agent-keys/rotate.ts';
 import { keyPage } from './agent-keys/show.ts';
+import { keyStatus } from './agent-keys/status.ts';
 import { applicationKeyCreation, applicationKeyForm } from './application-keys/create.ts';
 import { applicationKeyChange, applicationKeyEdit } from './application-keys/edit.ts';
 import { applicationKeyList } from './application-keys/list.ts';
-import {
-  applicationKeyPage,
-  applicationKeyRevocation,
-  applicationKeyRevocationForm,
-  applicationKeyStatus,
-} from './application-keys/show.ts';
+import { applicationKeyRevocation, applicationKeyRevocationForm } from './application-keys/revoke.ts';
+import { applicationKeyPage } from './application-keys/show.ts';
+import { applicationKeyStatus } from './application-keys/status.ts';
 import { auditExport } from './audit-log/export.ts';
 import { auditPage } from './audit-log/list.ts';
 import { clusterCreation, clusterForm } from './clusters/create.ts';
@@ -28,31 +27,29 @@ import { overviewPage } from './overview/overview.ts';
 import { contextPage, contextRefresh } from './quarantine/context.ts';
 import { contextHistoryPage } from './quarantine/history.ts';
 import { quarantinePage } from './quarantine/list.ts';
-import {
-  regionRemoval,
-  regionRemovalForm,
-  regionSeeding,
-  regionStatus,
-  regionSweep,
-} from './regions/change.ts';
+import { regionRemoval, regionRemovalForm, regionSeeding, regionSweep } from './regions/change.ts';
 import { regionCreation, regionForm } from './regions/create.ts';
 import { freezeOfAll, regionFreeze } from './regions/freeze.ts';
 import { regionList, sweepAll } from './regions/list.ts';
 import { planApproval, planPage } from './regions/plan.ts';
 import { seedingList } from './regions/seedings.ts';
 import { regionPage } from './regions/show.ts';
+import { regionStatus } from './regions/status.ts';
 import type { Screen } from './screen.ts';
-import { tenantDeletion, tenantDeletionForm, tenantStatus } from './tenants/change.ts';
 import { tenantCreation, tenantForm } from './tenants/create.ts';
+import { tenantDeletion, tenantDeletionForm } from './tenants/delete.ts';
 import { tenantChange, tenantEdit } from './tenants/edit.ts';
 import { tenantList } from './tenants/list.ts';
 import { residencyPage } from './tenants/residency.ts';
 import { tenantPage } from './tenants/show.ts';
+import { tenantStatus } from './tenants/status.ts';
 import { userCreation, userForm } from './users/create.ts';
+import { userDeletion, userDeletionForm } from './users/delete.ts';
 import { userChange, userEdit } from './users/edit.ts';
 import { userLink } from './users/link.ts';
 import { userList } from './users/list.ts';
-import { userDeletion, userDeletionForm, userPage, userStatus } from './users/show.ts';
+import { userPage } from './users/show.ts';
+import { userStatus } from './users/status.ts';
 
 /** What people see who are signed in, whole. Fixed paths stand before those with an id in their place. */
 export const screens: readonly Screen[] = [

@@ -1,14 +1,10 @@
 import { html } from 'hono/html';
-import { deleteApplicationKey } from '../../api/application-keys/delete.ts';
 import { getApplicationKey } from '../../api/application-keys/get.ts';
-import { updateApplicationKey } from '../../api/application-keys/update.ts';
-import { confirmation, notConfirmed } from '../parts/confirm.ts';
-import { afterChange, done } from '../parts/done.ts';
+import { done } from '../parts/done.ts';
 import { hidden } from '../parts/fields.ts';
-import { Mistakes } from '../parts/mistakes.ts';
 import { facts } from '../parts/table.ts';
 import { id as idText, moment, state } from '../parts/words.ts';
-import { may, needed, type Screen, type View } from '../screen.ts';
+import { may, needed, type Screen } from '../screen.ts';
 import { tenantNames } from '../tenants/names.ts';
 import { personNames } from '../users/names.ts';
 
@@ -46,47 +42,3 @@ export const applicationKeyPage: Screen = {
     };
   },
 };
-
-export const applicationKeyStatus: Screen = {
-  method: 'POST',
-  path: '/application-keys/{id}/status',
-  async handle({ api, form, params }) {
-    const body = { status: form.get('status') };
-    const changed = await api.call(updateApplicationKey, { params, body, ifMatch: form.given('ifMatch') });
-    return afterChange(`/application-keys/${needed(changed).body.id}`, 'changed', undefined);
-  },
-};
-
-export const applicationKeyRevocationForm: Screen = {
-  method: 'GET',
-  path: '/application-keys/{id}/revoke',
-  handle: (view) => revocation(view, undefined),
-};
-
-export const applicationKeyRevocation: Screen = {
-  method: 'POST',
-  path: '/application-keys/{id}/revoke',
-  async handle(view) {
-    const { api, form, params } = view;
-    const mistakes = notConfirmed(view, needed(await api.call(getApplicationKey, { params })).body.name);
-    if (mistakes) return revocation(view, mistakes);
-    const gone = await api.call(deleteApplicationKey, { params, ifMatch: form.given('ifMatch') });
-    if (gone.outcome === 'refused') return revocation(view, new Mistakes(gone.problem));
-    return afterChange('/application-keys', 'deleted', undefined);
-  },
-};
-
-async function revocation({ api, params }: View, mistakes: Mistakes | undefined) {
-  const { body, etag } = needed(await api.call(getApplicationKey, { params }));
-  return {
-    title: `Revoke ${body.name}`,
-    status: mistakes?.problem.status ?? 200,
-    content: confirmation({
-      ...{ etag, mistakes, name: body.name },
-      action: `/application-keys/${body.id}/revoke`,
-      consequences: html`<p><strong>Every program that has it is refused at once.</strong> There is no way back. To stop it for a while, disable it instead.</p>`,
-      submit: 'Revoke application key',
-      cancel: `/application-keys/${body.id}`,
-    }),
-  };
-}

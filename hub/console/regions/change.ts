@@ -1,28 +1,12 @@
 import { html } from 'hono/html';
 import { deleteRegion } from '../../api/regions/delete.ts';
 import { getRegion } from '../../api/regions/get.ts';
-import { updateRegion } from '../../api/regions/update.ts';
 import { createSeeding } from '../../api/seedings/create.ts';
 import { createSweep } from '../../api/sweeps/create.ts';
 import { confirmation, notConfirmed } from '../parts/confirm.ts';
 import { afterChange } from '../parts/done.ts';
 import { Mistakes } from '../parts/mistakes.ts';
 import { needed, type Screen, type View } from '../screen.ts';
-
-export const regionStatus: Screen = {
-  method: 'POST',
-  path: '/regions/{id}/status',
-  async handle({ api, form, params }) {
-    needed(
-      await api.call(updateRegion, {
-        params: { id: params.id },
-        body: { status: form.get('status') },
-        ifMatch: form.given('ifMatch'),
-      }),
-    );
-    return { redirect: `/regions/${params.id}?done=changed` };
-  },
-};
 
 export const regionSweep: Screen = {
   method: 'POST',

@@ -1,11 +1,7 @@
 import { html } from 'hono/html';
-import { deleteUser } from '../../api/users/delete.ts';
 import { getUser } from '../../api/users/get.ts';
-import { updateUser } from '../../api/users/update.ts';
-import { confirmation, notConfirmed } from '../parts/confirm.ts';
-import { afterChange, done } from '../parts/done.ts';
+import { done } from '../parts/done.ts';
 import { hidden } from '../parts/fields.ts';
-import { Mistakes } from '../parts/mistakes.ts';
 import { facts } from '../parts/table.ts';
 import { id as idText, moment, state } from '../parts/words.ts';
 import { type Html, may, needed, type Screen, type View } from '../screen.ts';
@@ -54,58 +50,4 @@ function linkForm(view: View, { id, status, memberships }: UserView): Html | str
     ? ['invitation', 'Invite again']
     : ['password-reset', 'Reset the password'];
   return html`<form method="post" action="/users/${id}/link">${hidden('idempotencyKey', view.newIdempotencyKey())}<button name="purpose" value="${purpose}">${name}</button></form>`;
-}
-
-export const userStatus: Screen = {
-  method: 'POST',
-  path: '/users/{id}/status',
-  async handle({ api, form, params }) {
-    needed(
-      await api.call(updateUser, {
-        params: { id: params.id },
-        body: { status: form.get('status') },
-        ifMatch: form.given('ifMatch'),
-      }),
-    );
-    return { redirect: `/users/${params.id}?done=changed` };
-  },
-};
-
-export const userDeletionForm: Screen = {
-  method: 'GET',
-  path: '/users/{id}/delete',
-  handle: (view) => deletion(view, undefined),
-};
-
-export const userDeletion: Screen = {
-  method: 'POST',
-  path: '/users/{id}/delete',
-  async handle(view) {
-    const mistakes = notConfirmed(
-      view,
-      needed(await view.api.call(getUser, { params: { id: view.params.id } })).body.email,
-    );
-    if (mistakes) return deletion(view, mistakes);
-    const gone = await view.api.call(deleteUser, {
-      params: { id: view.params.id },
-      ifMatch: view.form.given('ifMatch'),
-    });
-    if (gone.outcome === 'refused') return deletion(view, new Mistakes(gone.problem));
-    return afterChange('/users', 'deleted', undefined);
-  },
-};
-
-async function deletion({ api, params }: View, mistakes: Mistakes | undefined) {
-  const { body, etag } = needed(await api.call(getUser, { params: { id: params.id } }));
-  return {
-    title: `Delete ${body.name}`,
-    status: mistakes?.problem.status ?? 200,
-    content: confirmation({
-      ...{ etag, mistakes, name: body.email },
-      action: `/users/${body.id}/delete`,
-      consequences: html`<p><strong>They are signed out everywhere</strong> and cannot sign in again. What they did stays in the audit log.</p>`,
-      submit: 'Delete',
-      cancel: `/users/${body.id}`,
-    }),
-  };
 }
