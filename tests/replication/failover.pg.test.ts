@@ -160,8 +160,7 @@ describe('when the primary dies and a standby takes its place', () => {
     const buried = await versionOf(doomed);
 
     // Whoever promotes the standby fences the old primary: it lives on, with its connections, and takes no writes.
-    await primary.admin`alter system set default_transaction_read_only = on`;
-    await primary.admin`select pg_reload_conf()`;
+    await servers.fence(primary);
     const [fenced] = await primary.admin`select clock_timestamp() as at`;
     const staying = () => primary.admin`
       select application_name from pg_stat_activity where datname = 'hub' and backend_start < ${fenced!.at}

@@ -89,6 +89,20 @@ export class PostgresServers implements AsyncDisposable {
     await waitFor(`${server.name} is dead`, async () => !isAlive(pid));
   }
 
+  /**
+   * A server that takes no more writes, on old connections neither. It says that it reloads before it has: a connection
+   * that begins with the new setting was made after the server had told all the others.
+   */
+  async fence(server: Server): Promise<void> {
+    await server.admin`alter system set default_transaction_read_only = on`;
+    await server.admin`select pg_reload_conf()`;
+    await waitFor(`${server.name} is fenced`, async () => {
+      const session = postgres(databaseUrl(serverOf(server), 'postgres'), { max: 1 });
+      const [row] = await session`show default_transaction_read_only`.finally(() => session.end());
+      return row!.default_transaction_read_only === 'on';
+    });
+  }
+
   /** Makes a standby the primary. */
   async promote(server: Server): Promise<void> {
     await server.admin`select pg_promote(true, 60)`;
