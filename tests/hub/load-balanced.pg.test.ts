@@ -130,5 +130,5 @@ ${ports.map((port, at) => `  server hub${at} 127.0.0.1:${port} check\n`).join(''
     stop.abort();
     await Promise.all(load);
     expect(failed).toEqual([]);
-  }, 120_000);
+  });
 });

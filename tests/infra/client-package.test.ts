@@ -43,7 +43,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => hub.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(hub.address() as AddressInfo).port}`;
-}, 120_000);
+});
 afterAll(async () => {
   hub?.close();
   await rm(project, { recursive: true, force: true });

@@ -136,7 +136,7 @@ describe('the driver, cut off in a transaction', () => {
       return how === 'went on' && triesLeft > 1 ? ended(triesLeft - 1) : how;
     };
     expect(await ended(10)).toContain("reading 'write'");
-  }, 120_000);
+  });
 });
 
 test.each(['connection.js', 'index.js'])('%s of the installed driver is one that is mended', (file) => {

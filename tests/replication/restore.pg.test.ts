@@ -257,7 +257,7 @@ describe('a hub restored from a backup', () => {
       for (const region of regions) await wheel.becomes(region, late.secret, 200);
 
       expect((await promote()).outcome).toBe('nothing-to-do');
-    }, 60_000);
+    });
   }
 
   test('[law 2] that drew past what the regions remember, before a publisher looked, is found out all the same', async () => {
@@ -288,7 +288,7 @@ describe('a hub restored from a backup', () => {
     await allAre('open', 'the publisher goes on by itself');
     await expectConverged();
     for (const region of regions) await wheel.becomes(region, doomed.secret, 401);
-  }, 60_000);
+  });
 
   test('[law 2] waits for every region, unless told to go on without one', async () => {
     await backups.restore(backup);
@@ -309,5 +309,5 @@ describe('a hub restored from a backup', () => {
     await allAre('open', 'the publisher goes on by itself');
     await watch!.end().catch(() => {}); // keys of the cluster are 403 now, as its placements are kept
     watch = undefined;
-  }, 60_000);
+  });
 });

@@ -223,5 +223,5 @@ describe('a fourth region with 2,000 contexts', () => {
     }, 'its queues are empty');
     const listed = await run('region', 'list', '--json').ended;
     expect(JSON.parse(listed.stdout).items.map(({ id }: { id: string }) => id)).toEqual(first.toSorted());
-  }, 60_000);
+  });
 });

@@ -35,7 +35,7 @@ test('a failure is told with its seed and with the few steps it takes', async ()
   expect(head).toMatch(new RegExp(`^seed ${seed}: whole: a gateway denies`));
   expect(again).toBe(`again: npm run sim -- --seed ${seed} --steps ${stepCount}`);
   expect(Number.parseInt(length!, 10)).toBeLessThan(10);
-}, 120_000);
+});
 
 async function firstCaught(plant: Plant): Promise<{ seed: number; steps: Step[] } | undefined> {
   for (let seed = 1; seed <= seedsMax; seed++) {

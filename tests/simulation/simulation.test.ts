@@ -21,7 +21,7 @@ describe('the simulation', () => {
         hazards.add(outcome.hazards);
         if (outcome.violation !== undefined) expect.fail(await report(seed, made));
       }
-    }, 60_000);
+    });
   }
 
   test('met every hazard that it is there for', () => {

@@ -407,7 +407,7 @@ describe('networks of a key', () => {
       (await ask('/v1/authenticate', '192.0.2.1', stranger)).json().code,
       'strangers learn nothing',
     ).toBe('NOT_FOUND');
-  }, 40_000);
+  });
 
   test('are held against the peer where no proxy is trusted, whatever it claims', async () => {
     await using world = await gatewayWorld({
@@ -422,7 +422,7 @@ describe('networks of a key', () => {
     await vi.waitFor(async () => expect([await ask(near), await ask(far)]).toEqual([200, 403]), {
       timeout: 30_000,
     });
-  }, 40_000);
+  });
 });
 
 describe('the rate limit of a key', () => {
@@ -467,7 +467,7 @@ describe('the rate limit of a key', () => {
     const { 'spokecast-status': status, 'spokecast-code': code } = narrowed.headers;
     expect([narrowed.status, status, code]).toEqual([403, '429', 'RATE_LIMITED']);
     expect(narrowed.headers['retry-after']).toMatch(/^28\d\d\d$/);
-  }, 40_000);
+  });
 
   test('is not counted for what is under way, nor where there is none', async () => {
     await using world = await ready();
@@ -492,7 +492,7 @@ describe('the rate limit of a key', () => {
       },
       { timeout: 30_000 },
     );
-  }, 70_000);
+  });
 });
 
 describe('?require=', () => {
@@ -551,7 +551,7 @@ describe('?require=', () => {
     expect(await ask()).toBe(403);
     await publish(world.store, keyContext(world.demo, 2, { permissions: ['admin'] }));
     await vi.waitFor(async () => expect(await ask()).toBe(200), { timeout: 30_000 });
-  }, 40_000);
+  });
 });
 
 describe('stopping', () => {

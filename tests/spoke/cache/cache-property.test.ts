@@ -277,7 +277,7 @@ describe('the cache against its model', () => {
       ),
       runs,
     );
-  }, 120_000);
+  });
 
   test('[law 2] [law 8] the same while entries are evicted all the time', async () => {
     await fc.assert(
@@ -286,5 +286,5 @@ describe('the cache against its model', () => {
       ),
       runs,
     );
-  }, 120_000);
+  });
 });

@@ -61,4 +61,4 @@ test('[law 5] a gateway proves that it boots from its snapshot, and tells when i
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
-}, 90_000);
+});
