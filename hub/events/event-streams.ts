@@ -15,7 +15,7 @@ import { awaitFences } from '../db/fences.ts';
 import { fail } from '../http/problems.ts';
 import { Places } from '../places.ts';
 import { EventStream } from './event-stream.ts';
-import { EventTail } from './event-tail.ts';
+import { EventTail, pieceOf } from './event-tail.ts';
 import { eventIdOf, eventText, parseEventId } from './event-text.ts';
 
 /** Between two looks when nobody told that there is something new. */
@@ -77,6 +77,7 @@ export class EventStreams {
   async open(wanted: {
     actor: Actor;
     from: string | undefined;
+    /** Closes the connection, unless the reader has taken all of the answer. */
     hangUp(): void;
   }): Promise<ReadableStream<Uint8Array>> {
     const { database, clock, heartbeatMs, unreadMsMax, onEnd } = this.#options;
@@ -107,7 +108,7 @@ export class EventStreams {
           place[Symbol.dispose]();
           onEnd(how);
           // Whoever does not take what it was sent takes no goodbye either, and holds its connection.
-          if (how === 'slow') clock.timer(unreadMsMax, wanted.hangUp);
+          if (how !== 'left') clock.timer(unreadMsMax, wanted.hangUp);
         },
       });
       this.#streams.add(stream);
@@ -177,10 +178,10 @@ export class EventStreams {
       tenantId,
       limit: pageLength,
     });
-    return {
-      text: rows.map((row) => rendered(opened.epoch, row).text).join(''),
-      position: rows.length < pageLength ? upTo : rows.at(-1)!.position,
-    };
+    return pieceOf(
+      rows.map((row) => rendered(opened.epoch, row)),
+      rows.length < pageLength ? upTo : rows.at(-1)!.position,
+    );
   }
 
   #endAll(reason: 'stopping' | 'restored'): void {

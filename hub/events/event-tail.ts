@@ -49,14 +49,22 @@ export class EventTail {
   /** What a reader at that position is sent next; undefined where that is not remembered. */
   after(position: number, tenantId: string | null): { text: string; position: number } | undefined {
     if (position < this.#after || position >= this.#last) return undefined;
-    let text = '';
-    for (const event of this.#events) {
-      if (event.position <= position) continue;
-      if (tenantId !== null && event.tenantId !== tenantId) continue;
-      if (text !== '' && text.length + event.text.length > sentMax)
-        return { text, position: event.position - 1 };
-      text += event.text;
-    }
-    return { text, position: this.#last };
+    const isNext = (event: RenderedEvent) =>
+      event.position > position && (tenantId === null || event.tenantId === tenantId);
+    return pieceOf(this.#events.filter(isNext), this.#last);
   }
+}
+
+/**
+ * What is sent of these events at a time: one at least, and no more than {@link sentMax} of several.
+ * @param last the position that a reader has come to who was sent all of them.
+ */
+export function pieceOf(events: readonly RenderedEvent[], last: number): { text: string; position: number } {
+  let text = '';
+  for (const event of events) {
+    if (text !== '' && text.length + event.text.length > sentMax)
+      return { text, position: event.position - 1 };
+    text += event.text;
+  }
+  return { text, position: last };
 }

@@ -1,3 +1,4 @@
+import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import { isId, newId } from '../../contexts/ids.ts';
 import { checkAccess } from '../access.ts';
@@ -58,7 +59,7 @@ export async function runRoute(
     ...{ ...input, actor, requestId: state.requestId, services },
     ifMatch: c.req.header('if-match'),
     header: (name: string) => c.req.header(name),
-    hangUp: () => void c.env?.incoming?.socket.destroy(),
+    hangUp: () => hangUp(c.env),
   };
 
   if (route.method === 'GET') {
@@ -86,6 +87,11 @@ export async function runRoute(
     place[Symbol.dispose]();
     throw error;
   }
+}
+
+/** Closes the connection, unless the caller has the whole answer: then it may be about another request by now. */
+function hangUp({ incoming, outgoing }: Partial<HttpBindings> = {}): void {
+  if (outgoing?.writableFinished === false) incoming?.socket.destroy();
 }
 
 /** The answer once its change is everywhere, or after `waitMs`. The change is made: nothing turns this into a failure. */

@@ -59,7 +59,7 @@ export interface Call<Params, Query, Body> {
   body: Body;
   ifMatch: string | undefined;
   header(name: string): string | undefined;
-  /** Ends the connection of the request, whatever is under way on it. */
+  /** Closes the connection of the request, unless its whole answer has been taken. */
   hangUp(): void;
   /** The transaction of a mutation; for GET, the pool. */
   db: Queryable;
