@@ -119,7 +119,7 @@ export const hubOptions = {
     env: 'SPOKECAST_FAILED_LOGINS_MAX',
     schema: value.integer(1, 100_000),
     default: '20',
-    doc: 'Failed logins a minute, per source address and per key, before 429.',
+    doc: 'Failed logins before 429: with application keys, a minute, per source address and per key, at each hub; with passwords, a quarter of an hour, per source address and per account, at all hubs together.',
   }),
   keyCacheMs: option({
     env: 'SPOKECAST_KEY_CACHE_MS',

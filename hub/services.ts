@@ -1,6 +1,7 @@
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import type { Random } from '../contexts/base/random.ts';
+import type { GuessLimits } from './auth/guess-limits.ts';
 import type { KeyCache } from './auth/key-cache.ts';
 import type { LoginLimits } from './auth/login-limits.ts';
 import type { Oidc } from './auth/oidc.ts';
@@ -23,8 +24,8 @@ export interface Services {
   metrics: HubMetrics;
   keys: KeyCache;
   logins: LoginLimits;
-  /** Of guesses at passwords; counted apart from application keys, which nobody guesses. */
-  guesses: LoginLimits;
+  /** Of guesses at passwords; counted apart from application keys, which nobody guesses, and for all hubs. */
+  guesses: GuessLimits;
   passwords: Passwords;
   people: People;
   /** The OpenID provider that people may sign in at, and who may come in by it. */

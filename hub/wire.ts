@@ -5,6 +5,7 @@ import type { Random } from '../contexts/base/random.ts';
 import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { createApp } from './app.ts';
 import { isStillValid } from './auth/authenticate.ts';
+import { GuessLimits } from './auth/guess-limits.ts';
 import { findKeyIn, KeyCache } from './auth/key-cache.ts';
 import { LoginLimits } from './auth/login-limits.ts';
 import { Oidc } from './auth/oidc.ts';
@@ -102,7 +103,10 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     keys,
     events,
     logins: new LoginLimits({ clock, windowMs: 60_000, failuresMax: config.failedLoginsMax }),
-    guesses: new LoginLimits({ clock, windowMs: 15 * 60_000, failuresMax: config.failedLoginsMax }),
+    guesses: new GuessLimits({
+      ...{ db: database.db, clock },
+      ...{ windowMs: 15 * 60_000, failuresMax: config.failedLoginsMax },
+    }),
     passwords: new Passwords({
       atOnceMax: config.passwordChecksMax,
       onCheck: (outcome) => metrics.passwordChecks.inc({ outcome }),

@@ -2,10 +2,10 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../contexts/base/clock.ts';
 
 /**
- * Failed logins, counted per source address and per key id in fixed windows.
+ * Failed logins with application keys, counted per source address and per key id in fixed windows.
  *
  * A secret has 256 random bits, so nobody guesses one; what this protects is the database from floods, and logs
- * and metrics from noise. Hence it refuses as little as it can:
+ * and metrics from noise. Hence each hub counts what it was sent itself, and it refuses as little as it can:
  * - a key that has worked from an address goes on working from it, however many others there fail (a NAT);
  * - wrong secrets for a key's id, which is no secret, never keep its holder out: they only turn the wrong ones'
  *   own answers into 429;
@@ -19,8 +19,6 @@ export class LoginLimits {
   readonly #failuresMax: number;
   readonly #sources: LRUCache<string, Window>;
   readonly #keys: LRUCache<string, Window>;
-  /** `source account`: failures of guesses where the account is known. */
-  readonly #pairs: LRUCache<string, Window>;
   /** `source key`: pairs that have worked. */
   readonly #trusted: LRUCache<string, true>;
 
@@ -31,7 +29,6 @@ export class LoginLimits {
     this.#failuresMax = options.failuresMax;
     this.#sources = new LRUCache({ max });
     this.#keys = new LRUCache({ max });
-    this.#pairs = new LRUCache({ max });
     this.#trusted = new LRUCache({ max });
   }
 
@@ -55,52 +52,6 @@ export class LoginLimits {
   refusalWaitMs(source: string, keyId: string | undefined): number {
     const ofKey = keyId === undefined ? 0 : this.#waitMs(this.#keys.get(keyId));
     return Math.max(this.#waitMs(this.#sources.get(source)), ofKey);
-  }
-
-  /**
-   * Before a password is checked, which can be guessed: milliseconds to wait, or 0, and then the attempt is counted as
-   * a failure until {@link guessWorked}, so that many at once count too. Here the account is kept from addresses it is
-   * not known at while somebody guesses; an address where it has worked is counted by itself.
-   */
-  attemptGuess(source: string, account: string): number {
-    const pair = `${source} ${account}`;
-    const counted: [LRUCache<string, Window>, string][] = this.#trusted.get(pair)
-      ? [[this.#pairs, pair]]
-      : [
-          [this.#sources, source],
-          [this.#keys, account],
-        ];
-    const waitMs = Math.max(...counted.map(([windows, name]) => this.#fullWaitMs(windows.get(name))));
-    if (waitMs === 0) for (const [windows, name] of counted) this.#count(windows, name);
-    return waitMs;
-  }
-
-  /** The password was right: the attempt was no failure. */
-  guessWorked(source: string, account: string): void {
-    const pair = `${source} ${account}`;
-    this.guessUntold(source, account);
-    this.#pairs.delete(pair);
-    this.#trusted.set(pair, true);
-  }
-
-  /** Nothing was found out, through no fault of who tried: the attempt does not count. */
-  guessUntold(source: string, account: string): void {
-    const pair = `${source} ${account}`;
-    if (this.#trusted.get(pair)) this.#uncount(this.#pairs, pair);
-    else {
-      this.#uncount(this.#sources, source);
-      this.#uncount(this.#keys, account);
-    }
-  }
-
-  #uncount(windows: LRUCache<string, Window>, name: string): void {
-    const window = windows.get(name);
-    if (window) window.failures = Math.max(0, window.failures - 1);
-  }
-
-  #fullWaitMs(window: Window | undefined): number {
-    if (!window || window.failures < this.#failuresMax) return 0;
-    return Math.max(0, window.endsAt - this.#clock.monotonic());
   }
 
   #count(windows: LRUCache<string, Window>, name: string): void {

@@ -2,6 +2,7 @@ import { and, asc, desc, eq, gt, inArray, isNotNull, lt, ne } from 'drizzle-orm'
 import { newId } from '../../contexts/ids.ts';
 import { loggable } from '../data/errors.ts';
 import type { Queryable } from '../db/client.ts';
+import { trimGuesses } from '../db/guesses.ts';
 import { memberships, oneTimeLinks, sessions, users } from '../db/people-tables.ts';
 import { tenants } from '../db/schema.ts';
 import type { Services } from '../services.ts';
@@ -216,9 +217,10 @@ export async function chooseScope(
   return 'chosen';
 }
 
-/** Removes sessions that are over and links that are long useless. Run now and then; nothing depends on it. */
+/** Removes sessions that are over, links that are long useless and guesses that count no more. Run now and then; nothing depends on it. */
 export async function removeEnded(db: Queryable, now: number): Promise<void> {
   await db.delete(sessions).where(lt(sessions.idleUntil, new Date(now)));
   await db.delete(sessions).where(lt(sessions.expiresAt, new Date(now)));
   await db.delete(oneTimeLinks).where(lt(oneTimeLinks.expiresAt, new Date(now - 86_400_000)));
+  await trimGuesses(db, now);
 }

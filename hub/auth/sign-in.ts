@@ -35,10 +35,10 @@ export async function checkPassword(
   services: Services,
 ): Promise<GuessOutcome> {
   const { guesses, passwords, database, metrics } = services;
-  const waitMs = guesses.attemptGuess(source, email);
-  if (waitMs > 0) {
+  const guess = await guesses.guess(source, email);
+  if (guess.outcome === 'limited') {
     metrics.signIns.inc({ how: 'password', outcome: 'limited' });
-    return { outcome: 'limited', waitMs };
+    return guess;
   }
   const [user] = await database.db.select().from(users).where(hasEmail(email));
   const check = await passwords.check(password, user?.passwordHash);
@@ -47,7 +47,7 @@ export async function checkPassword(
     metrics.signIns.inc({ how: 'password', outcome: 'refused' });
     return { outcome: 'refused' };
   }
-  guesses.guessWorked(source, email);
+  await guess.worked();
   metrics.signIns.inc({ how: 'password', outcome: 'signed-in' });
   if (check === 'right') return { outcome: 'right', user };
   const [renewed] = await database.db

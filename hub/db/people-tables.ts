@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm';
 import {
   check,
   index,
+  integer,
   jsonb,
   pgTable,
   primaryKey,
@@ -128,5 +129,25 @@ export const oneTimeLinks = pgTable(
       'one_time_links_purpose',
       sql`${t.purpose} in ('set-up', 'invitation', 'password-reset', 'command-line')`,
     ),
+  ],
+);
+
+/**
+ * Guesses at passwords that failed, in a window of time, of each address and of each account; and where an account's
+ * password has worked, which is counted by itself. Rows are known by a hash: what people type where an address is asked
+ * for is sometimes their password.
+ */
+export const guesses = pgTable(
+  'guesses',
+  {
+    name: id('name').primaryKey(),
+    failures: integer('failures').notNull(),
+    windowEndsAt: moment('window_ends_at').notNull(),
+    /** Of a place where it has worked: until when that counts. */
+    knownUntil: moment('known_until'),
+  },
+  (t) => [
+    index('guesses_unknown').on(t.windowEndsAt).where(sql`${t.knownUntil} is null`),
+    index('guesses_known').on(t.knownUntil).where(sql`${t.knownUntil} is not null`),
   ],
 );

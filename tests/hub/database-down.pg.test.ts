@@ -4,6 +4,7 @@ import { createApplicationKey } from '../../hub/bootstrap.ts';
 import { createDatabase } from '../support/database.ts';
 import { startHub } from './support/hub.ts';
 import { Severable } from './support/severable.ts';
+import { Visitor } from './support/visitor.ts';
 
 describe('without its database', () => {
   test('the hub answers 503, tells that it is not ready, and is fine again when the database is', async () => {
@@ -27,6 +28,8 @@ describe('without its database', () => {
       expect(answer.headers.get('retry-after')).toBe('1');
       expect(JSON.stringify(answer.body)).not.toMatch(/127\.0\.0\.1|insert|select|ECONN/i);
     }
+    const signIn = { email: 'ann@example.com', password: 'seven green bottles' };
+    expect((await new Visitor(hub.url).submit('/login', signIn)).status, 'who cannot be counted').toBe(503);
     expect((await hub.as(undefined).get('/readyz')).body).toMatchObject({ status: 503, code: 'NOT_READY' });
     expect((await hub.as(undefined).get('/healthz')).status).toBe(200);
 

@@ -73,15 +73,14 @@ export const oidcCallback: Page = {
     const { provider, rules } = providerOf(call);
     const flow = readFlow(request, site);
     if (!flow) fail('SIGN_IN_LOST');
-    const { guesses } = services;
-    const waitMs = guesses.attemptGuess(source, answersFrom(source));
-    if (waitMs > 0) {
+    const guess = await services.guesses.guess(source, answersFrom(source));
+    if (guess.outcome === 'limited') {
       services.metrics.signIns.inc({ how: 'oidc', outcome: 'limited' });
-      fail('TOO_MANY_FAILED_LOGINS', { headers: { 'retry-after': String(Math.ceil(waitMs / 1000)) } });
+      fail('TOO_MANY_FAILED_LOGINS', { headers: { 'retry-after': String(Math.ceil(guess.waitMs / 1000)) } });
     }
     const answer = await provider.finish(new URL(site.origin + callbackPath + url.search), flow.token);
-    if (answer.outcome === 'identified') guesses.guessWorked(source, answersFrom(source));
-    if (answer.outcome === 'failed') guesses.guessUntold(source, answersFrom(source));
+    if (answer.outcome === 'identified') await guess.worked();
+    if (answer.outcome === 'failed') await guess.untold();
     if (answer.outcome !== 'identified') {
       services.metrics.signIns.inc({ how: 'oidc', outcome: answer.outcome });
       services.log.warn(

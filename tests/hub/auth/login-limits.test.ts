@@ -15,19 +15,6 @@ describe('LoginLimits', () => {
     expect(limits.refusalWaitMs('here', 'apk_1')).toBe(0);
   });
 
-  test('count a guess of which nothing was found out for no failure, where it has worked and where not', () => {
-    const limits = new LoginLimits({ clock: new VirtualClock(), windowMs: 60_000, failuresMax: 2 });
-    const attempt = () => limits.attemptGuess('here', 'ann');
-    for (const known of [false, true]) {
-      for (let i = 0; i < 5; i++) {
-        expect(attempt()).toBe(0);
-        limits.guessUntold('here', 'ann');
-      }
-      expect([attempt(), attempt(), attempt()]).toEqual([0, 0, 60_000]);
-      if (!known) limits.guessWorked('here', 'ann');
-    }
-  });
-
   test('remember a fixed number of sources', () => {
     const limits = new LoginLimits({
       clock: new VirtualClock(),

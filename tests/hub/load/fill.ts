@@ -186,6 +186,11 @@ function contents({ tenants, clusters, keys, history }: FullHub): Content[] {
       rows: `select ${id('otl', 'n')}, md5(n::text), 'invitation', ${id('usr', 'n')}, 'filled', now(), now() + interval '1 day' ${of(history)}`,
     },
     {
+      table: 'guesses',
+      columns: 'name, failures, window_ends_at, known_until',
+      rows: `select md5(n::text), n % 20, now() + n * interval '1 ms', case when n % 2 = 0 then now() + n * interval '1 minute' end ${of(history)}`,
+    },
+    {
       table: 'application_keys',
       columns: 'id, tenant_id, role, name, verifier, status',
       rows: `select ${id('apk', 'n')}, ${id('ten', `1 + n % ${tenants}`)}, 'viewer', 'app ' || n, md5(n::text), ${status('n')} ${of(history)}`,
