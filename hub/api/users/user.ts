@@ -6,16 +6,23 @@ import { memberships, users } from '../../db/people-tables.ts';
 import { idOf, moment, name } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
 
-/** Plain ASCII, in lower case: two addresses that differ otherwise reach the same person nearly everywhere. */
+const emailRule = 'must be an address like ann@example.com';
+
+/**
+ * Plain ASCII, in lower case: two addresses that differ otherwise reach the same person nearly everywhere. What the
+ * format `email` of JSON Schema takes, so that answers are what the document says: no two dots in a row, and a domain of
+ * labels that can be looked up.
+ */
 export const email = z
   .string()
   .trim()
   .toLowerCase()
   .max(254, 'must have at most 254 characters')
   .regex(
-    /^[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)+$/,
-    'must be an address like ann@example.com',
+    /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    emailRule,
   )
+  .refine((address) => address.indexOf('@') <= 64, emailRule)
   .openapi({ format: 'email', example: 'ann@example.com' });
 
 export const userStatus = z.enum(['invited', 'active', 'disabled']).openapi({
