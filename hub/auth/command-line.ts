@@ -5,7 +5,7 @@ import { memberships, users } from '../db/people-tables.ts';
 import type { Services } from '../services.ts';
 import { findLink, makeLink, useUp } from './one-time-links.ts';
 import { makePersonalKey, type PersonalKeys } from './personal-keys.ts';
-import type { SignedIn } from './sessions.ts';
+import { isStillSignedIn, type SignedIn } from './sessions.ts';
 
 /** Days for which a key works that `spokecast login --browser` was given. */
 export const commandLineDays = 30;
@@ -15,14 +15,18 @@ export const commandLineDays = 30;
  * without what that command kept to itself, of which `challenge` is the hash.
  */
 export async function allowCommandLine(
-  { user, scope }: Pick<SignedIn, 'user' | 'scope'>,
+  person: SignedIn,
   challenge: string,
   services: Services,
-): Promise<string> {
+): Promise<{ outcome: 'allowed'; code: string } | { outcome: 'signed-out' }> {
+  const { user, scope } = person;
   const scopes = scope === null ? [] : [scope.tenantId];
   const wanted = { purpose: 'command-line', userId: user.id, scopes, challenge, createdBy: user.id } as const;
-  const { url } = await inTransaction(services, (db) => makeLink(db, wanted, services));
-  return new URL(url).searchParams.get('token')!;
+  const link = await inTransaction(services, async (db) =>
+    (await isStillSignedIn(db, person)) ? makeLink(db, wanted, services) : undefined,
+  );
+  if (!link) return { outcome: 'signed-out' };
+  return { outcome: 'allowed', code: new URL(link.url).searchParams.get('token')! };
 }
 
 export type Exchanged = Exclude<PersonalKeys, 'too-many'> & { email: string };

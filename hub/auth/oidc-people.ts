@@ -14,7 +14,7 @@ import type { Role } from './actor.ts';
 import { addIdentity, findByIdentity } from './identities.ts';
 import type { Identity } from './oidc.ts';
 import { type LinkRow, useUp } from './one-time-links.ts';
-import { scopeKey } from './sessions.ts';
+import { isStillSignedIn, type SignedIn, scopeKey } from './sessions.ts';
 import { type Browser, signInAs, type UserRow } from './sign-in.ts';
 import { acceptMemberships, usedUp, type Welcomed } from './welcome.ts';
 
@@ -141,14 +141,16 @@ async function makeStranger(
 
 /** Gives a person who is signed in the identity they came back with. */
 export async function linkIdentity(
-  user: Pick<UserRow, 'id' | 'name'>,
+  person: SignedIn,
   identity: Identity,
   browser: Browser,
   services: Services & { rules: OidcRules },
-): Promise<'linked' | 'of-somebody-else' | 'wrong-domain'> {
+): Promise<'linked' | 'of-somebody-else' | 'wrong-domain' | 'signed-out'> {
   if (!isOfDomain(identity, services.rules)) return 'wrong-domain';
+  const { user } = person;
   return inTransaction(services, async (tx) => {
     await takeTurn(tx);
+    if (!(await isStillSignedIn(tx, person))) return 'signed-out';
     const there = await findByIdentity(tx, identity);
     if (there) return there.id === user.id ? 'linked' : 'of-somebody-else';
     await addIdentity(tx, user, identity, browser, services);

@@ -1,4 +1,4 @@
-import { and, desc, eq } from 'drizzle-orm';
+import { and, desc, eq, type SQL } from 'drizzle-orm';
 import { timestamp } from '../../contexts/base/clock.ts';
 import {
   type ApplicationKeyRow,
@@ -62,17 +62,34 @@ export async function revokePersonalKey(
   requestId: string,
   services: Services,
 ): Promise<void> {
-  await inTransaction(services, async (db) => {
-    const theirs = and(eq(applicationKeys.id, key.id), eq(applicationKeys.userId, key.userId));
-    const [row] = await db.delete(applicationKeys).where(theirs).returning();
-    if (!row) return;
-    await writeAudit(
-      { db, actor, requestId, services },
-      {
-        ...{ action: 'delete', resourceType: 'application-key', resourceId: key.id, tenantId: row.tenantId },
-        before: withoutUse(toApplicationKey(row)),
-      },
-    );
-  });
+  await inTransaction(services, (db) =>
+    revoke(eq(applicationKeys.id, key.id), key.userId, { db, actor, requestId, services }),
+  );
   services.keys.clear();
+}
+
+/** Revokes all keys of a person. The caller clears the cache of keys once it has committed. */
+export async function revokePersonalKeys(
+  db: Queryable,
+  user: Pick<Actor, 'id' | 'name'>,
+  requestId: string,
+  services: Services,
+): Promise<void> {
+  await revoke(undefined, user.id, { db, actor: user, requestId, services });
+}
+
+async function revoke(
+  which: SQL | undefined,
+  userId: string,
+  call: Parameters<typeof writeAudit>[0],
+): Promise<void> {
+  const gone = await call.db
+    .delete(applicationKeys)
+    .where(and(which, eq(applicationKeys.userId, userId)))
+    .returning();
+  for (const row of gone)
+    await writeAudit(call, {
+      ...{ action: 'delete', resourceType: 'application-key', resourceId: row.id, tenantId: row.tenantId },
+      before: withoutUse(toApplicationKey(row)),
+    });
 }

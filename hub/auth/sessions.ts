@@ -217,6 +217,16 @@ export async function chooseScope(
   return 'chosen';
 }
 
+/**
+ * Whether that session is still there, in the transaction of what its person does by it. Who takes the account out of
+ * their hands locks the account first: it comes before this, and the session is gone, or after what is done here.
+ */
+export async function isStillSignedIn(tx: Queryable, { user, session }: SignedIn): Promise<boolean> {
+  await tx.select({ id: users.id }).from(users).where(eq(users.id, user.id)).for('key share');
+  const [found] = await tx.select({ id: sessions.id }).from(sessions).where(eq(sessions.id, session.id));
+  return found !== undefined;
+}
+
 /** Removes sessions that are over, links that are long useless and guesses that count no more. Run now and then; nothing depends on it. */
 export async function removeEnded(db: Queryable, now: number): Promise<void> {
   await db.delete(sessions).where(lt(sessions.idleUntil, new Date(now)));

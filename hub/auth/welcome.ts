@@ -9,6 +9,7 @@ import { memberships, oneTimeLinks, users } from '../db/people-tables.ts';
 import type { Services } from '../services.ts';
 import { removeIdentities } from './identities.ts';
 import { type LinkRow, useUp } from './one-time-links.ts';
+import { revokePersonalKeys } from './personal-keys.ts';
 import { endSessions, type SignedIn, scopeKey } from './sessions.ts';
 import { type Browser, signInAs, type UserRow } from './sign-in.ts';
 
@@ -102,7 +103,7 @@ export async function acceptMemberships(
   services: Services,
 ): Promise<void> {
   await endSessions(tx, user.id);
-  await voidResets(tx, user.id);
+  await voidLinks(tx, user.id, 'password-reset');
   const tenantIds = link.scopes.filter((scope) => scope !== null);
   const accepted = await tx
     .update(memberships)
@@ -126,7 +127,7 @@ export async function acceptMemberships(
 
 /**
  * Gives a person another password, signed out everywhere else, and with no other way in: whoever is handed the link is
- * whose account it is from now on, and who held it before may have given it an identity of their own.
+ * whose account it is from now on, and who held it before may have given it an identity or a key of their own.
  */
 export async function resetPassword(
   link: LinkRow,
@@ -135,14 +136,18 @@ export async function resetPassword(
   services: Services,
 ): Promise<Welcomed> {
   const passwordHash = await services.passwords.hash(password);
-  return inTransaction(services, async (tx): Promise<Welcomed> => {
+  const welcomed = await inTransaction(services, async (tx): Promise<Welcomed> => {
     const [row] = await tx.select().from(users).where(eq(users.id, link.userId!)).for('update');
     if (row?.status !== 'active' || !(await useUp(tx, link, services))) return usedUp;
     await setPassword(tx, row, passwordHash, browser, services);
     await removeIdentities(tx, row, browser, services);
     await endSessions(tx, row.id);
+    await voidLinks(tx, row.id, 'command-line');
+    await revokePersonalKeys(tx, row, browser.requestId, services);
     return { outcome: 'signed-in', token: await signInAs(tx, row, browser, services) };
   });
+  services.keys.clear();
+  return welcomed;
 }
 
 /** Changes the password of who is signed in: signed out everywhere else, and here with a new token. */
@@ -171,13 +176,13 @@ async function setPassword(
   services: Services,
 ): Promise<void> {
   await tx.update(users).set({ passwordHash }).where(eq(users.id, user.id));
-  await voidResets(tx, user.id);
+  await voidLinks(tx, user.id, 'password-reset');
   await audit(tx, user, browser, services, 'set-password', 'user', null);
 }
 
-async function voidResets(tx: Queryable, userId: string): Promise<void> {
-  const resets = and(eq(oneTimeLinks.userId, userId), eq(oneTimeLinks.purpose, 'password-reset'));
-  await tx.delete(oneTimeLinks).where(and(resets, isNull(oneTimeLinks.usedAt)));
+async function voidLinks(tx: Queryable, userId: string, purpose: LinkRow['purpose']): Promise<void> {
+  const theirs = and(eq(oneTimeLinks.userId, userId), eq(oneTimeLinks.purpose, purpose));
+  await tx.delete(oneTimeLinks).where(and(theirs, isNull(oneTimeLinks.usedAt)));
 }
 
 function audit(

@@ -227,9 +227,15 @@ test('who is signed in gives the account an identity, by a form of ours alone', 
   const browser = visitor();
   await browser.follow(link, { name: 'x', password: goodPassword });
   browser.headers = { 'sec-fetch-site': 'cross-site' };
-  expect((await browser.submit('/account/oidc')).status).toBe(403);
+  const present = { present: goodPassword };
+  expect((await browser.submit('/account/oidc', present)).status).toBe(403);
   browser.headers = { 'sec-fetch-site': 'same-origin' };
-  const page = await browser.submit('/account/oidc');
+  expect((await browser.open('/account')).text).toContain('id="present-to-link"');
+  for (const form of [{}, { present: 'found the browser open' }] as Record<string, string>[]) {
+    const refused = await browser.submit('/account/oidc', form);
+    expect([refused.status, refused.text.includes('The present password is wrong')]).toEqual([401, true]);
+  }
+  const page = await browser.submit('/account/oidc', present);
   const { subject } = somebody();
   // Put into another browser that is signed in, what this one keeps links nothing there.
   const other = await make.user(hub.owner, [{ tenantId: null, role: 'admin' }]);
@@ -238,12 +244,27 @@ test('who is signed in gives the account an identity, by a form of ours alone', 
   for (const [name, value] of browser.cookies) if (name.endsWith('-oidc')) victim.cookies.set(name, value);
   expect((await back(victim, await provider.signIn(onwardFrom(page.text), subject))).status).toBe(400);
 
-  const again = await browser.submit('/account/oidc');
+  const again = await browser.submit('/account/oidc', present);
   const answered = await provider.signIn(onwardFrom(again.text), subject);
   expect((await back(browser, answered)).location).toBe('/account');
   expect(await sql`select user_id from identities where subject = ${subject}`).toEqual([{ user_id: id }]);
   expect((await goThere(visitor(), subject)).status).toBe(303);
   expect((await browser.open('/account')).text).toContain('With single sign-on');
+});
+
+test('who has no password gives the account another identity only after a sign-in of lately', async () => {
+  const { subject, email } = somebody();
+  const browser = visitor();
+  await goThere(browser, subject);
+  const [{ id }] = (await hub.owner.get(`/v1/users?email=${email}`)).body.items;
+  expect((await browser.submit('/account/oidc')).status).toBe(200);
+  await sql`update sessions set created_at = created_at - interval '11 minutes' where user_id = ${id}`;
+  const refused = await browser.submit('/account/oidc');
+  expect([refused.status, refused.text.includes('You signed in a while ago')]).toEqual([401, true]);
+  await goThere(browser, subject);
+  expect((await browser.submit('/account/oidc')).status).toBe(200);
+  const password = { present: '', password: goodPassword };
+  expect((await browser.submit('/account/password', password)).status, 'nor a password by this').toBe(401);
 });
 
 test('a link to a new password leaves no other way in: who took the account by an identity has lost it', async () => {

@@ -90,6 +90,43 @@ describe("a person's application key", () => {
     expect(await sql`select from application_keys where user_id = ${id}`).toHaveLength(0);
   });
 
+  test('ends with a link to a new password, which leaves the account no other way in', async () => {
+    const { id, browser } = await person([{ role: 'admin' }]);
+    const [key, other] = [await keyOf(browser, 'admin'), await keyOf(browser, 'viewer')];
+    expect((await key.get('/v1/tenants')).status).toBe(200); // and is remembered
+    const present = { present: goodPassword, password: 'another rather long phrase' };
+    expect((await browser.submit('/account/password', present)).status).toBe(303);
+    expect((await key.get('/v1/tenants')).status, 'who knows the password keeps them').toBe(200);
+
+    const link = (await hub.owner.post(`/v1/users/${id}/links`, { purpose: 'password-reset' })).body.secret;
+    const helped = new Visitor(hub.url);
+    const page = await helped.open(link.slice(hub.url.length));
+    expect(page.text).toContain('your own application keys end');
+    expect((await key.get('/v1/tenants')).status, 'the link alone does nothing').toBe(200);
+    expect((await helped.follow(link, { password: goodPassword })).status).toBe(303);
+    for (const one of [key, other]) expect((await one.get('/v1/tenants')).status).toBe(401);
+    const log = (await hub.owner.get(`/v1/audit-log?actorId=${id}&limit=200`)).body.items;
+    const ended = log.filter(({ action }: { action: string }) => action === 'application-key.delete');
+    expect(ended).toHaveLength(2);
+    expect((await keyOf(helped, 'admin')).secret).toBeDefined();
+  });
+
+  test('is not made while a link to a new password is used', async () => {
+    const { id, browser } = await person([{ role: 'viewer' }]);
+    let making: Promise<{ status: number; location: string | null }> | undefined;
+    await sql.begin(async (tx) => {
+      await tx`select from users where id = ${id} for update`; // as the use of a link begins
+      making = browser.submit('/account/keys', { name: 'late', role: 'viewer', days: '30' });
+      const waiting = () => sql`
+        select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+      await expect.poll(async () => (await waiting()).length, { timeout: 30_000 }).toBe(1);
+      await tx`delete from sessions where user_id = ${id}`;
+    });
+    const { status, location } = await making!;
+    expect([status, location]).toEqual([303, '/login']);
+    expect(await sql`select from application_keys where user_id = ${id}`).toHaveLength(0);
+  });
+
   test('is gone with the person, or handed over to where it works', async () => {
     const [gone, kept] = [await person([{ role: 'admin' }]), await person([{ role: 'admin' }])];
     const [goneKey, keptKey] = [await keyOf(gone.browser, 'admin'), await keyOf(kept.browser, 'admin')];
@@ -180,6 +217,15 @@ describe('a code for the command line', () => {
     expect([url.origin, url.searchParams.get('state')]).toEqual(['http://127.0.0.1:40123', asked.state]);
     return url.searchParams.get('code')!;
   };
+
+  test('is worth nothing once a link to a new password was used', async () => {
+    const { id, browser } = await person([{ role: 'viewer' }]);
+    const code = await codeFor(browser);
+    const link = (await hub.owner.post(`/v1/users/${id}/links`, { purpose: 'password-reset' })).body.secret;
+    expect((await new Visitor(hub.url).follow(link, { password: goodPassword })).status).toBe(303);
+    expect((await exchange(code)).status).toBe(410);
+    expect((await browser.submit('/command-line', asked)).location).toContain('/login');
+  });
 
   test('is worth a key of the person once, to who began it, for two minutes', async () => {
     const { id, browser } = await person([{ role: 'viewer' }]);

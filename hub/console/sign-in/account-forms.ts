@@ -1,7 +1,6 @@
 import { passwordFault } from '../../auth/passwords.ts';
 import { cookieGone, cookieWith } from '../../auth/session-cookie.ts';
 import { chooseScope, endSession, endSessions } from '../../auth/sessions.ts';
-import { checkPassword } from '../../auth/sign-in.ts';
 import { changePassword } from '../../auth/welcome.ts';
 import { writeAudit } from '../../data/audit.ts';
 import { inTransaction } from '../../data/transaction.ts';
@@ -9,7 +8,8 @@ import { fail } from '../../http/problems.ts';
 import { ownPath, type Page, seeOther } from '../page.ts';
 import { accountAnswer } from './account.ts';
 import { browserOf, homePath } from './browser.ts';
-import { limitedAnswer, whoIsSignedIn } from './login.ts';
+import { unlessKnowsPassword } from './holder.ts';
+import { whoIsSignedIn } from './login.ts';
 
 /** What the forms of the page `/account` are sent to. */
 
@@ -17,18 +17,15 @@ export const changePasswordForm: Page = {
   method: 'POST',
   path: '/account/password',
   async handle(call) {
-    const { form, services, site, source } = call;
+    const { form, services, site } = call;
     const { person, instead } = await whoIsSignedIn(call);
     if (instead) return instead;
-    const refuse = (wrong: string[], status: number, more: Record<string, string> = {}) =>
-      accountAnswer(person, services, { wrong, status, more });
-    const { email } = person.user;
     const password = form.get('password');
-    const fault = passwordFault(password, email);
-    if (fault !== undefined) return refuse([`The new password ${fault}.`], 422);
-    const guess = await checkPassword(email, form.get('present'), source, services);
-    if (guess.outcome === 'limited') return limitedAnswer(guess.waitMs, refuse);
-    if (guess.outcome === 'refused') return refuse(['The present password is wrong.'], 401);
+    const fault = passwordFault(password, person.user.email);
+    if (fault !== undefined)
+      return accountAnswer(person, services, { wrong: [`The new password ${fault}.`], status: 422 });
+    const refusal = await unlessKnowsPassword(call, person);
+    if (refusal) return refusal;
     const token = await changePassword(person, password, browserOf(call), services);
     return seeOther('/account', cookieWith(site, token, services.people.sessionMs));
   },

@@ -61,7 +61,10 @@ ${
     ? ''
     : isLinked
       ? html`<p>With ${provider}.</p>`
-      : html`<form method="post" action="/account/oidc"><button type="submit">Sign in with ${provider} from now on</button></form>`
+      : html`<form method="post" action="/account/oidc">
+${hasPassword ? passwordField('Your password', 'present', 'present-to-link') : ''}
+<p><button type="submit">Sign in with ${provider} from now on</button></p>
+</form>`
 }
 ${
   hasPassword

@@ -6,7 +6,7 @@ import { type SignedIn, whyNowhere } from '../../auth/sessions.ts';
 import { name as nameSchema } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
 import { pageAnswer } from '../layout.ts';
-import type { Page } from '../page.ts';
+import { type Page, seeOther } from '../page.ts';
 import { whoIsSignedIn } from './login.ts';
 
 /** What `spokecast login --browser` asks for: where it listens on the person's machine, and what proves it is the one. */
@@ -35,7 +35,9 @@ export const commandLineForm: Page = {
     const { person, instead } = await whoIsSignedIn(call);
     if (instead) return instead;
     if (!person.scope) fail('FORBIDDEN', whyNowhere(person));
-    const code = await allowCommandLine(person, asked.challenge, call.services);
+    const allowed = await allowCommandLine(person, asked.challenge, call.services);
+    if (allowed.outcome === 'signed-out') return seeOther('/login');
+    const { code } = allowed;
     const url = `http://127.0.0.1:${asked.port}/?${new URLSearchParams({ code, state: asked.state })}`;
     // Not a redirect: browsers hold those after a form to where forms may go, which is us alone.
     return pageAnswer(

@@ -28,9 +28,9 @@ export function newPasswordField(): Html {
 <p id="password-rule">At least ${passwordLength.least} characters. Any will do: a few words are fine.</p>`;
 }
 
-export function passwordField(label: string, name = 'password'): Html {
-  return html`<p><label for="${name}">${label}</label><br>
-<input id="${name}" name="${name}" type="password" autocomplete="current-password" required></p>`;
+export function passwordField(label: string, name = 'password', id = name): Html {
+  return html`<p><label for="${id}">${label}</label><br>
+<input id="${id}" name="${name}" type="password" autocomplete="current-password" required></p>`;
 }
 
 /** Tells password managers whose password it is. */

@@ -1,7 +1,7 @@
 import { html } from 'hono/html';
 import { type Role, roles } from '../../auth/actor.ts';
 import { keyDays, makePersonalKey, personalKeys, revokePersonalKey } from '../../auth/personal-keys.ts';
-import { type SignedIn, whyNowhere } from '../../auth/sessions.ts';
+import { isStillSignedIn, type SignedIn, whyNowhere } from '../../auth/sessions.ts';
 import { inTransaction } from '../../data/transaction.ts';
 import { name as nameSchema } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
@@ -58,9 +58,12 @@ export const makeKeyForm: Page = {
       fail('VALIDATION_FAILED', `A key needs a name, a role, and one of ${keyDays.join(', ')} days.`);
     if (!scope) fail('FORBIDDEN', whyNowhere(person));
     const wanted = { scope, role, days, name: name.data };
-    const made = await inTransaction(services, (db) =>
-      makePersonalKey(db, user, wanted, requestId, services),
+    const made = await inTransaction(services, async (db) =>
+      (await isStillSignedIn(db, person))
+        ? makePersonalKey(db, user, wanted, requestId, services)
+        : 'signed-out',
     );
+    if (made === 'signed-out') return seeOther('/login');
     if (made === 'too-many') fail('TOO_MANY_KEYS');
     return pageAnswer(
       'Your new key',

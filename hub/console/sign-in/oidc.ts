@@ -11,6 +11,7 @@ import { fail } from '../../http/problems.ts';
 import { pageAnswer } from '../layout.ts';
 import { ownPath, type Page, type PageCall, seeOther } from '../page.ts';
 import { browserOf, homePath } from './browser.ts';
+import { unlessHolder } from './holder.ts';
 import { whoIsSignedIn } from './login.ts';
 
 /** What a browser keeps while its person is at the provider, in a cookie for ten minutes. */
@@ -41,15 +42,17 @@ export const oidcStart: Page = {
 };
 
 /**
- * Begins linking, which only a form of ours may: elsewhere somebody could have a victim's account opened by an identity
- * of their own. It answers with a link to follow, because forms are not let through to other sites.
+ * Begins linking, which only a form of ours may, and only the account's holder: otherwise somebody could have a victim's
+ * account opened by an identity of their own. It answers with a link to follow, because forms are not let through to other sites.
  */
 export const oidcLink: Page = {
   method: 'POST',
   path: '/account/oidc',
   async handle(call) {
-    const { instead } = await whoIsSignedIn(call);
+    const { person, instead } = await whoIsSignedIn(call);
     if (instead) return instead;
+    const refusal = await unlessHolder(call, person);
+    if (refusal) return refusal;
     const { url, cookie } = await begin(call, {
       next: '/account',
       invitation: '',
@@ -101,8 +104,9 @@ export const oidcCallback: Page = {
     if (flow.linksSession !== '') {
       const person = await signedIn(request, services);
       if (!person || sessionMark(call) !== flow.linksSession) fail('SIGN_IN_LOST');
-      const linked = await linkIdentity(person.user, answer.identity, browser, parts);
+      const linked = await linkIdentity(person, answer.identity, browser, parts);
       if (linked === 'linked') return seeOther('/account', flowGone(site));
+      if (linked === 'signed-out') fail('SIGN_IN_LOST');
       return fail('SIGN_IN_REFUSED', advice[linked]);
     }
     const { db } = services.database;

@@ -55,7 +55,7 @@ function answer(shown: {
   const { token, email, wrong = [], status = 200 } = shown;
   return pageAnswer(
     'Choose a new password',
-    html`<p>For ${email}. You will be signed out everywhere else.</p>
+    html`<p>For ${email}. You will be signed out everywhere else, and your own application keys end: make new ones afterwards.</p>
 ${faults(wrong)}
 <form method="post" action="/password-reset">
 ${hiddenToken(token)}
