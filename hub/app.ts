@@ -160,6 +160,7 @@ async function observed(
   }
   response.headers.set('spokecast-request-id', state.requestId);
   response.headers.set('x-content-type-options', 'nosniff');
+  for (const [name, value] of Object.entries(state.headers ?? {})) response.headers.set(name, value);
   if (services.draining.aborted) response.headers.set('connection', 'close');
   const durationMs = clock.monotonic() - state.startedAt;
   const { method } = c.req;

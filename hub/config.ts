@@ -121,6 +121,12 @@ export const hubOptions = {
     default: '20',
     doc: 'Failed logins before 429: with application keys, a minute, per source address and per key, at each hub; with passwords, a quarter of an hour, per source address and per account, at all hubs together.',
   }),
+  keyRequestsMax: option({
+    env: 'SPOKECAST_KEY_REQUESTS_MAX',
+    schema: value.integer(0, 10_000_000),
+    default: '60000',
+    doc: 'Requests of one application key a minute, at each hub, before 429; as many at once after a rest. 0: no limit.',
+  }),
   keyCacheMs: option({
     env: 'SPOKECAST_KEY_CACHE_MS',
     schema: value.integer(1, 60_000),

@@ -1,6 +1,8 @@
 import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import type { Random } from '../contexts/base/random.ts';
+import type { RateLimit } from '../contexts/base/rate-limit/bucket.ts';
+import type { LocalRateLimiter } from '../contexts/base/rate-limit/limiter.ts';
 import type { GuessLimits } from './auth/guess-limits.ts';
 import type { KeyCache } from './auth/key-cache.ts';
 import type { LoginLimits } from './auth/login-limits.ts';
@@ -24,6 +26,8 @@ export interface Services {
   metrics: HubMetrics;
   keys: KeyCache;
   logins: LoginLimits;
+  /** How many requests each application key may make of this process; undefined for any number. */
+  keyRates: { limiter: LocalRateLimiter; rate: RateLimit } | undefined;
   /** Of guesses at passwords; counted apart from application keys, which nobody guesses, and for all hubs. */
   guesses: GuessLimits;
   passwords: Passwords;

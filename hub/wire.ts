@@ -2,6 +2,7 @@ import type { Clock } from '../contexts/base/clock.ts';
 import type { Logger } from '../contexts/base/log.ts';
 import { Loop } from '../contexts/base/loop.ts';
 import type { Random } from '../contexts/base/random.ts';
+import { LocalRateLimiter } from '../contexts/base/rate-limit/limiter.ts';
 import { DynamoStore } from '../contexts/stores/dynamodb.ts';
 import { createApp } from './app.ts';
 import { isStillValid } from './auth/authenticate.ts';
@@ -103,6 +104,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     keys,
     events,
     logins: new LoginLimits({ clock, windowMs: 60_000, failuresMax: config.failedLoginsMax }),
+    keyRates: keyRatesOf(config, clock),
     guesses: new GuessLimits({
       ...{ db: database.db, clock },
       ...{ windowMs: 15 * 60_000, failuresMax: config.failedLoginsMax },
@@ -170,6 +172,17 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
       await stores[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },
+  };
+}
+
+/** Keys that are counted at a time; of more, those that asked longest ago begin anew. */
+const countedKeysMax = 10_000;
+
+function keyRatesOf({ keyRequestsMax: limit }: HubConfig, clock: Clock): Services['keyRates'] {
+  if (limit === 0) return undefined;
+  return {
+    limiter: new LocalRateLimiter({ clock, keysMax: countedKeysMax }),
+    rate: { limit, windowMs: 60_000 },
   };
 }
 

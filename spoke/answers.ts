@@ -1,8 +1,8 @@
+import type { RateState } from '../contexts/base/rate-limit/bucket.ts';
+import { rateLimitHeaders } from '../contexts/base/rate-limit/headers.ts';
 import type { Decision, RefusalCode } from './decide.ts';
 import { refusals } from './decide.ts';
 import type { PreparedAgentKey, Told } from './prepared.ts';
-import type { RateState } from './rate-limit/bucket.ts';
-import { rateLimitHeaders } from './rate-limit/headers.ts';
 import { encodingOf, problemReply, type Reply } from './replies.ts';
 
 /** The identity headers: of the answer to `/v1/authenticate`, and of what is forwarded. */
@@ -60,7 +60,10 @@ export function answerOf(decision: Decision, region: string): Reply {
 }
 
 function withRate(reply: Reply, rate: RateState): Reply {
-  return { ...reply, headers: [...reply.headers, ...Object.entries(rateLimitHeaders(rate)).flat()] };
+  return {
+    ...reply,
+    headers: [...reply.headers, ...Object.entries(rateLimitHeaders(rate, 'agent-key')).flat()],
+  };
 }
 
 function refusalOf({ code, problem, rate }: Extract<Decision, { outcome: 'refused' }>): Reply {

@@ -1,4 +1,5 @@
 import type { Clock } from '../contexts/base/clock.ts';
+import type { RateLimiter } from '../contexts/base/rate-limit/limiter.ts';
 import { claimedId, verifierMatches } from '../contexts/secrets.ts';
 import type { LoadingCache } from './cache/cache.ts';
 import type { Lookup } from './cache/outcomes.ts';
@@ -19,7 +20,6 @@ import {
 import type { Arrived } from './forward/hop.ts';
 import type { KeyUses } from './key-uses.ts';
 import type { PreparedAgentKey, PreparedContexts } from './prepared.ts';
-import type { RateLimiter } from './rate-limit/limiter.ts';
 import { Requirements } from './requirements.ts';
 
 export interface Shown {

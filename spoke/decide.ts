@@ -1,9 +1,9 @@
+import type { RateState } from '../contexts/base/rate-limit/bucket.ts';
 import { verifierMatches } from '../contexts/secrets.ts';
 import type { FailedOutcome, Lookup } from './cache/outcomes.ts';
 import type { Credential } from './credentials.ts';
 import type { KeyBounds } from './key-bounds.ts';
 import type { PreparedAgentKey, PreparedCluster, PreparedTenant } from './prepared.ts';
-import type { RateState } from './rate-limit/bucket.ts';
 import { satisfies } from './require-expression.ts';
 import type { Requirement } from './requirements.ts';
 

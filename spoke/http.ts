@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer, type ServerOptions as TlsServerOptions } from 'node:https';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
+import { rateLimitHeaders } from '../contexts/base/rate-limit/headers.ts';
 import { answerOf } from './answers.ts';
 import {
   type AuthenticateParts,
@@ -15,7 +16,6 @@ import { mountExplanations } from './explain/route.ts';
 import { type Forwarder, writeReplyEarly } from './forward/forwarder.ts';
 import { clustersPrefix, readTarget } from './forward/target.ts';
 import { asksForTunnel, onUpgrade } from './forward/tunnel.ts';
-import { rateLimitHeaders } from './rate-limit/headers.ts';
 import type { Readiness } from './readiness.ts';
 import { badPath, internalError, notFound, toResponse } from './replies.ts';
 import { type Question, questionsSchema, shadowPath } from './snapshot/shadow.ts';
@@ -103,7 +103,9 @@ function createClusterHandler(
         outgoing,
         key: decision.key,
         verifier: decision.retiring ?? decision.key.verifier,
-        ...(decision.rate ? { answerHeaders: Object.entries(rateLimitHeaders(decision.rate)).flat() } : {}),
+        ...(decision.rate
+          ? { answerHeaders: Object.entries(rateLimitHeaders(decision.rate, 'agent-key')).flat() }
+          : {}),
         shown: agentKey === undefined ? authorization : undefined,
         cluster: decision.cluster,
         rest,

@@ -1,7 +1,7 @@
+import type { RateLimit } from '../contexts/base/rate-limit/bucket.ts';
 import type { Body } from '../contexts/kinds/index.ts';
 import { NetworkList } from '../contexts/networks.ts';
 import { noVerifier } from '../contexts/secrets.ts';
-import type { RateLimit } from './rate-limit/bucket.ts';
 
 /** What most agent keys do not have. A key without any of it is looked at no further. */
 export interface KeyBounds {

@@ -1,5 +1,6 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
+import { rateLimitHeaders } from '../../contexts/base/rate-limit/headers.ts';
 import { isId, newId } from '../../contexts/ids.ts';
 import { checkAccess } from '../access.ts';
 import type { Actor } from '../auth/actor.ts';
@@ -53,6 +54,7 @@ export async function runRoute(
 ): Promise<Answered> {
   const actor = person ?? (await whoAsks(c.req.raw, state.source, services));
   state.actorId = actor.id;
+  if (actor.id !== actor.userId) countRequest(actor.id, state, services);
   checkAccess(actor, route.operation);
   const { waitMs, ...input } = await readInput(route, c);
   const base = {
@@ -87,6 +89,14 @@ export async function runRoute(
     place[Symbol.dispose]();
     throw error;
   }
+}
+
+/** @throws ProblemError 429 where that application key has made as many requests of this hub as it may for now. */
+function countRequest(keyId: string, state: RequestState, { keyRates }: Services): void {
+  const counted = keyRates?.limiter.take(keyId, keyRates.rate);
+  if (!counted) return;
+  state.headers = rateLimitHeaders(counted, 'application-key');
+  if (counted.outcome === 'exceeded') fail('TOO_MANY_REQUESTS');
 }
 
 /** Closes the connection, unless the caller has the whole answer: then it may be about another request by now. */

@@ -167,6 +167,11 @@ export const hubProblems = {
     'The idempotency key belongs to another request',
     'The same `Idempotency-Key` came before with another method, path or body.',
   ],
+  TOO_MANY_REQUESTS: [
+    429,
+    'The application key makes too many requests',
+    'Wait as long as `retry-after` says; `RateLimit` and `RateLimit-Policy` say how many are left.',
+  ],
   TOO_MANY_FAILED_LOGINS: [
     429,
     'Too many failed logins',

@@ -11,6 +11,8 @@ export interface RequestState {
   /** The route's path pattern: a label with few values, unlike the path. */
   route: string;
   actorId: string | undefined;
+  /** What is said with the answer, whatever it is. */
+  headers?: Readonly<Record<string, string>>;
 }
 
 /** The id given in `spokecast-request-id`, so that a caller can follow its request, or a new one. */

@@ -54,6 +54,14 @@ const headers = {
     description: '`true` where the answer is a replay.',
     schema: { type: 'string' as const, enum: ['true'] },
   },
+  rateLimit: {
+    description: 'Requests that the application key may make of this hub at once, and when that changes.',
+    schema: text('"application-key";r=59999;t=1'),
+  },
+  rateLimitPolicy: {
+    description: 'Requests that the application key may make in so many seconds.',
+    schema: text('"application-key";q=60000;w=60'),
+  },
   unbuffered: {
     description: 'Tells proxies to pass each event on at once.',
     schema: { type: 'string' as const, enum: ['no'] },
@@ -70,7 +78,14 @@ const headers = {
   },
 };
 
-/** What the answers of a status carry beside the request id. */
+/** What any answer of a route carries; the limit, where it is one to an application key. */
+const alwaysHeaders = {
+  'spokecast-request-id': headers.requestId,
+  ratelimit: headers.rateLimit,
+  'ratelimit-policy': headers.rateLimitPolicy,
+};
+
+/** What the answers of a status carry beside that. */
 const problemHeaders: Readonly<Record<number, object>> = {
   401: { 'www-authenticate': headers.challenge },
   412: { etag: { ...headers.etag, required: true } },
@@ -87,6 +102,7 @@ const description = `The admin API of Spokecast's hub.
 - \`PATCH\` changes the fields that are given. \`PUT\`, \`PATCH\` and \`DELETE\` honour \`If-Match\` with the \`ETag\` of a read.
 - Bodies are JSON of at most 64 KiB. Unknown fields and parameters are refused.
 - Every change is in the audit log.
+- An application key may make \`SPOKECAST_KEY_REQUESTS_MAX\` requests a minute of each hub; \`RateLimit\` and \`RateLimit-Policy\` say what is left, and beyond it is 429 \`TOO_MANY_REQUESTS\` with \`retry-after\`.
 - The answer to every change carries \`spokecast-fence\`: ask \`GET /v1/fences/{id}\` how far it has come, or add \`?wait=regions\` to have the answer held until it is everywhere.`;
 
 /** The document of these routes. */
@@ -146,7 +162,7 @@ function withExamples(document: ApiDocument): ApiDocument {
 function toOpenApi(route: AnyRoute): RouteConfig {
   const { method, path, operationId, tag, summary, answer } = route;
   const answerHeaders = {
-    'spokecast-request-id': headers.requestId,
+    ...alwaysHeaders,
     ...(answer.contentType ? { 'x-accel-buffering': headers.unbuffered } : {}),
     ...(method === 'GET'
       ? {}
@@ -218,6 +234,7 @@ export function problemsOf(route: AnyRoute): HubProblemCode[] {
     'UNAUTHENTICATED',
     'FORBIDDEN',
     'CROSS_ORIGIN',
+    'TOO_MANY_REQUESTS',
     'TOO_MANY_FAILED_LOGINS',
     'INTERNAL',
     'DATABASE_UNAVAILABLE',
@@ -245,7 +262,7 @@ function problemResponses(route: AnyRoute) {
         status,
         {
           description,
-          headers: { 'spokecast-request-id': headers.requestId, ...problemHeaders[status] },
+          headers: { ...alwaysHeaders, ...problemHeaders[status] },
           content: {
             [problemContentType]: {
               schema: Problem,

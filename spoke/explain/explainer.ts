@@ -1,12 +1,12 @@
 import { type Clock, timestamp } from '../../contexts/base/clock.ts';
+import type { RateState } from '../../contexts/base/rate-limit/bucket.ts';
+import type { RateLimiter } from '../../contexts/base/rate-limit/limiter.ts';
 import type { ContextRef } from '../../contexts/kinds/index.ts';
 import { type Identity, type ReadResult, type Store, StoreError } from '../../contexts/store.ts';
 import type { LoadingCache } from '../cache/cache.ts';
 import type { Lookup } from '../cache/outcomes.ts';
 import type { GatewayConfig } from '../config.ts';
 import type { PreparedAgentKey, PreparedCluster, PreparedContexts, PreparedTenant } from '../prepared.ts';
-import type { RateState } from '../rate-limit/bucket.ts';
-import type { RateLimiter } from '../rate-limit/limiter.ts';
 import type { Readiness } from '../readiness.ts';
 import type { Requirement } from '../requirements.ts';
 import { within } from '../within.ts';

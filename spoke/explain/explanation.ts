@@ -1,4 +1,5 @@
 import { timestamp } from '../../contexts/base/clock.ts';
+import type { RateState } from '../../contexts/base/rate-limit/bucket.ts';
 import { decodeVersion, type VersionText } from '../../contexts/revision.ts';
 import { titles } from '../answers.ts';
 import type { Inspection } from '../cache/inspection.ts';
@@ -13,7 +14,6 @@ import {
 } from '../decide.ts';
 import type { KeyBounds } from '../key-bounds.ts';
 import type { PreparedAgentKey, PreparedCluster, PreparedTenant } from '../prepared.ts';
-import type { RateState } from '../rate-limit/bucket.ts';
 import type { Requirement } from '../requirements.ts';
 
 /**

@@ -1,6 +1,6 @@
 import type { Clock } from '../../contexts/base/clock.ts';
+import { LocalRateLimiter, type RateLimiter } from '../../contexts/base/rate-limit/limiter.ts';
 import type { GatewayConfig } from '../config.ts';
-import { LocalRateLimiter, type RateLimiter } from './limiter.ts';
 import { type RateCounter, SharedRateLimiter } from './shared.ts';
 
 /** Who counts for this process: itself, or the group that it is a worker of. */

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../contexts/base/clock.ts';
-import type { RateLimit, RateState } from './bucket.ts';
-import { LocalRateLimiter, type RateLimiter } from './limiter.ts';
+import type { RateLimit, RateState } from '../../contexts/base/rate-limit/bucket.ts';
+import { LocalRateLimiter, type RateLimiter } from '../../contexts/base/rate-limit/limiter.ts';
 
 /** What a worker asks whoever counts for its group. */
 export interface RateQuestion {

@@ -1,8 +1,8 @@
 import type { Clock } from '../../contexts/base/clock.ts';
 import { Loop } from '../../contexts/base/loop.ts';
+import type { RateState } from '../../contexts/base/rate-limit/bucket.ts';
 import type { ContextRef } from '../../contexts/kinds/index.ts';
 import type { Change } from '../cache/holding.ts';
-import type { RateState } from '../rate-limit/bucket.ts';
 import type { RateQuestion } from '../rate-limit/shared.ts';
 import type { Gateway } from '../wire.ts';
 import type { FromGroup, FromWorker, GroupOfWorkers, WorkerState } from './messages.ts';

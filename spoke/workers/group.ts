@@ -1,8 +1,8 @@
 import type { Clock } from '../../contexts/base/clock.ts';
 import type { Logger } from '../../contexts/base/log.ts';
 import { backoffMs } from '../../contexts/base/loop.ts';
+import type { LocalRateLimiter } from '../../contexts/base/rate-limit/limiter.ts';
 import type { FeedHead } from '../../contexts/store.ts';
-import type { LocalRateLimiter } from '../rate-limit/limiter.ts';
 import type { WorkerEnd } from './group-metrics.ts';
 import type { ListeningSocket } from './listening-socket.ts';
 import type { FromWorker, MetricsAsJson, WorkerState } from './messages.ts';

@@ -1,8 +1,8 @@
 import type { Registry } from 'prom-client';
+import type { RateState } from '../../contexts/base/rate-limit/bucket.ts';
 import type { ContextRef } from '../../contexts/kinds/index.ts';
 import type { FeedHead } from '../../contexts/store.ts';
 import type { Change } from '../cache/holding.ts';
-import type { RateState } from '../rate-limit/bucket.ts';
 import type { RateCounter, RateQuestion } from '../rate-limit/shared.ts';
 import type { Readiness } from '../readiness.ts';
 

@@ -1,5 +1,6 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemClock } from '../../contexts/base/clock.ts';
 import { turnLock } from '../../hub/api/application-keys/last-owner.ts';
 import { createApplicationKey } from '../../hub/bootstrap.ts';
 import { startHub, type TestHub } from './support/hub.ts';
@@ -87,6 +88,32 @@ describe('application keys', () => {
       createApplicationKey(hub.databaseUrl, { role: 'viewer', name: 'x', tenantId: absent }),
     ).rejects.toThrow(absent);
   });
+});
+
+test('an application key has a limit of requests at each hub, which says how many are left and when more', async () => {
+  let nowMs = 0;
+  await using limited = await startHub({
+    databaseUrl: hub.databaseUrl,
+    environment: { SPOKECAST_KEY_REQUESTS_MAX: '3' },
+    clock: { ...systemClock, monotonic: () => nowMs },
+  });
+  const key = await make.applicationKey(hub.owner, { role: 'viewer' });
+  const ask = () => limited.as(key.secret).get('/v1/tenants');
+  const first = await ask();
+  expect(first.headers.get('ratelimit-policy')).toBe('"application-key";q=3;w=60');
+  expect(first.headers.get('ratelimit')).toBe('"application-key";r=2;t=20');
+  expect((await limited.as(key.secret).post('/v1/tenants', { name: 'no' })).status, 'it counts').toBe(403);
+  expect((await ask()).status).toBe(200);
+  const refused = await ask();
+  expect(refused.body).toMatchObject({ status: 429, code: 'TOO_MANY_REQUESTS' });
+  expect(refused.headers.get('retry-after')).toBe('20');
+  expect(refused.headers.get('ratelimit')).toBe('"application-key";r=0;t=20');
+  const other = await make.applicationKey(hub.owner, { role: 'viewer' });
+  expect((await limited.as(other.secret).get('/v1/tenants')).status, 'another key').toBe(200);
+  expect((await hub.as(key.secret).get('/v1/tenants')).status, 'another hub').toBe(200);
+  expect((await limited.as('nonsense').get('/v1/tenants')).headers.get('ratelimit')).toBeNull();
+  nowMs += 20_000;
+  expect([(await ask()).status, (await ask()).status]).toEqual([200, 429]);
 });
 
 describe('the last owner of the platform', () => {

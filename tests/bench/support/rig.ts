@@ -143,7 +143,9 @@ export class Rig implements AsyncDisposable {
 
   /** A hub, `spokecast hub`, ready to answer. */
   async startHub(options: Record<string, string> = {}): Promise<RigProcess> {
-    return this.#start('hub', spokecast('hub'), { DATABASE_URL: this.databaseUrl, ...options });
+    // One key makes all the requests of a bench.
+    const unlimited = { SPOKECAST_KEY_REQUESTS_MAX: '0' };
+    return this.#start('hub', spokecast('hub'), { DATABASE_URL: this.databaseUrl, ...unlimited, ...options });
   }
 
   /** A program of the bench's own that listens on `PEER_PORT`, with the rig's database. Returns its URL. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createLogger } from '../../../contexts/base/log.ts';
-import { LocalRateLimiter } from '../../../spoke/rate-limit/limiter.ts';
+import { LocalRateLimiter } from '../../../contexts/base/rate-limit/limiter.ts';
 import { SharedRateLimiter } from '../../../spoke/rate-limit/shared.ts';
 import { type Order, WorkerGroup } from '../../../spoke/workers/group.ts';
 import { GroupLink } from '../../../spoke/workers/group-link.ts';

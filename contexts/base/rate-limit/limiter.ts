@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { Clock } from '../../contexts/base/clock.ts';
+import type { Clock } from '../clock.ts';
 import { type Bucket, look, type RateLimit, type RateState, take } from './bucket.ts';
 
 /**

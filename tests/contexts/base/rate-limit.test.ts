@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Bucket, take } from '../../spoke/rate-limit/bucket.ts';
-import { rateLimitHeaders } from '../../spoke/rate-limit/headers.ts';
-import { LocalRateLimiter } from '../../spoke/rate-limit/limiter.ts';
-import { VirtualClock } from '../support/virtual-clock.ts';
+import { type Bucket, take } from '../../../contexts/base/rate-limit/bucket.ts';
+import { rateLimitHeaders } from '../../../contexts/base/rate-limit/headers.ts';
+import { LocalRateLimiter } from '../../../contexts/base/rate-limit/limiter.ts';
+import { VirtualClock } from '../../support/virtual-clock.ts';
 
 const rate = { limit: 3, windowMs: 1_000 };
 
@@ -69,11 +69,13 @@ describe('a bucket', () => {
 
 test('the headers of the draft, in whole seconds', () => {
   const seconds = { rate: { limit: 100, windowMs: 60_000 }, moreInMs: 600 };
-  expect(rateLimitHeaders({ ...seconds, outcome: 'within', remaining: 37 })).toEqual({
+  expect(rateLimitHeaders({ ...seconds, outcome: 'within', remaining: 37 }, 'agent-key')).toEqual({
     'ratelimit-policy': '"agent-key";q=100;w=60',
     ratelimit: '"agent-key";r=37;t=1',
   });
-  expect(rateLimitHeaders({ ...seconds, outcome: 'exceeded', remaining: 0, moreInMs: 2_001 })).toMatchObject({
+  expect(
+    rateLimitHeaders({ ...seconds, outcome: 'exceeded', remaining: 0, moreInMs: 2_001 }, 'agent-key'),
+  ).toMatchObject({
     ratelimit: '"agent-key";r=0;t=3',
     'retry-after': '3',
   });
