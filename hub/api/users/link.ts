@@ -9,7 +9,7 @@ const body = z
   .strictObject({
     purpose: z.enum(['invitation', 'password-reset'], 'must be invitation or password-reset').openapi({
       description:
-        '`invitation`: to accept the memberships that are not yet; `password-reset`: to choose another password, which signs the person out everywhere, and takes the OpenID provider off the account until they link it again.',
+        '`invitation`: to accept the memberships that are not yet; `password-reset`: to choose another password, which signs the person out everywhere, revokes their own application keys, and takes the OpenID provider off the account until they link it again.',
     }),
   })
   .openapi('UserLinkCreate', { example: { purpose: 'password-reset' } });

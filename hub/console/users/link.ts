@@ -16,7 +16,10 @@ export const userLink: Screen = {
     });
     const { secret, userId, purpose, expiresAt } = needed(made).body;
     const lost = html`<strong>The link was made already</strong>, and shown then. Make another: the earlier one stops working.`;
-    const what = purpose === 'invitation' ? 'accept the invitation' : 'choose another password';
+    const what =
+      purpose === 'invitation'
+        ? 'accept the invitation'
+        : 'choose another password, which ends their sessions and their own application keys';
     return {
       title: 'A link to hand over',
       content: html`${shownOnce(secret, `With this link they ${what}. Hand it over now:`, lost)}<p>It works once, and ends ${moment(expiresAt, nowMs)}.</p><p><a href="/users/${userId}">To the person</a></p>`,

@@ -585,7 +585,7 @@ export type UserLinkCreated = {
 };
 
 export type UserLinkCreate = {
-  /** `invitation`: to accept the memberships that are not yet; `password-reset`: to choose another password, which signs the person out everywhere, and takes the OpenID provider off the account until they link it again. */
+  /** `invitation`: to accept the memberships that are not yet; `password-reset`: to choose another password, which signs the person out everywhere, revokes their own application keys, and takes the OpenID provider off the account until they link it again. */
   purpose: "invitation" | "password-reset";
 };
 
