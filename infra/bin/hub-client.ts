@@ -1,3 +1,4 @@
+import { systemClock } from '../../contexts/base/clock.ts';
 import type { Environment } from '../../contexts/base/options.ts';
 import {
   type Answer,
@@ -12,7 +13,7 @@ import {
   type OperationId,
   type RequestParts,
 } from '../client/hub-api.ts';
-import { everyPort } from '../client/transport.ts';
+import { everyPort, patient } from '../client/transport.ts';
 import { adviceFor, exitCodes } from './exit-codes.ts';
 import { type HubFlags, hubAddress } from './hub-options.ts';
 
@@ -42,7 +43,7 @@ export class HubClient {
   readonly #api: HubApi;
 
   constructor(options: { url: string; applicationKey: string; timeoutMs?: number }) {
-    this.#api = new HubApi({ ...options, transport: everyPort });
+    this.#api = new HubApi({ ...options, transport: patient(everyPort, systemClock) });
     this.url = this.#api.url;
   }
 

@@ -9,9 +9,17 @@ import type { Region } from '../../hub/api/regions/region.ts';
 import type { Sweep } from '../../hub/api/sweeps/sweep.ts';
 import type { Tenant } from '../../hub/api/tenants/tenant.ts';
 import type * as generated from '../../infra/client/generated/hub-api.ts';
-import { filled, HubApi, HubProblem, HubUnreachable, queryText } from '../../infra/client/hub-api.ts';
-import { everyPort } from '../../infra/client/transport.ts';
+import {
+  filled,
+  HubApi,
+  HubProblem,
+  HubUnreachable,
+  queryText,
+  type Transport,
+} from '../../infra/client/hub-api.ts';
+import { everyPort, patient } from '../../infra/client/transport.ts';
 import { typeOf } from '../../infra/docs/client-types.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 interface Seen {
   method: string;
@@ -176,5 +184,48 @@ describe('types of schemas', () => {
   test('what has no type is refused, not guessed', () => {
     expect(() => typeOf({}, '')).toThrow('no type');
     expect(() => typeOf({ type: 'tuple' }, '')).toThrow('no type');
+  });
+});
+
+describe('a patient transport', () => {
+  const limited = { 'retry-after': '20', ratelimit: '"application-key";r=0;t=20' };
+  const refusal = JSON.stringify({ status: 429, code: 'TOO_MANY_REQUESTS', detail: 'no request left' });
+  /** Answers that many times with a refusal, then well; with the times that were slept. */
+  function limitedTimes(times: number, headers: Record<string, string> = limited) {
+    const slept: number[] = [];
+    let asked = 0;
+    const transport: Transport = async () => {
+      const isRefused = asked++ < times;
+      return isRefused
+        ? new Response(refusal, { status: 429, headers })
+        : new Response(JSON.stringify({ id: 'ten_1' }));
+    };
+    const clock = new VirtualClock();
+    const sleep = async (ms: number) => void slept.push(ms);
+    const hub = new HubApi({
+      ...{ url: 'http://hub.test', applicationKey: 'spa_x' },
+      transport: patient(transport, Object.assign(clock, { sleep })),
+    });
+    return { hub, slept, asked: () => asked };
+  }
+
+  test('waits as long as the hub says, as often as it does', async () => {
+    const { hub, slept } = limitedTimes(2);
+    expect(await hub.call('getTenant', { path: { id: 'ten_1' } })).toEqual({ id: 'ten_1' });
+    expect(slept).toEqual([20_000, 20_000]);
+  });
+
+  test('does not wait where logins failed', async () => {
+    const { hub, slept } = limitedTimes(1, { 'retry-after': '60' });
+    await expect(hub.call('getTenant', { path: { id: 'ten_1' } })).rejects.toMatchObject({ status: 429 });
+    expect(slept).toEqual([]);
+  });
+
+  test('tells the refusal where the request has no time left', async () => {
+    const { hub, asked } = limitedTimes(9);
+    const signal = AbortSignal.abort();
+    const call = hub.call('getTenant', { path: { id: 'ten_1' }, signal });
+    await expect(call).rejects.toMatchObject({ code: 'TOO_MANY_REQUESTS', retryAfterSeconds: 20 });
+    expect(asked()).toBe(1);
   });
 });
