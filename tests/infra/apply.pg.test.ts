@@ -316,6 +316,171 @@ describe('apply', () => {
   });
 });
 
+describe('quotas and residency', () => {
+  const tenantOf = async (name: string) =>
+    (await hub.owner.get(`/v1/tenants?name=${encodeURIComponent(name)}`)).body.items[0];
+  const of = (name: string, bounds: object, clusters?: object) => ({
+    tenants: [
+      {
+        ...{ name, ...bounds },
+        ...(clusters
+          ? {
+              clusters: Object.entries(clusters).map(([each, placements]) => ({
+                ...{ name: each, upstreamUrl, placements },
+              })),
+            }
+          : {}),
+      },
+    ],
+  });
+  const unchanged = async (platform: object) => {
+    const before = await writes();
+    expect(await apply(platform)).toMatchObject({ exitCode: 0, stdout: 'Nothing to change.\n' });
+    expect(await writes()).toEqual(before);
+  };
+
+  test('are made, told, changed field by field, taken away, and the same again changes nothing', async () => {
+    const bounds = { quotas: { clusters: 2, regions: 1 }, allowedRegions: ['south', 'north'] };
+    const made = of('Bound', bounds, { orders: ['north'] });
+    expect((await diff(made)).stdout).toMatch(
+      /\nBound: clusters may be placed in north, south only.*\.\nBound: at most 2 clusters, and it has 1 then\.\nBound: at most 1 region, and it has 1 then: there is no room for another\.\n/,
+    );
+    expect(await apply(made)).toMatchObject({ exitCode: 0 });
+    const hubs = { allowedRegions: ['north', 'south'] };
+    expect(await tenantOf('Bound')).toMatchObject({
+      quotas: { clusters: 2, agentKeys: null, regions: 1 },
+      ...hubs,
+    });
+    await unchanged(made);
+    await unchanged(of('Bound', {}));
+    await unchanged(of('Bound', { quotas: { clusters: 2 } }));
+
+    const lower = of('Bound', { quotas: { clusters: 0, agentKeys: 5 } });
+    const said = await diff(lower);
+    expect(said.stdout).toContain('quotas.clusters: 2 -> 0\n    quotas.agentKeys: none -> 5');
+    expect(said.stdout).toContain(
+      'Bound: at most 0 clusters, and it has 1 then: nothing is taken away, and none can be added until there are fewer than 0.',
+    );
+    expect(await apply(lower)).toMatchObject({ stdout: '0 created, 1 changed, 0 deleted.\n' });
+    expect((await tenantOf('Bound')).quotas).toEqual({ clusters: 0, agentKeys: 5, regions: 1 });
+    await unchanged(lower);
+
+    const free = of('Bound', { quotas: null, allowedRegions: null });
+    expect((await diff(free)).stdout).toMatch(
+      /clusters may be placed in any region.*\nBound: any number of clusters\.\nBound: any number of agent keys\.\nBound: any number of regions\./,
+    );
+    expect(await apply(free)).toMatchObject({ exitCode: 0 });
+    expect(await tenantOf('Bound')).toMatchObject({
+      quotas: { clusters: null, agentKeys: null, regions: null },
+      allowedRegions: null,
+    });
+    await unchanged(free);
+    expect((await run(['export', '--tenant', 'Bound'])).stdout).toContain(
+      'quotas: null\n    allowedRegions: null\n',
+    );
+  });
+
+  test('a residency opens before clusters move and closes behind them; a program is told the same', async () => {
+    await apply(of('Moving', { allowedRegions: ['north'] }, { a: ['north'], b: ['north'] }));
+    const moved = of('Moving', { allowedRegions: ['south'] }, { a: ['south'], b: ['south'] });
+    const { meaning } = JSON.parse((await diff(moved, '--json')).stdout);
+    expect(meaning.bounds).toEqual([
+      {
+        tenant: 'Moving',
+        residency: { only: ['south'], closed: expect.arrayContaining(['north']), opened: ['south'] },
+        quotas: [],
+      },
+    ]);
+    expect((await diff(moved)).stdout).toContain(
+      'Moving: clusters may be placed in south only; no cluster can be placed in north any more; new: south.',
+    );
+    expect(await apply(moved)).toMatchObject({ stdout: '0 created, 3 changed, 0 deleted.\n' });
+    const { id, allowedRegions } = await tenantOf('Moving');
+    expect(allowedRegions).toEqual(['south']);
+    const steps = await sql`select after -> 'allowedRegions' as regions from audit_log
+      where resource_id = ${id} and action = 'tenant.update' order by id`;
+    expect(steps.map(({ regions }) => regions)).toEqual([['north', 'south'], ['south']]);
+    await unchanged(moved);
+    // Nothing of it is widened where nothing needs the room.
+    await apply(of('Moving', { allowedRegions: ['north', 'south'] }));
+    await apply(of('Moving', { allowedRegions: ['south'] }));
+    expect(
+      (await sql`select from audit_log where resource_id = ${id} and action = 'tenant.update'`).length,
+    ).toBe(4);
+  });
+
+  test('what would be outside is named with its place, in the files or only at the hub, and nothing is changed', async () => {
+    await apply(of('Outside', {}, { a: ['north'], b: ['north', 'south'], c: ['south'] }));
+    const before = await writes();
+    const refused = await diff(of('Outside', { allowedRegions: ['south'] }, { a: ['south'], d: ['north'] }));
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toMatch(
+      /stdin:\d+:\d+: clusters of "Outside" may be placed in south only \(stdin:4:5\), and not in north\n/,
+    );
+    expect(refused.stderr).toContain(
+      'stdin:4:5: leaves out north, where "b" of "Outside" would still be: place them elsewhere',
+    );
+    const unknown = of('Outside', { allowedRegions: ['norht', 'north', 'south'] });
+    expect(await apply(unknown)).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('stdin:4:5: there is no region norht; there are: north'),
+    });
+    expect(await writes()).toEqual(before);
+    // As the hub has it: the file says nothing of it.
+    await apply(of('Outside', { allowedRegions: ['north', 'south'] }));
+    await region(hub.owner, 'away');
+    expect(await diff(of('Outside', {}, { a: ['away'] }))).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining(
+        'clusters of "Outside" may be placed in north, south only, as the hub has it, and not in away',
+      ),
+    });
+  });
+
+  test('a plan that ends beyond a quota is a mistake; one that only passes it deletes first', async () => {
+    await apply(of('Full', { quotas: { clusters: 2, agentKeys: 1 } }, { a: ['north'], b: ['north'] }));
+    const before = await writes();
+    expect(await diff(of('Full', {}, { c: ['north'] }))).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('"Full" would have 3 clusters, and may have 2, as the hub has it'),
+    });
+    const keys = (...names: string[]) => ({
+      tenants: [{ name: 'Full', clusters: [{ name: 'a', agentKeys: names.map((name) => ({ name })) }] }],
+    });
+    expect((await diff(keys('1', '2'))).stderr).toContain('"Full" would have 2 agent keys, and may have 1');
+    expect(await writes()).toEqual(before);
+    const raised = of('Full', { quotas: { clusters: 3 } }, { c: ['north'] });
+    expect(await apply(raised)).toMatchObject({ stdout: '1 created, 1 changed, 0 deleted.\n' });
+
+    await apply(keys('1'), '--secrets-out', secretsFile());
+    const other = of('Full', { quotas: { clusters: 2 } }, { a: ['north'], d: ['north'] });
+    Object.assign(other.tenants[0]!.clusters![0]!, { agentKeys: [{ name: '2' }] });
+    expect((await diff(other, '--prune')).stdout).toContain(
+      '3 of what is deleted goes before the new is made: a quota has no room for both.',
+    );
+    const replaced = await apply(other, '--prune', '--secrets-out', secretsFile());
+    expect(replaced, replaced.stderr).toMatchObject({ stdout: '2 created, 1 changed, 3 deleted.\n' });
+    expect((await keysOf('Full')).map((key: { name: string }) => key.name)).toEqual(['2']);
+    expect((await tenantOf('Full')).quotas.clusters).toBe(2);
+  });
+
+  test('a cluster that somebody places outside meanwhile makes the plan anew, which says what is done', async () => {
+    const made = of('Entered', {}, { a: ['north'] });
+    await apply(made);
+    const { id: tenantId } = await tenantOf('Entered');
+    const person = async () => {
+      await cluster(hub.owner, tenantId, ['south'], { name: 'theirs' });
+      return 'y';
+    };
+    const narrowed = of('Entered', { allowedRegions: ['north'] }, { a: ['north'], b: ['north'] });
+    const ran = await run(['apply', '-f', '-'], { input: text(narrowed), person });
+    expect(ran.exitCode).toBe(1);
+    expect(ran.stderr).toContain('leaves out south, where "theirs" of "Entered" would still be');
+    expect(ran.stderr).toContain('Nothing was changed but the 1 thing that was done before');
+    expect((await tenantOf('Entered')).allowedRegions).toBeNull();
+  });
+});
+
 describe('others at the same time', () => {
   test('several runs at once make each thing once, and every secret that was kept works', async () => {
     const platform = one('Raced', [{ name: 'a' }, { name: 'b' }, { name: 'c' }]);

@@ -65,7 +65,34 @@ tenants:
     ]);
     const status = (one: string) => `spokecast: 1\ntenants: [{name: Acme, status: ${one}}]\n`;
     expect(mistakesIn(status('active'), status('suspended'))).toEqual([
-      '2.yaml:2:11: the tenant "Acme" has another status at 1.yaml:2:11',
+      '2.yaml:2:24: the tenant "Acme" has another `status` at 1.yaml:2:11',
+    ]);
+  });
+
+  test('bounds of a tenant: what they may be, and that two files say the same', () => {
+    const tenants = (fields: string) => `spokecast: 1\ntenants: [{name: Acme, ${fields}}]\n`;
+    const right = ['quotas: null, allowedRegions: null', 'quotas: {clusters: 0, regions: null}'];
+    expect(right.flatMap((fields) => mistakesIn(tenants(fields)))).toEqual([]);
+    expect(
+      mistakesIn(
+        tenants(
+          'quotas: {clusters: -1, keys: 3, agentKeys: many, regions: 1.5}, allowedRegions: [eu, us, eu]',
+        ),
+        tenants('quotas: 3, allowedRegions: []'),
+      ),
+    ).toEqual([
+      '1.yaml:2:33: tenants[0].quotas.clusters: must be from 0 to 10000000',
+      '1.yaml:2:47: tenants[0].quotas.keys: is not known here',
+      '1.yaml:2:56: tenants[0].quotas.agentKeys: must be a whole number',
+      '1.yaml:2:73: tenants[0].quotas.regions: must be a whole number',
+      '1.yaml:2:113: tenants[0].allowedRegions[2]: names eu a second time',
+      '2.yaml:2:24: tenants[0].quotas: must be a mapping (`name: value` lines)',
+      '2.yaml:2:35: tenants[0].allowedRegions: must name at least one region; null is anywhere',
+    ]);
+    const regions = (list: string) => tenants(`allowedRegions: [${list}]`);
+    expect(mistakesIn(regions('eu, us'), regions('us, eu'))).toEqual([]);
+    expect(mistakesIn(regions('eu, us'), regions('us'))).toEqual([
+      '2.yaml:2:24: the tenant "Acme" has another `allowedRegions` at 1.yaml:2:11',
     ]);
   });
 
@@ -102,6 +129,18 @@ tenants:
     expect(isValid(parse(right)), JSON.stringify(isValid.errors)).toBe(true);
     expect(isValid({ spokecast: 2 })).toBe(false);
     expect(isValid({ spokecast: 1, tenants: [{ name: 'A', colour: 'red' }] })).toBe(false);
+    const bound = (fields: object) => isValid({ spokecast: 1, tenants: [{ name: 'A', ...fields }] });
+    expect(bound({ quotas: { clusters: 3, regions: null }, allowedRegions: ['eu', 'us'] })).toBe(true);
+    expect(bound({ quotas: null, allowedRegions: null })).toBe(true);
+    expect(bound({ quotas: { clusters: -1 } })).toBe(false);
+    expect(bound({ allowedRegions: ['eu', 'eu'] })).toBe(false);
+  });
+
+  test('the schema for editors describes every field that does not speak for itself', () => {
+    const { tenants } = JSON.parse(platformSchema()).properties;
+    const { quotas, allowedRegions } = tenants.items.properties;
+    for (const described of [quotas, allowedRegions, ...Object.values<object>(quotas.anyOf[0].properties)])
+      expect(JSON.stringify(described)).toMatch(/"description":"[^"]{20,}/);
   });
 });
 

@@ -11,7 +11,7 @@ import {
 import { exitCodes } from '../exit-codes.ts';
 import { HubClient } from '../hub-client.ts';
 import { type Change, describeThing } from '../platform/change.ts';
-import { type Desired, placeText, readDesired } from '../platform/desired.ts';
+import { type Desired, PlatformFileError, placeText, readDesired } from '../platform/desired.ts';
 import { Interruption } from '../platform/interruption.ts';
 import { type Meaning, meaningOf } from '../platform/meaning.ts';
 import { Patience } from '../platform/patience.ts';
@@ -121,8 +121,18 @@ class Application {
     const state: PlatformState = await readState(hub, desired, prune, (what, count) =>
       patience.show(`reading ${what}: ${count}`),
     );
-    const changes = planChanges(desired, state, prune);
+    const changes = this.#planned(() => planChanges(desired, state, prune));
     return { changes, meaning: meaningOf(changes, state, cli.clock.now()) };
+  }
+
+  /** What others did meanwhile may make a mistake of what was none in the round before. */
+  #planned(plan: () => Change[]): Change[] {
+    try {
+      return plan();
+    } catch (error) {
+      if (error instanceof PlatformFileError) throw new PlatformFileError(error.mistakes, this.#soFar());
+      throw error;
+    }
   }
 
   #hasLeft(round: number): boolean {
@@ -219,7 +229,10 @@ class Application {
   }
 
   #soFar(): string {
-    return this.#done.length === 0 ? '' : ` but the ${this.#done.length} things that were done before`;
+    const count = this.#done.length;
+    return count === 0
+      ? ''
+      : ` but the ${count} ${count === 1 ? 'thing that was' : 'things that were'} done before`;
   }
 }
 

@@ -29,10 +29,12 @@ function platformOf(state: PlatformState, { ids, regions }: ExportOptions): obje
   return {
     spokecast: 1,
     ...(regions && state.regions.size > 0 ? { regions: byAge(state.regions.values()).map(regionOf) } : {}),
-    tenants: byAge(state.tenants.values()).map(({ id, name, status }) => ({
+    tenants: byAge(state.tenants.values()).map(({ id, name, status, quotas, allowedRegions }) => ({
       name,
       ...(ids ? { id } : {}),
       status,
+      quotas: Object.values(quotas).every((most) => most === null) ? null : quotas,
+      allowedRegions,
       clusters: byAge(state.clustersOf(id)).map((cluster) =>
         clusterOf(cluster, byAge(state.keysOf(cluster.id)), ids),
       ),

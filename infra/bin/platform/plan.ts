@@ -1,5 +1,7 @@
 import { canonicalJson } from '../../../contexts/envelope.ts';
 import type { AgentKey, Cluster, Tenant } from '../../client/hub-api.ts';
+import { type Bounds, boundChanges, boundsBody, boundsMeanwhile, boundsOf, unbounded } from './bounds.ts';
+import { makingRoom, quotaMistakes, residencyMistakes } from './bounds-check.ts';
 import type { Change, FieldChange } from './change.ts';
 import {
   type Desired,
@@ -68,15 +70,28 @@ class Planner {
 
   tenant(wanted: DesiredTenant) {
     const { id, name, status, at } = wanted;
+    const begun = this.changes.length;
     const found = tenantOf(this.#state, wanted);
     const path = [name];
+    const before: Bounds = found ?? unbounded;
+    const after = boundsOf(wanted, before);
     if (!found) {
       if (id !== undefined) return this.#absent(at, `tenant ${id}`);
       const afterwards = status === 'suspended' ? { status } : undefined;
-      this.#add({ kind: 'tenant', action: 'create', path, at, body: { name }, afterwards });
+      const body = { name, ...boundsBody(unbounded, after) };
+      this.#add({ kind: 'tenant', action: 'create', path, at, body, afterwards });
     } else {
-      const fields = differences({ name, status }, found);
-      this.#update({ kind: 'tenant', path, at, id: found.id, basis: found }, fields);
+      const own = differences({ name, status }, found);
+      const meanwhile = boundsMeanwhile(this.#stillThere(before), after, placedBy(wanted));
+      const lastly = boundsBody(meanwhile, after);
+      this.#update(
+        {
+          ...{ kind: 'tenant', path, at, id: found.id, basis: found },
+          body: { ...bodyOf(own), ...boundsBody(before, meanwhile) },
+          lastly: Object.keys(lastly).length > 0 ? lastly : undefined,
+        },
+        [...own, ...boundChanges(before, after)],
+      );
     }
     const named = new Set<string>();
     const clusters = found ? this.#state.clustersOf(found.id) : [];
@@ -85,9 +100,23 @@ class Planner {
       const one = this.#cluster(cluster, wanted, found, byName);
       if (one) named.add(one.id);
     }
-    if (!this.#prune || !wanted.listsClusters) return;
-    for (const cluster of clusters)
-      if (!named.has(cluster.id)) this.#delete('cluster', [name, cluster.name], cluster);
+    if (this.#prune && wanted.listsClusters)
+      for (const cluster of clusters)
+        if (!named.has(cluster.id)) this.#delete('cluster', [name, cluster.name], cluster);
+    const of = { wanted, before, after, own: this.changes.slice(begun), clusters, state: this.#state };
+    this.mistakes.push(...residencyMistakes(of, (region) => this.#regionMistake(region)));
+    this.mistakes.push(...quotaMistakes(of, found?.id));
+    for (const change of makingRoom(of, found?.id)) change.makesRoom = true;
+  }
+
+  /** Without the regions that are no more: the hub takes no residency that names one. */
+  #stillThere(bounds: Bounds): Bounds {
+    const allowedRegions = bounds.allowedRegions?.filter((region) => this.#regionStatus.has(region)) ?? null;
+    return { ...bounds, allowedRegions };
+  }
+
+  #meant({ id, name }: DesiredCluster, byName: ReadonlyMap<string, Cluster>): Cluster | undefined {
+    return id === undefined ? byName.get(name) : this.#state.clusters.get(id);
   }
 
   /** Returns the cluster that is meant, where there is one. */
@@ -98,7 +127,7 @@ class Planner {
     byName: ReadonlyMap<string, Cluster>,
   ): Cluster | undefined {
     const { id, name, status, upstreamUrl, upstreams, settings, at } = wanted;
-    const found = id === undefined ? byName.get(name) : this.#state.clusters.get(id);
+    const found = this.#meant(wanted, byName);
     const path = [tenantName, name];
     const placements = wanted.placements?.map(({ region, overrides }) => ({
       region,
@@ -177,11 +206,7 @@ class Planner {
     const held = new Set(found?.placements.map(({ region }) => region));
     for (const { region, at } of placements) {
       const status = this.#regionStatus.get(region);
-      if (status === undefined)
-        this.#blame(
-          at,
-          `there is no region ${region}; there are: ${[...this.#regionStatus.keys()].join(', ') || 'none'}`,
-        );
+      if (status === undefined) this.#blame(at, this.#regionMistake(region)!);
       else if (!held.has(region) && (status === 'draining' || status === 'disabled'))
         this.#blame(at, `the region ${region} is ${status} and takes no new placements`);
     }
@@ -196,8 +221,7 @@ class Planner {
     fields: FieldChange[],
   ): void {
     if (fields.length === 0) return;
-    const body = Object.fromEntries(fields.map(({ name, after }) => [name, after]));
-    this.#add({ ...of, action: 'update', fields, body });
+    this.#add({ body: bodyOf(fields), ...of, action: 'update', fields });
   }
 
   #add(change: Pick<Change, 'kind' | 'action' | 'path' | 'at' | 'body'> & Partial<Change>): void {
@@ -206,8 +230,15 @@ class Planner {
       before: undefined,
       after,
     }));
-    const standard = { id: undefined, parentId: undefined, basis: undefined, afterwards: undefined };
-    this.changes.push({ ...standard, fields: change.action === 'delete' ? [] : fields, ...change });
+    const standard = { id: undefined, parentId: undefined, basis: undefined };
+    const order = { afterwards: undefined, lastly: undefined, makesRoom: false };
+    this.changes.push({ ...standard, ...order, fields: change.action === 'delete' ? [] : fields, ...change });
+  }
+
+  /** Undefined for a region that is there, or will be. */
+  #regionMistake(region: string): string | undefined {
+    if (this.#regionStatus.has(region)) return undefined;
+    return `there is no region ${region}; there are: ${[...this.#regionStatus.keys()].join(', ') || 'none'}`;
   }
 
   #absent(at: Place, what: string): void {
@@ -217,6 +248,15 @@ class Planner {
   #blame(at: Place, message: string): void {
     this.mistakes.push({ ...at, message });
   }
+}
+
+/** Every region that the files place a cluster of the tenant in. */
+function placedBy({ clusters }: DesiredTenant): ReadonlySet<string> {
+  return new Set(clusters.flatMap(({ placements = [] }) => placements.map(({ region }) => region)));
+}
+
+function bodyOf(fields: readonly FieldChange[]): Record<string, unknown> {
+  return Object.fromEntries(fields.map(({ name, after }) => [name, after]));
 }
 
 /** Fields that are given and hold something else. */

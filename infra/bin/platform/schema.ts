@@ -135,10 +135,41 @@ const cluster = z.strictObject({
     .describe('Its credentials. With --prune those that are not listed are revoked.'),
 });
 
+const quota = (of: string) =>
+  whole(0, 10_000_000)
+    .nullable()
+    .optional()
+    .describe(`${of} at the most; null for any number. What is there already stays, also beyond it.`);
+
+const quotas = z
+  .strictObject({
+    clusters: quota('Clusters'),
+    agentKeys: quota('Agent keys of all its clusters'),
+    regions: quota('Regions that its clusters are placed in'),
+  })
+  .describe(
+    'How many of each the tenant may have; null for any number of all of them. Those that are not given stay as they are.',
+  );
+
+const allowedRegions = z
+  .array(regionId)
+  .min(1, 'must name at least one region; null is anywhere')
+  .max(200, 'must have at most 200 regions')
+  .superRefine((list, issues) => {
+    for (const [index, region] of list.entries())
+      if (list.indexOf(region) < index)
+        issues.addIssue({ code: 'custom', path: [index], message: `names ${region} a second time` });
+  })
+  .overwrite((list) => list.toSorted())
+  .meta({ uniqueItems: true })
+  .describe('Its residency: the only regions that its clusters may be placed in; null for anywhere.');
+
 const tenant = z.strictObject({
   name,
   id: idOf('tenant'),
   status: z.enum(['active', 'suspended'], 'must be active or suspended').optional(),
+  quotas: quotas.nullable().optional(),
+  allowedRegions: allowedRegions.nullable().optional(),
   clusters: z
     .array(cluster)
     .optional()
