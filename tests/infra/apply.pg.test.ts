@@ -1,10 +1,11 @@
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { verifierMatches } from '../../contexts/secrets.ts';
 import { HubClient } from '../../infra/bin/hub-client.ts';
@@ -619,6 +620,17 @@ describe('secrets that were made and not kept', () => {
 });
 
 describe('export', () => {
+  test('names the schema where this hub serves it, for editors, in YAML and in JSON', async () => {
+    const url = `${hub.url}/platform.schema.json`;
+    const [yaml, json] = [await run(['export']), await run(['export', '--json'])];
+    expect(yaml.stdout.split('\n')[0]).toBe(`# yaml-language-server: $schema=${url}`);
+    expect(JSON.parse(json.stdout).$schema).toBe(url);
+    const { $schema: _, ...schema } = (await (await fetch(url)).json()) as Record<string, unknown>;
+    const isValid = new Ajv({ strict: false, formats: { 'date-time': true, uri: true } }).compile(schema);
+    for (const exported of [parse(yaml.stdout), JSON.parse(json.stdout)])
+      expect(isValid(exported), JSON.stringify(isValid.errors)).toBe(true);
+  });
+
   test('writes what apply reads back without a change, whatever the platform', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -6,6 +6,8 @@ export interface ExportOptions {
   /** Give every thing its id: then names may be changed in the file, and it fits this hub only. */
   ids: boolean;
   regions: boolean;
+  /** Where editors find the schema of what is written. */
+  schemaUrl: string;
 }
 
 /** The platform as a file, which `apply` reads back without a change. Secrets are not in it: the hub has none. */
@@ -20,7 +22,12 @@ export function exportText(state: PlatformState, options: ExportOptions): string
         node.type = 'QUOTE_DOUBLE';
     },
   });
-  return `# yaml-language-server: $schema=platform.schema.json (spokecast apply --print-schema)\n${document.toString({ lineWidth: 0 })}`;
+  return `# yaml-language-server: $schema=${options.schemaUrl}\n${document.toString({ lineWidth: 0 })}`;
+}
+
+/** The same as JSON, which has no comments. */
+export function exportJson(state: PlatformState, options: ExportOptions): string {
+  return JSON.stringify({ $schema: options.schemaUrl, ...platformOf(state, options) });
 }
 
 function platformOf(state: PlatformState, { ids, regions }: ExportOptions): object {

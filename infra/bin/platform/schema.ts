@@ -196,6 +196,7 @@ const region = z.strictObject({
 
 export const platformFile = z
   .strictObject({
+    $schema: z.string().optional().describe('In JSON: where editors find this schema.'),
     spokecast: z.literal(1, 'must be 1, the version of this format'),
     regions: z.array(region).optional(),
     tenants: z.array(tenant).optional(),
@@ -208,7 +209,7 @@ export type ClusterEntry = NonNullable<TenantEntry['clusters']>[number];
 export type KeyEntry = NonNullable<ClusterEntry['agentKeys']>[number];
 export type RegionEntry = NonNullable<PlatformFile['regions']>[number];
 
-/** docs/reference/platform.schema.json, for editors. */
+/** For editors: every hub serves it as `/platform.schema.json`. */
 export function platformSchema(): string {
   const schema = z.toJSONSchema(platformFile, { io: 'input', target: 'draft-7' });
   return `${JSON.stringify({ title: 'Spokecast platform file', ...schema }, null, 2)}\n`;
