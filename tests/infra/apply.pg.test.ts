@@ -10,13 +10,16 @@ import { systemClock } from '../../contexts/base/clock.ts';
 import { verifierMatches } from '../../contexts/secrets.ts';
 import { HubClient } from '../../infra/bin/hub-client.ts';
 import { readDesired } from '../../infra/bin/platform/desired.ts';
+import { Interrupted } from '../../infra/bin/platform/interruption.ts';
 import { planChanges } from '../../infra/bin/platform/plan.ts';
-import { Interrupted, Runner } from '../../infra/bin/platform/runner.ts';
+import { Runner } from '../../infra/bin/platform/runner.ts';
 import { readState } from '../../infra/bin/platform/state.ts';
 import { startHub, type TestHub } from '../hub/support/hub.ts';
 import { agentKey, applicationKey, cluster, region, tenant } from '../hub/support/things.ts';
+import { Gate } from '../support/gate.ts';
 import { HttpProxy } from '../support/http-proxy.ts';
 import { type Given, runCli } from './support/cli.ts';
+import { CliProcess } from './support/cli-process.ts';
 import { anyTenant } from './support/platforms.ts';
 
 let hub: TestHub;
@@ -616,6 +619,114 @@ describe('secrets that were made and not kept', () => {
     const before = await writes();
     expect(await apply(both, '--secrets-out', out)).toMatchObject({ stdout: 'Nothing to change.\n' });
     expect(await writes()).toEqual(before);
+  });
+});
+
+describe('a process that is ended in the middle', () => {
+  const clusters = Array.from({ length: 16 }, (_, index) => ({
+    name: `c${index}`,
+    upstreamUrl,
+    placements: ['north'],
+    agentKeys: [{ name: 'a' }, { name: 'b' }],
+  }));
+  const start = (url: string, name: string, out: string) =>
+    new CliProcess(
+      { SPOKECAST_HUB_URL: url, SPOKECAST_APPLICATION_KEY: hub.owner.secret!, HOME: home },
+      ['apply', '-f', '-', '--yes', '--secrets-out', out],
+      text({ tenants: [{ name, clusters }] }),
+    );
+  /** Requests for keys, from the fourth on. */
+  const laterKeys = () => {
+    let keys = 0;
+    return ({ method, path }: { method: string; path: string }) =>
+      method === 'POST' && path.endsWith('/agent-keys') && ++keys > 3;
+  };
+  /** The file's secrets by the ids of their keys, the last of each; that it is whole, and nobody else's to read. */
+  const secretsIn = async (out: string) => {
+    expect((await stat(out)).mode & 0o777).toBe(0o600);
+    const records = await recordsIn(out);
+    return new Map<string, string>(records.map(({ keyId, secret }) => [keyId, secret]));
+  };
+  const goesOn = async (name: string, out: string) => {
+    const again = await apply({ tenants: [{ name, clusters }] }, '--secrets-out', out);
+    expect(again, again.stderr).toMatchObject({ exitCode: 0 });
+    const keys = await keysOf(name);
+    const named = keys.map((key: { clusterId: string; name: string }) => `${key.clusterId} ${key.name}`);
+    expect(new Set(named).size).toBe(32);
+    expect(keys).toHaveLength(32);
+    const secrets = await secretsIn(out);
+    expect([...secrets.keys()].sort()).toEqual(keys.map(({ id }: { id: string }) => id).sort());
+    for (const [id, secret] of secrets) expect(await secretWorks(id, secret)).toBe(true);
+    for (const left of ['.pending', '.pending.lock'])
+      await expect(stat(`${out}${left}`)).rejects.toThrow('ENOENT');
+    return again;
+  };
+
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    '%s: the requests under way are waited for, every secret is kept, and the same command goes on',
+    async (signal) => {
+      await using proxy = await HttpProxy.start(hub.url);
+      const held = proxy.hold({ where: laterKeys() });
+      const [name, out] = [`Ended by ${signal}`, secretsFile()];
+      await using process = start(proxy.url, name, out);
+      await held.gate.reached();
+      process.kill(signal);
+      await process.says('Ending after the requests under way. Again ends at once.');
+      held.gate.open();
+      const { exitCode, stdout, stderr } = await process.ended();
+      const made = (await secretsIn(out)).size;
+      expect(made).toBe((await keysOf(name)).length);
+      expect(made).toBeGreaterThan(0);
+      expect(made).toBeLessThan(32);
+      expect(stderr).toContain(
+        `spokecast: Ended. ${17 + made} changes were made, ${32 - made} are left. The same command again goes on from here.\n`,
+      );
+      expect({ exitCode, stdout }).toEqual({ exitCode: 130, stdout: '' });
+      expect(stderr).not.toContain('spk_');
+      expect(await goesOn(name, out)).toMatchObject({
+        stdout: `${40 - made} created, 0 changed, 0 deleted.\n`,
+      });
+    },
+  );
+
+  test('before anything was done it ends at once, and leaves nothing behind', async () => {
+    await using proxy = await HttpProxy.start(hub.url);
+    const held = proxy.hold({ where: ({ path }) => path.startsWith('/v1/regions') });
+    const out = secretsFile();
+    await using process = start(proxy.url, 'Never begun', out);
+    await held.gate.reached();
+    process.kill('SIGINT');
+    expect(await process.ended()).toMatchObject({
+      exitCode: 130,
+      stderr: 'spokecast: Ended. Nothing was changed.\n',
+    });
+    for (const left of ['', '.pending', '.pending.lock'])
+      await expect(stat(`${out}${left}`)).rejects.toThrow('ENOENT');
+  });
+
+  test('kill -9 while the hub has made keys and the answer is on its way: they are given new secrets', async () => {
+    await using proxy = await HttpProxy.start(hub.url);
+    const gate = new Gate();
+    const lost = proxy.use({ where: laterKeys() }, async (_request, forward) => {
+      await forward();
+      await gate.pass();
+      return 'drop';
+    });
+    const [name, out] = ['Killed', secretsFile()];
+    await using process = start(proxy.url, name, out);
+    await gate.reached();
+    const linesKept = async () => (await readFile(out, 'utf8')).split('\n').length - 1;
+    await expect.poll(linesKept, { timeout: 30_000 }).toBe(6); // of the three requests that were answered
+    process.kill('SIGKILL');
+    expect(await process.ended()).toMatchObject({ exitCode: 137 });
+    gate.open();
+    await expect.poll(() => lost.finished, { timeout: 30_000 }).toBe(lost.hits);
+    const [kept, made] = [await secretsIn(out), await keysOf(name)];
+    expect(made.length).toBeGreaterThan(kept.size); // there are keys whose secret is nowhere
+    const again = await goesOn(name, out);
+    expect(again.stderr).toContain('2 agent keys that an earlier run had made were given new secrets.');
+    const now = await secretsIn(out);
+    for (const [id, secret] of kept) expect(now.get(id)).toBe(secret); // what was kept goes on working
   });
 });
 

@@ -12,6 +12,7 @@ import type {
 } from '../../client/hub-api.ts';
 import { type HubClient, HubRequestError, hubExitCodes } from '../hub-client.ts';
 import { type Change, pathKey } from './change.ts';
+import { Interrupted } from './interruption.ts';
 import { inParallel } from './pool.ts';
 import type { Intent, SecretRecord, Secrets } from './secrets.ts';
 import { batchesOf, clustersStage, stages } from './stages.ts';
@@ -36,11 +37,6 @@ export interface Progress {
 
 /** `halfway`: the rest of it comes last. */
 type Outcome = 'done' | 'raced' | 'halfway';
-
-/** The run was asked to end. */
-export class Interrupted extends Error {
-  override name = 'Interrupted';
-}
 
 /** One change could not be made. The others under way were waited for. */
 export class ChangeFailed extends Error {

@@ -98,6 +98,11 @@ export class Secrets implements AsyncDisposable {
     await this.#notes.append(intent);
   }
 
+  /** Requests whose keys may have been made, and whose secrets are nowhere. */
+  get unsure(): number {
+    return this.#open.size;
+  }
+
   /** Resolves once they are where they belong. */
   keep(records: readonly SecretRecord[]): Promise<void> {
     return this.#keep(records);
