@@ -684,7 +684,7 @@ describe('a process that is ended in the middle', () => {
       expect({ exitCode, stdout }).toEqual({ exitCode: 130, stdout: '' });
       expect(stderr).not.toContain('spk_');
       expect(await goesOn(name, out)).toMatchObject({
-        stdout: `${40 - made} created, 0 changed, 0 deleted.\n`,
+        stdout: `${32 - made} created, 0 changed, 0 deleted.\n`,
       });
     },
   );
