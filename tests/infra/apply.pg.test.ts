@@ -10,6 +10,7 @@ import { systemClock } from '../../contexts/base/clock.ts';
 import { verifierMatches } from '../../contexts/secrets.ts';
 import { HubClient } from '../../infra/bin/hub-client.ts';
 import { readDesired } from '../../infra/bin/platform/desired.ts';
+import { DurableLog } from '../../infra/bin/platform/durable-log.ts';
 import { Interrupted } from '../../infra/bin/platform/interruption.ts';
 import { planChanges } from '../../infra/bin/platform/plan.ts';
 import { Runner } from '../../infra/bin/platform/runner.ts';
@@ -139,6 +140,18 @@ describe('apply', () => {
       exitCode: 78,
       stderr: expect.stringContaining('chmod 600'),
     });
+    const theirs = join(home, 'theirs.jsonl');
+    await writeFile(theirs, '', { mode: 0o600 });
+    await expect(DurableLog.open(theirs, process.getuid!() + 1)).rejects.toThrow(
+      `it belongs to another user (${process.getuid!()}), who may read it`,
+    );
+    for (const nowhere of ['/dev/null', home]) {
+      expect(await apply(platform, '--secrets-out', nowhere)).toMatchObject({
+        exitCode: 78,
+        stderr: expect.stringContaining(`--secrets-out ${nowhere} is no file`),
+      });
+      await expect(stat(`${nowhere}.pending.lock`)).rejects.toThrow('ENOENT');
+    }
     const held = join(home, 'held.jsonl');
     await writeFile(`${held}.pending.lock`, JSON.stringify({ pid: process.pid, startedBy: null }));
     expect(await apply(platform, '--secrets-out', held)).toMatchObject({
@@ -209,6 +222,9 @@ describe('apply', () => {
     });
     expect(await keysOf('Pruned')).toEqual([left]);
     expect(await apply({ tenants: [{ name: 'Pruned' }] }, '--prune')).toMatchObject({ exitCode: 0 });
+    expect(
+      await run(['apply', '-f', '-', '--yes', '--prune'], { input: '# lost its template\n' }),
+    ).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('stdin:1:1: there is nothing in it') });
     expect(await keysOf('Pruned')).toEqual([left]); // no list, so nothing to prune from
   });
 
@@ -261,6 +277,56 @@ describe('apply', () => {
       stderr: expect.stringMatching(
         /stdin:\d+:\d+: 2 agent keys of the cluster are called "b": give the id of one/,
       ),
+    });
+  });
+
+  test('a name that another has, two names that go round, and one thing meant twice are mistakes', async () => {
+    await apply({ tenants: [{ name: 'Here' }, { name: 'There' }] });
+    await apply({
+      tenants: [
+        {
+          name: 'Here',
+          clusters: ['a', 'b', 'c'].map((name) => ({ name, upstreamUrl, placements: ['north'] })),
+        },
+      ],
+    });
+    const { items } = (await hub.owner.get('/v1/tenants?limit=200')).body;
+    const idOf = (name: string) => items.find((each: { name: string }) => each.name === name).id;
+    const [here, there] = [idOf('Here'), idOf('There')];
+    const clusters = (await hub.owner.get(`/v1/clusters?tenantId=${here}`)).body.items;
+    const [a, b] = ['a', 'b'].map((name) => clusters.find((each: { name: string }) => each.name === name).id);
+    const before = await writes();
+    const refusedWith = async (tenants: object[]) => {
+      const { exitCode, stderr } = await apply({ tenants });
+      expect(exitCode).toBe(1);
+      return stderr;
+    };
+    expect(await refusedWith([{ name: 'There', id: here }])).toContain(
+      `another tenant is called "There" already (${there})`,
+    );
+    const swapped = [
+      { name: 'There', id: here },
+      { name: 'Here', id: there },
+    ];
+    expect(await refusedWith(swapped)).toContain('names cannot go round in one apply: "There" is free only');
+    expect(await refusedWith([{ name: 'Here' }, { name: 'Elsewhere', id: here }])).toMatch(
+      new RegExp(`stdin:4:5: ${here} is meant at stdin:3:5 already`),
+    );
+    const inHere = (...named: object[]) => [{ name: 'Here', clusters: named }];
+    expect(await refusedWith(inHere({ name: 'c', id: a }))).toContain(
+      'another cluster is called "c" already',
+    );
+    expect(await refusedWith(inHere({ name: 'd', id: a }, { name: 'a' }))).toContain(`${a} is meant at`);
+    expect(await writes()).toEqual(before);
+    // Who gives a name away makes room, in the same apply; so does who goes.
+    const moved = inHere({ name: 'b', id: a }, { name: 'c', id: b });
+    const pruned = await run(['apply', '-f', '-', '--yes', '--prune'], { input: text({ tenants: moved }) });
+    expect(pruned, pruned.stderr).toMatchObject({
+      exitCode: 0,
+      stdout: '0 created, 2 changed, 1 deleted.\n',
+    });
+    expect(await diff({ tenants: inHere({ name: 'b' }, { name: 'c' }) }, '--prune')).toMatchObject({
+      stdout: 'Nothing to change.\n',
     });
   });
 

@@ -1,4 +1,5 @@
 import { canonicalJson } from '../../../contexts/envelope.ts';
+import { cell } from '../tables.ts';
 import { type Mistake, type Place, type PlatformDocument, readDocuments, type Source } from './document.ts';
 import type { ClusterEntry, KeyEntry, RegionEntry, TenantEntry } from './schema.ts';
 
@@ -31,6 +32,9 @@ export interface DesiredCluster extends Omit<ClusterEntry, 'placements' | 'agent
   listsKeys: boolean;
 }
 
+/** Mistakes that are shown; the first few tell what is wrong with a file that is something else. */
+const shownMax = 100;
+
 /** The files do not say something that can be done. Names every mistake, each with its place. */
 export class PlatformFileError extends Error {
   override name = 'PlatformFileError';
@@ -39,7 +43,8 @@ export class PlatformFileError extends Error {
 
   /** @param done what was changed before, as ` but ...` */
   constructor(mistakes: readonly Mistake[], done = '') {
-    const lines = mistakes.map((one) => `${placeText(one)}: ${one.message}`);
+    const lines = mistakes.slice(0, shownMax).map((one) => cell(`${placeText(one)}: ${one.message}`));
+    if (mistakes.length > shownMax) lines.push(`... and ${mistakes.length - shownMax} more`);
     const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
     super(
       `there ${mistakes.length === 1 ? 'is' : 'are'} ${count} in what is to be applied:\n${lines.join('\n')}\nNothing was changed${done}`,
@@ -56,6 +61,12 @@ export function placeText({ file, line, column }: Place): string {
 export function readDesired(sources: readonly Source[]): Desired {
   const read = sources.map(readDocuments);
   const mistakes = read.flatMap((one) => one.mistakes);
+  const [first] = sources;
+  if (first && read.every((one) => one.documents.length === 0 && one.mistakes.length === 0))
+    mistakes.push({
+      ...{ file: first.name, line: 1, column: 1 },
+      message: 'there is nothing in it; a platform file says at least `spokecast: 1`',
+    });
   const collector = new Collector(mistakes);
   for (const document of read.flatMap((one) => one.documents)) collector.add(document);
   if (mistakes.length > 0) throw new PlatformFileError(mistakes);

@@ -10,9 +10,11 @@ import {
   type DesiredRegion,
   type DesiredTenant,
   PlatformFileError,
+  placeText,
   quoted,
 } from './desired.ts';
 import type { Mistake, Place } from './document.ts';
+import { type Renaming, renamingMistakes } from './renaming.ts';
 import { type PlatformState, tenantOf } from './state.ts';
 
 /**
@@ -25,6 +27,7 @@ export function planChanges(desired: Desired, state: PlatformState, prune: boole
   const planner = new Planner(desired, state, prune);
   for (const region of desired.regions) planner.region(region);
   for (const tenant of desired.tenants) planner.tenant(tenant);
+  planner.tenantNames();
   if (planner.mistakes.length > 0) throw new PlatformFileError(planner.mistakes);
   return planner.changes;
 }
@@ -36,6 +39,9 @@ class Planner {
   readonly #prune: boolean;
   /** What each region is to be; undefined for one that is not there and will not be. */
   readonly #regionStatus: Map<string, string>;
+  /** Where what is there is spoken of. */
+  readonly #meantAt = new Map<string, Place>();
+  readonly #newTenantNames: Renaming[] = [];
 
   constructor(desired: Desired, state: PlatformState, prune: boolean) {
     this.#state = state;
@@ -81,6 +87,8 @@ class Planner {
       const body = { name, ...boundsBody(unbounded, after) };
       this.#add({ kind: 'tenant', action: 'create', path, at, body, afterwards });
     } else {
+      if (!this.#once(found, at)) return;
+      if (found.name !== name) this.#newTenantNames.push({ id: found.id, to: name, at });
       const own = differences({ name, status }, found);
       const meanwhile = boundsMeanwhile(this.#stillThere(before), after, placedBy(wanted));
       const lastly = boundsBody(meanwhile, after);
@@ -94,19 +102,39 @@ class Planner {
       );
     }
     const named = new Set<string>();
+    const newNames: Renaming[] = [];
     const clusters = found ? this.#state.clustersOf(found.id) : [];
     const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
     for (const cluster of wanted.clusters) {
       const one = this.#cluster(cluster, wanted, found, byName);
-      if (one) named.add(one.id);
+      if (!one) continue;
+      named.add(one.id);
+      if (one.name !== cluster.name) newNames.push({ id: one.id, to: cluster.name, at: cluster.at });
     }
     if (this.#prune && wanted.listsClusters)
       for (const cluster of clusters)
         if (!named.has(cluster.id)) this.#delete('cluster', [name, cluster.name], cluster);
+    const holderOf = (name: string) => byName.get(name)?.id;
+    const leaves = (id: string) => this.#prune && wanted.listsClusters && !named.has(id);
+    this.mistakes.push(...renamingMistakes('cluster', newNames, holderOf, leaves));
     const of = { wanted, before, after, own: this.changes.slice(begun), clusters, state: this.#state };
     this.mistakes.push(...residencyMistakes(of, (region) => this.#regionMistake(region)));
     this.mistakes.push(...quotaMistakes(of, found?.id));
     for (const change of makingRoom(of, found?.id)) change.makesRoom = true;
+  }
+
+  /** Once all tenants were seen. */
+  tenantNames(): void {
+    const holderOf = (name: string) => tenantOf(this.#state, { id: undefined, name })?.id;
+    this.mistakes.push(...renamingMistakes('tenant', this.#newTenantNames, holderOf, () => false));
+  }
+
+  /** False for what stands elsewhere already, by its id here and by its name there. */
+  #once({ id }: Tenant | Cluster, at: Place): boolean {
+    const before = this.#meantAt.get(id);
+    if (before) this.#blame(at, `${id} is meant at ${placeText(before)} already, by its id or by its name`);
+    else this.#meantAt.set(id, at);
+    return before === undefined;
   }
 
   /** Without the regions that are no more: the hub takes no residency that names one. */
@@ -138,6 +166,7 @@ class Planner {
       this.#blame(at, `the cluster ${id} is another tenant's, and clusters do not move between tenants`);
       return undefined;
     }
+    if (found && !this.#once(found, at)) return found;
     if (found) {
       const after = { name, status, upstreamUrl, upstreams, settings, placements: inOrder(placements) };
       const before = { ...found, placements: inOrder(found.placements) };
