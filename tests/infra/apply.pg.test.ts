@@ -340,6 +340,7 @@ describe('apply', () => {
           clusters: [
             { name: 'a', placements: ['nowhere'] },
             { name: 'b', id: `vci_${'0'.repeat(26)}` },
+            { name: 'c', agentKeys: [{ name: 'k', expiresAt: '2020-01-01T00:00:00Z' }] },
           ],
         },
       ],
@@ -350,6 +351,7 @@ describe('apply', () => {
       'there is no region nowhere; there are: north, south, east',
       'there is no cluster "a" yet: to make it, give upstreamUrl',
       `there is no cluster vci_${'0'.repeat(26)}`,
+      'expiresAt: 2020-01-01T00:00:00.000Z has passed',
     ])
       expect(refused.stderr).toContain(words);
     expect(await writes()).toEqual(before);
@@ -611,7 +613,9 @@ test('asked to end, a run ends after the requests under way, tells all that is d
   const tenants = Array.from({ length: 40 }, (_, index) => ({ name: `Ended ${index}` }));
   const desired = readDesired([{ name: 'x', text: text({ tenants }) }]);
   const client = new HubClient({ url: hub.url, applicationKey: hub.owner.secret! });
-  const changes = planChanges(desired, await readState(client, desired, false), false);
+  const changes = planChanges(desired, await readState(client, desired, false), {
+    ...{ prune: false, nowMs: systemClock.now() },
+  });
   const ending = new AbortController();
   const runner = new Runner({
     ...{ hub: client, clock: systemClock, secrets: undefined, signal: ending.signal },
@@ -686,6 +690,24 @@ describe('secrets that were made and not kept', () => {
     expect(await apply(both, '--secrets-out', out)).toMatchObject({ stdout: 'Nothing to change.\n' });
     expect(await writes()).toEqual(before);
   });
+});
+
+test('a note of keys that were never made, and cannot be any more, holds nobody up', async () => {
+  const out = secretsFile();
+  await apply(one('Noted', [{ name: 'k' }]), '--secrets-out', out);
+  const [{ clusterId, keyId, secret }] = await recordsIn(out);
+  await agentKey(hub.owner, clusterId, { name: 'theirs' });
+  const keys = [{ name: 'theirs', expiresAt: '2020-01-01T00:00:00Z' }];
+  const note = { request: 'late', tenant: 'Noted', cluster: 'orders', clusterId, body: { keys } };
+  await writeFile(`${out}.pending`, `${JSON.stringify(note)}\n`, { mode: 0o600 });
+  expect(await apply(one('Noted', [{ name: 'k' }]), '--secrets-out', out)).toMatchObject({
+    exitCode: 0,
+    stderr: expect.stringMatching(
+      /Noted\/orders: an earlier run may have made aki_\w+ .*agent-keys rotate <id>/,
+    ),
+  });
+  await expect(stat(`${out}.pending`)).rejects.toThrow('ENOENT');
+  expect(await secretWorks(keyId, secret)).toBe(true);
 });
 
 describe('a process that is ended in the middle', () => {

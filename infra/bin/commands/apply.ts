@@ -133,8 +133,9 @@ class Application {
     const state: PlatformState = await readState(hub, desired, prune, (what, count) =>
       patience.show(`reading ${what}: ${count}`),
     );
-    const changes = this.#planned(() => planChanges(desired, state, prune));
-    return { changes, meaning: meaningOf(changes, state, cli.clock.now()) };
+    const nowMs = cli.clock.now();
+    const changes = this.#planned(() => planChanges(desired, state, { prune, nowMs }));
+    return { changes, meaning: meaningOf(changes, state, nowMs) };
   }
 
   /** What others did meanwhile may make a mistake of what was none in the round before. */

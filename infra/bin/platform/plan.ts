@@ -17,14 +17,20 @@ import type { Mistake, Place } from './document.ts';
 import { type Renaming, renamingMistakes } from './renaming.ts';
 import { type PlatformState, tenantOf } from './state.ts';
 
+export interface PlanOptions {
+  prune: boolean;
+  /** A key that has ended by then cannot be made. */
+  nowMs: number;
+}
+
 /**
  * What has to be done so that the hub holds what the files want. Things are known by their id where the file gives
  * one, else by their name within their parent. What the files do not mention stays as it is, but for what `prune`
  * takes from lists that they write.
  * @throws PlatformFileError naming everything that cannot be done.
  */
-export function planChanges(desired: Desired, state: PlatformState, prune: boolean): Change[] {
-  const planner = new Planner(desired, state, prune);
+export function planChanges(desired: Desired, state: PlatformState, { prune, nowMs }: PlanOptions): Change[] {
+  const planner = new Planner(desired, state, { prune, nowMs });
   for (const region of desired.regions) planner.region(region);
   for (const tenant of desired.tenants) planner.tenant(tenant);
   planner.tenantNames();
@@ -37,15 +43,17 @@ class Planner {
   readonly mistakes: Mistake[] = [];
   readonly #state: PlatformState;
   readonly #prune: boolean;
+  readonly #nowMs: number;
   /** What each region is to be; undefined for one that is not there and will not be. */
   readonly #regionStatus: Map<string, string>;
   /** Where what is there is spoken of. */
   readonly #meantAt = new Map<string, Place>();
   readonly #newTenantNames: Renaming[] = [];
 
-  constructor(desired: Desired, state: PlatformState, prune: boolean) {
+  constructor(desired: Desired, state: PlatformState, { prune, nowMs }: PlanOptions) {
     this.#state = state;
     this.#prune = prune;
+    this.#nowMs = nowMs;
     this.#regionStatus = new Map([
       ...[...state.regions.values()].map(({ id, status }) => [id, status] as const),
       ...desired.regions.map(
@@ -219,6 +227,8 @@ class Planner {
       );
     }
     const [key] = found;
+    if (expiresAt && Date.parse(expiresAt) <= this.#nowMs && expiresAt !== key?.expiresAt)
+      this.#blame(at, `expiresAt: ${expiresAt} has passed: leave the key out, or delete it to end it now`);
     const parentId = cluster?.id;
     if (key)
       return this.#update(

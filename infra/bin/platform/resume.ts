@@ -1,5 +1,4 @@
 import type { HubClient } from '../hub-client.ts';
-import { HubRequestError } from '../hub-client.ts';
 import { isStatus, type Runner } from './runner.ts';
 import type { Intent, Secrets } from './secrets.ts';
 
@@ -31,14 +30,18 @@ export async function resume(
         `${nameOf(intent)}: ${made.length} agent keys that an earlier run had made were given new secrets.`,
       );
     } catch (error) {
-      if (!(error instanceof HubRequestError && (error.code === 'NAME_TAKEN' || isStatus(error, 404))))
-        throw error;
+      if (!wasNotMade(error)) throw error;
       await secrets.crossOut(intent);
       say(
         `${nameOf(intent)}: an earlier run may have made ${found.map(({ id }) => id).join(', ')} and not kept the secrets; whether it was that run, the hub cannot tell any more. If nobody has them: spokecast agent-keys rotate <id>`,
       );
     }
   }
+}
+
+/** What was made by that request would be told again; what is refused now was not, or longer ago than the hub remembers. */
+function wasNotMade(error: unknown): boolean {
+  return [400, 404, 409, 422].some((status) => isStatus(error, status));
 }
 
 async function keysOf(hub: HubClient, clusterId: string) {
