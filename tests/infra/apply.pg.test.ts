@@ -536,6 +536,36 @@ describe('quotas and residency', () => {
     expect((await tenantOf('Full')).quotas.clusters).toBe(2);
   });
 
+  test('a cluster that is pruned is in the way of no residency', async () => {
+    await apply(of('Shrinking', {}, { a: ['north'], b: ['south'] }));
+    const smaller = of('Shrinking', { allowedRegions: ['north'] }, { a: ['north'] });
+    expect(await diff(smaller)).toMatchObject({ exitCode: 1 });
+    const applied = await apply(smaller, '--prune');
+    expect(applied, applied.stderr).toMatchObject({ stdout: '0 created, 1 changed, 1 deleted.\n' });
+  });
+
+  test('others at the same bounds: the plan is made again, and several runs at once agree', async () => {
+    await apply(of('Contended', { allowedRegions: ['north'] }, { a: ['north'] }));
+    const { id } = await tenantOf('Contended');
+    const moved = of('Contended', { allowedRegions: ['south'] }, { a: ['south'] });
+    // The room is not made, because the tenant is another by now: the cluster has to wait for it.
+    const person = async () => {
+      await hub.owner.patch(`/v1/tenants/${id}`, { quotas: { clusters: 50 } });
+      return 'y';
+    };
+    const ran = await run(['apply', '-f', '-'], { input: text(moved), person });
+    expect(ran, ran.stderr).toMatchObject({ exitCode: 0, stdout: '0 created, 2 changed, 0 deleted.\n' });
+    const back = of('Contended', { allowedRegions: ['north'] }, { a: ['north'] });
+    const runs = await Promise.all([1, 2, 3].map(() => apply(back)));
+    expect(runs.map(({ exitCode, stderr }) => [exitCode, stderr.match(/spokecast: .*/)?.[0]])).toEqual(
+      runs.map(() => [0, undefined]),
+    );
+    expect(await tenantOf('Contended')).toMatchObject({
+      allowedRegions: ['north'],
+      quotas: { clusters: 50 },
+    });
+  });
+
   test('a cluster that somebody places outside meanwhile makes the plan anew, which says what is done', async () => {
     const made = of('Entered', {}, { a: ['north'] });
     await apply(made);

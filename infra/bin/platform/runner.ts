@@ -102,7 +102,7 @@ export class Runner {
 
   async #change(change: Change, work = () => this.#made(change)): Promise<void> {
     const outcome = await work().catch((error: unknown) => {
-      if (isRace(error, change)) return 'raced' as const;
+      if (this.#isRace(error, change)) return 'raced' as const;
       throw error;
     });
     if (outcome !== 'halfway') this.progress[outcome].push(change);
@@ -194,7 +194,7 @@ export class Runner {
       items = await this.createdKeys(intent);
     } catch (error) {
       if (isRefusal(error)) await secrets!.crossOut(intent); // else it may have been done
-      if (!isRace(error, first!)) throw error;
+      if (!this.#isRace(error, first!)) throw error;
       this.progress.raced.push(...batch);
       return;
     }
@@ -245,6 +245,13 @@ export class Runner {
     await this.#parts.secrets!.crossOut(intent);
   }
 
+  /** Also what its tenant has no room for, because somebody else was first at the tenant and the room was not made. */
+  #isRace(error: unknown, change: Change): boolean {
+    if (isRace(error, change)) return true;
+    if (!(error instanceof HubRequestError && roomCodes.has(error.code ?? ''))) return false;
+    return this.progress.raced.some(({ kind, path }) => kind === 'tenant' && path[0] === change.path[0]);
+  }
+
   /** Undefined where somebody else made the parent meanwhile: then this is planned again with it. */
   #parentOf({ parentId, path }: Change): string | undefined {
     return parentId ?? this.#ids.get(pathKey(path.slice(0, -1)));
@@ -272,6 +279,8 @@ const operationsOf = {
   cluster: { read: 'getCluster', update: 'updateCluster', remove: 'deleteCluster' },
   'agent-key': { read: 'getAgentKey', update: 'updateAgentKey', remove: 'deleteAgentKey' },
 } as const satisfies Record<Change['kind'], Record<'read' | 'update' | 'remove', OperationId>>;
+
+const roomCodes: ReadonlySet<string> = new Set(['REGION_NOT_ALLOWED', 'QUOTA_EXCEEDED']);
 
 /** Somebody else made, changed or deleted it since the plan was made. */
 function isRace(error: unknown, { action }: Change): boolean {
