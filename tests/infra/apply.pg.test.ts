@@ -722,6 +722,49 @@ describe('secrets that were made and not kept', () => {
   });
 });
 
+test('keys that the hub is still making for a run that was killed are waited for, and get secrets', async () => {
+  const [out, platform] = [secretsFile(), one('Slow', [{ name: 'late' }])];
+  await apply(one('Slow'));
+  const [{ id: clusterId }] = (await hub.owner.get('/v1/clusters?limit=200')).body.items.slice(-1);
+  const watching = postgres(hub.databaseUrl, { max: 1 });
+  const [locked, release] = [new Gate(), new Gate()];
+  const lock = sql.begin(async (tx) => {
+    await tx`select from clusters where id = ${clusterId} for update`;
+    await locked.pass();
+    await release.pass();
+  });
+  locked.open();
+  await locked.reached();
+  const body = { keys: [{ name: 'late' }] };
+  const path = `/v1/clusters/${clusterId}/agent-keys`;
+  const making = hub.owner.send('POST', path, { body, headers: { 'idempotency-key': 'slow' } });
+  const waiting = async () =>
+    (
+      await watching`select count(*)::int from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`
+    )[0]!.count;
+  await expect.poll(waiting).toBe(1);
+  const note = { request: 'slow', tenant: 'Slow', cluster: 'orders', clusterId, body };
+  await writeFile(`${out}.pending`, `${JSON.stringify(note)}\n`, { mode: 0o600 });
+  await using proxy = await HttpProxy.start(hub.url);
+  proxy.use(
+    { where: ({ method, path }) => method === 'POST' && path.endsWith('/agent-keys') },
+    (_, forward) => {
+      release.open(); // whatever asks for keys: now the hub goes on with those of the killed run
+      return forward();
+    },
+  );
+  const args = ['apply', '-f', '-', '--yes', '--hub', proxy.url, '--secrets-out', out];
+  const applied = await run(args, { input: text(platform) });
+  await Promise.all([lock, making, watching.end()]);
+  expect(applied, applied.stderr).toMatchObject({ exitCode: 0 });
+  const [key, ...others] = await keysOf('Slow');
+  expect(others).toEqual([]);
+  const last = (await recordsIn(out)).at(-1);
+  expect(last.keyId).toBe(key.id);
+  expect(await secretWorks(key.id, last.secret)).toBe(true);
+});
+
 test('a note of keys that were never made, and cannot be any more, holds nobody up', async () => {
   const out = secretsFile();
   await apply(one('Noted', [{ name: 'k' }]), '--secrets-out', out);
