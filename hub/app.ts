@@ -12,6 +12,7 @@ import { type RequestState, requestIdOf, sourceOf } from './http/request.ts';
 import type { AnyRoute } from './http/route.ts';
 import { openApiDocument } from './reference/document.ts';
 import { referencePage } from './reference/html.ts';
+import { platformSchemaAnswer } from './reference/platform-schema.ts';
 import { routes as everyRoute } from './routes.ts';
 import type { Services } from './services.ts';
 
@@ -123,6 +124,7 @@ function healthAndReference(
     '/readyz': readyz,
     '/metrics': metrics,
     '/openapi.json': () => new Response(json, { headers: { 'content-type': 'application/json' } }),
+    '/platform.schema.json': platformSchemaAnswer,
     '/docs': () => new Response(html, { headers: htmlHeaders }),
   };
 }

@@ -16,3 +16,9 @@ export function checkIfMatch(ifMatch: string | undefined, etag: string): void {
   const tags = ifMatch.split(',').map((tag) => tag.trim());
   if (!tags.includes(etag)) fail('PRECONDITION_FAILED', { headers: { etag } });
 }
+
+/** Whether `if-none-match` names it: then the client has the content already. Here a weak tag is as good as a strong one. */
+export function isAmong(etag: string, ifNoneMatch: string | undefined): boolean {
+  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return tags.includes('*') || tags.includes(etag);
+}

@@ -41,7 +41,7 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   notYet: 'Not within the time given, or others were changing the same. The same command again goes on.',
   forbidden: 'The application key is refused, or may not do this.',
   configuration: 'The configuration has mistakes; each is named.',
-  interrupted: 'Ctrl-C. What was begun at the hub goes on there.',
+  interrupted: 'Ctrl-C, or SIGTERM to `apply`. What was begun at the hub goes on there.',
 };
 
 /** What to do about a problem of the hub's, where a command of ours helps. */

@@ -10,6 +10,11 @@ export function cell(value: unknown): string {
   return text.replaceAll(unprintable, '?');
 }
 
+/** Nothing is in it that a terminal must not be given. */
+export function isPrintable(text: string): boolean {
+  return cell(text) === text || text === '';
+}
+
 /** Columns as wide as their widest cell; the last is cut to the screen. */
 export function table(
   head: readonly string[],

@@ -20,5 +20,7 @@ export const pages: Readonly<Record<string, () => string | Promise<string>>> = {
   'docs/reference/metrics.md': metricsPage,
   'docs/reference/options.md': optionsPage,
   'docs/reference/platform.schema.json': platformSchema,
+  // The hub serves it, and may not import what makes it.
+  'hub/reference/generated/platform.schema.json': platformSchema,
   ...dashboardPages,
 };

@@ -1,5 +1,6 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { platformSchema } from '../../infra/bin/platform/schema.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -35,6 +36,21 @@ describe('what the hub tells without a key', () => {
     const ids = [...body.matchAll(/ id="([^"]+)"/g)].map((match) => match[1]);
     for (const [, target] of body.matchAll(/href="#([^"]+)"/g)) expect(ids).toContain(target);
     for (const path of ['/v1/clusters/{id}', '/v1/audit-log']) expect(body).toContain(path);
+  });
+
+  test('/platform.schema.json, which editors may keep and ask for again', async () => {
+    const { body, headers } = await hub.as(undefined).get('/platform.schema.json');
+    expect(body).toEqual(JSON.parse(platformSchema()));
+    expect(headers.get('cache-control')).toBe('public, max-age=3600');
+    expect(headers.get('content-type')).toBe('application/schema+json');
+    const etag = headers.get('etag')!;
+    const asked = async (tags: string) => {
+      const answer = await fetch(`${hub.url}/platform.schema.json`, { headers: { 'if-none-match': tags } });
+      expect(answer.headers.get('etag')).toBe(etag);
+      return [answer.status, (await answer.text()).length > 0];
+    };
+    expect(await asked(`"other", W/${etag}`)).toEqual([304, false]);
+    expect(await asked('"other"')).toEqual([200, true]);
   });
 });
 

@@ -4,10 +4,14 @@ import { join } from 'node:path';
 import { Ajv } from 'ajv';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import * as hubKeys from '../../hub/api/agent-keys/agent-key.ts';
+import { upstreams, upstreamUrl } from '../../hub/api/clusters/cluster.ts';
+import { allowedRegions, quotasInput } from '../../hub/api/tenants/tenant.ts';
+import * as hubFields from '../../hub/http/fields.ts';
 import { type PlatformFileError, readDesired } from '../../infra/bin/platform/desired.ts';
 import { Interruption } from '../../infra/bin/platform/interruption.ts';
 import { inParallel } from '../../infra/bin/platform/pool.ts';
-import { platformSchema } from '../../infra/bin/platform/schema.ts';
+import { platformFile, platformSchema } from '../../infra/bin/platform/schema.ts';
 import { readSources } from '../../infra/bin/platform/sources.ts';
 import { systemTerminal } from '../../infra/bin/terminal.ts';
 
@@ -65,7 +69,34 @@ tenants:
     ]);
     const status = (one: string) => `spokecast: 1\ntenants: [{name: Acme, status: ${one}}]\n`;
     expect(mistakesIn(status('active'), status('suspended'))).toEqual([
-      '2.yaml:2:11: the tenant "Acme" has another status at 1.yaml:2:11',
+      '2.yaml:2:24: the tenant "Acme" has another `status` at 1.yaml:2:11',
+    ]);
+  });
+
+  test('bounds of a tenant: what they may be, and that two files say the same', () => {
+    const tenants = (fields: string) => `spokecast: 1\ntenants: [{name: Acme, ${fields}}]\n`;
+    const right = ['quotas: null, allowedRegions: null', 'quotas: {clusters: 0, regions: null}'];
+    expect(right.flatMap((fields) => mistakesIn(tenants(fields)))).toEqual([]);
+    expect(
+      mistakesIn(
+        tenants(
+          'quotas: {clusters: -1, keys: 3, agentKeys: many, regions: 1.5}, allowedRegions: [eu, us, eu]',
+        ),
+        tenants('quotas: 3, allowedRegions: []'),
+      ),
+    ).toEqual([
+      '1.yaml:2:33: tenants[0].quotas.clusters: must be from 0 to 10000000',
+      '1.yaml:2:47: tenants[0].quotas.keys: is not known here',
+      '1.yaml:2:56: tenants[0].quotas.agentKeys: must be a whole number',
+      '1.yaml:2:73: tenants[0].quotas.regions: must be a whole number',
+      '1.yaml:2:113: tenants[0].allowedRegions[2]: is named a second time',
+      '2.yaml:2:24: tenants[0].quotas: must be a mapping (`name: value` lines)',
+      '2.yaml:2:35: tenants[0].allowedRegions: must name at least one region; null is anywhere',
+    ]);
+    const regions = (list: string) => tenants(`allowedRegions: [${list}]`);
+    expect(mistakesIn(regions('eu, us'), regions('us, eu'))).toEqual([]);
+    expect(mistakesIn(regions('eu, us'), regions('us'))).toEqual([
+      '2.yaml:2:24: the tenant "Acme" has another `allowedRegions` at 1.yaml:2:11',
     ]);
   });
 
@@ -78,6 +109,145 @@ tenants:
     expect(mistakesIn(bomb)).toEqual([expect.stringContaining('Excessive alias count')]);
   });
 
+  test('a field that is not known is told with the one that may be meant', () => {
+    const wrong = `spokecast: 1
+tenant: []
+tenants:
+  - name: Acme
+    allowed_regions: [eu]
+    qoutas: { agentkeys: 3 }
+    clusters:
+      - { name: a, upsteamURL: http://x.example, placements: [{ region: eu, override: {} }] }
+`;
+    const meant = mistakesIn(wrong).map((line) =>
+      line.match(/(\w+): is not known here; is `(\w+)` meant/)?.slice(1),
+    );
+    expect(meant).toEqual([
+      ['tenant', 'tenants'],
+      ['allowed_regions', 'allowedRegions'],
+      ['qoutas', 'quotas'],
+      ['upsteamURL', 'upstreamUrl'],
+      ['override', 'overrides'],
+    ]);
+  });
+
+  test('what YAML lets through in silence, or ends a program with, is a mistake', () => {
+    const deep = (depth: number) => `[{name: c, settings: {a: ${'['.repeat(depth)}${']'.repeat(depth)}}}]`;
+    const file = (clusters: string) => `spokecast: 1\ntenants: [{name: A, clusters: ${clusters}}]\n`;
+    expect(mistakesIn(file(deep(20_000)))).toEqual([
+      expect.stringMatching(/: is nested too deeply to be read$/),
+    ]);
+    expect(mistakesIn(file('[{name: !env NAME}]'))).toEqual(['1.yaml:2:39: Unresolved tag: !env']);
+    expect(mistakesIn('# only words\n', '')).toEqual([
+      '1.yaml:1:1: there is nothing in it; a platform file says at least `spokecast: 1`',
+    ]);
+    expect(mistakesIn('spokecast: 1\n', '')).toEqual([]);
+    const many = Array.from({ length: 300 }, () => '{}').join(',');
+    expect(() => readDesired([{ name: 'x', text: file(`[${many}]`) }])).toThrow(
+      /there are 300 mistakes[\s\S]*clusters\[99\].name: is required\n\.\.\. and 200 more\nNothing was changed$/,
+    );
+  });
+
+  test('anchors and `<<` are read as everybody means them', () => {
+    const shared = `spokecast: 1
+tenants:
+  - name: A
+    clusters:
+      - &one { name: a, upstreamUrl: http://x.example, placements: [eu] }
+      - { <<: *one, name: b }
+`;
+    const { tenants } = readDesired([{ name: 'x', text: shared }]);
+    expect(tenants[0]!.clusters).toMatchObject([
+      { name: 'a' },
+      { name: 'b', upstreamUrl: 'http://x.example' },
+    ]);
+  });
+
+  test('a mistake cannot write to the terminal what is no text', () => {
+    const text = `spokecast: 1\n"\\e[2Jx": 1\ntenants: [{name: "a\\e[31m"}]\n`;
+    const said = () => readDesired([{ name: 'x', text }]);
+    expect(said).toThrow('x:2:1: ?[2Jx: is not known here');
+    expect(said).toThrow('name: must not hold control characters');
+    expect(said).not.toThrow('\u001b');
+  });
+
+  test('the file refuses what the hub would refuse, and nothing else', () => {
+    const values: unknown[] = [
+      ...['', ' ', 'a', 'a\u0007b', 'a\u202eb', 'x'.repeat(120), 'x'.repeat(121), 7, null, true, {}, []],
+      ...[
+        'http://x.example',
+        'https://x.example:8443/a',
+        'HTTP://X.example',
+        'ftp://x',
+        'http://',
+        'http://a b',
+      ],
+      ...[
+        'http://u:p@x',
+        'http://x?q',
+        'http://x#f',
+        'http://169.254.169.254/',
+        'http://0.0.0.0',
+        'http://[::1]:80',
+      ],
+      ...['http://[fe80::1]/', 'http://0xa9fea9fe', `http://x/${'y'.repeat(2048)}`],
+      ...[
+        '2027-01-01T00:00:00Z',
+        '2027-01-01',
+        '0000-01-01T00:00:00Z',
+        '9999-12-31T23:59:59Z',
+        '2027-02-30T00:00:00Z',
+      ],
+      ...[{ a: 1 }, { a: 'x'.repeat(33_000) }, { a: [{ b: null }] }, { ['k'.repeat(201)]: 1 }],
+      ...[
+        ['eu-west-1'],
+        ['eu', 'eu'],
+        ['EU'],
+        ['10.0.0.0/8'],
+        ['10.0.0.1/8'],
+        ['::/0', '1.2.3.4'],
+        ['a:b', '*'],
+        ['no spaces'],
+      ],
+      ...[
+        { limit: 1, windowMs: 1000 },
+        { limit: 0, windowMs: 1000 },
+        { limit: 1, windowMs: 1500 },
+        { limit: 1 },
+      ],
+      ...[{ clusters: 1 }, { clusters: -1 }, { agentKeys: null }, { regions: 10_000_001 }, { keys: 1 }],
+      ['2001:DB8::/32', '2001:db8::/32'],
+      [{ url: 'http://x.example' }],
+      [{ url: 'http://x.example' }, { url: 'http://x.example', weight: 2 }],
+      [{ url: 'http://x.example', priority: 1001 }],
+      [{ url: 'http://169.254.1.1', weight: 1 }],
+    ];
+    const cluster = (fields: object) => ({ clusters: [{ name: 'c', ...fields }] });
+    const key = (fields: object) => cluster({ agentKeys: [{ name: 'k', ...fields }] });
+    const fields: Record<
+      string,
+      [{ safeParse(value: unknown): { success: boolean } }, (value: unknown) => object]
+    > = {
+      name: [hubFields.name, (name) => ({ clusters: [{ name }] })],
+      quotas: [quotasInput.nullable(), (quotas) => ({ quotas })], // null: all three
+      allowedRegions: [allowedRegions, (allowedRegions) => ({ allowedRegions })],
+      upstreamUrl: [upstreamUrl, (upstreamUrl) => cluster({ upstreamUrl })],
+      upstreams: [upstreams.nullable(), (upstreams) => cluster({ upstreams })],
+      settings: [hubFields.settings, (settings) => cluster({ settings })],
+      expiresAt: [hubFields.expiresAt, (expiresAt) => key({ expiresAt })],
+      permissions: [hubKeys.permissions, (permissions) => key({ permissions })],
+      allowedNetworks: [hubKeys.allowedNetworks, (allowedNetworks) => key({ allowedNetworks })],
+      rateLimit: [hubKeys.rateLimit, (rateLimit) => key({ rateLimit })],
+    };
+    for (const [field, [hubs, tenant]] of Object.entries(fields))
+      for (const value of values) {
+        const file = { spokecast: 1, tenants: [{ name: 'A', ...tenant(value) }] };
+        const { success, error } = platformFile.safeParse(file);
+        const said = `${field}: ${JSON.stringify(value).slice(0, 80)} ${error?.message ?? ''}`;
+        expect(success, said).toBe(hubs.safeParse(value).success);
+      }
+  });
+
   test('directories are read whole, in order, without what begins with a dot', async () => {
     const home = await mkdtemp(join(tmpdir(), 'spokecast-files-'));
     try {
@@ -86,6 +256,13 @@ tenants:
         await writeFile(join(home, name), name);
       const sources = await readSources([home], systemTerminal);
       expect(sources.map(({ text }) => text)).toEqual(['a/c.yml', 'b.yaml', 'z.json']);
+      await mkdir(join(home, 'folder.yaml')); // is none
+      await expect(readSources([home], systemTerminal)).resolves.toHaveLength(3);
+      await writeFile(join(home, 'latin.yaml'), Buffer.from('name: Caf\u00e9', 'latin1'));
+      await expect(readSources([home], systemTerminal)).rejects.toThrow(
+        /latin\.yaml: it is no text in UTF-8/,
+      );
+      await expect(readSources(['/dev/zero'], systemTerminal)).rejects.toThrow('larger than 16 MiB');
       await expect(
         readSources([join(home, 'none'), join(home, 'a', '.git', 'none')], systemTerminal),
       ).rejects.toThrow(/none: ENOENT[\s\S]*none: ENOENT/);
@@ -102,6 +279,18 @@ tenants:
     expect(isValid(parse(right)), JSON.stringify(isValid.errors)).toBe(true);
     expect(isValid({ spokecast: 2 })).toBe(false);
     expect(isValid({ spokecast: 1, tenants: [{ name: 'A', colour: 'red' }] })).toBe(false);
+    const bound = (fields: object) => isValid({ spokecast: 1, tenants: [{ name: 'A', ...fields }] });
+    expect(bound({ quotas: { clusters: 3, regions: null }, allowedRegions: ['eu', 'us'] })).toBe(true);
+    expect(bound({ quotas: null, allowedRegions: null })).toBe(true);
+    expect(bound({ quotas: { clusters: -1 } })).toBe(false);
+    expect(bound({ allowedRegions: ['eu', 'eu'] })).toBe(false);
+  });
+
+  test('the schema for editors describes every field that does not speak for itself', () => {
+    const { tenants } = JSON.parse(platformSchema()).properties;
+    const { quotas, allowedRegions } = tenants.items.properties;
+    for (const described of [quotas, allowedRegions, ...Object.values<object>(quotas.anyOf[0].properties)])
+      expect(JSON.stringify(described)).toMatch(/"description":"[^"]{20,}/);
   });
 });
 

@@ -11,14 +11,14 @@ import {
 import { exitCodes } from '../exit-codes.ts';
 import { HubClient } from '../hub-client.ts';
 import { type Change, describeThing } from '../platform/change.ts';
-import { type Desired, placeText, readDesired } from '../platform/desired.ts';
-import { Interruption } from '../platform/interruption.ts';
+import { type Desired, PlatformFileError, placeText, readDesired } from '../platform/desired.ts';
+import { Interrupted, Interruption } from '../platform/interruption.ts';
 import { type Meaning, meaningOf } from '../platform/meaning.ts';
 import { Patience } from '../platform/patience.ts';
 import { planChanges } from '../platform/plan.ts';
 import { planText } from '../platform/plan-text.ts';
 import { resume } from '../platform/resume.ts';
-import { ChangeFailed, Interrupted, Runner } from '../platform/runner.ts';
+import { ChangeFailed, Runner } from '../platform/runner.ts';
 import { platformSchema } from '../platform/schema.ts';
 import { type SecretFlags, Secrets } from '../platform/secrets.ts';
 import { readSources } from '../platform/sources.ts';
@@ -70,8 +70,9 @@ export function addApply(command: Command, cli: Cli): void {
       if (!flags.file) throw new InvalidArgumentError('--file is required; --help says more');
       const desired = readDesired(await readSources(flags.file, cli.terminal));
       const hub = HubClient.from(cli.environment, flags);
+      using interruption = new Interruption(cli.terminal.say);
       await using secrets = await Secrets.open(flags, hub.url, cli.environment);
-      const run = new Application({ cli, hub, flags, desired, secrets });
+      const run = new Application({ cli, hub, flags, desired, secrets, interruption });
       const exitCode = await run.run();
       if (exitCode !== exitCodes.done) cli.exit(exitCode);
     });
@@ -83,6 +84,7 @@ interface Parts {
   flags: Flags;
   desired: Desired;
   secrets: Secrets | undefined;
+  interruption: Interruption;
 }
 
 /** Reads, plans, asks, does, and begins again where others were at the same things. */
@@ -100,10 +102,10 @@ class Application {
   async run(): Promise<number> {
     const { terminal } = this.#parts.cli;
     for (let round = 1; round <= roundsMax; round++) {
-      const { changes, meaning } = await this.#plan();
+      const { changes, meaning } = await this.#orEnd(this.#plan());
       if (changes.length === 0 && !this.#hasLeft(round)) return this.#conclude();
       this.#checkSecrets(changes);
-      await this.#agree(changes, meaning, round);
+      await this.#orEnd(this.#agree(changes, meaning, round));
       const raced = await this.#do(changes, round);
       if (raced === 0) return this.#conclude();
       terminal.say(`${raced} of them were changed by somebody else meanwhile, and are planned again.`);
@@ -114,6 +116,16 @@ class Application {
     return exitCodes.notYet;
   }
 
+  /** What only reads, asks or waits. @throws Ended */
+  async #orEnd<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await this.#parts.interruption.orEnd(work);
+    } catch (error) {
+      if (!(error instanceof Interrupted)) throw error;
+      throw new Ended(`Ended. Nothing was changed${this.#soFar()}.`, exitCodes.interrupted);
+    }
+  }
+
   async #plan(): Promise<{ changes: Change[]; meaning: Meaning }> {
     const { cli, hub, desired, flags } = this.#parts;
     using patience = new Patience(cli.clock);
@@ -121,8 +133,19 @@ class Application {
     const state: PlatformState = await readState(hub, desired, prune, (what, count) =>
       patience.show(`reading ${what}: ${count}`),
     );
-    const changes = planChanges(desired, state, prune);
-    return { changes, meaning: meaningOf(changes, state, cli.clock.now()) };
+    const nowMs = cli.clock.now();
+    const changes = this.#planned(() => planChanges(desired, state, { prune, nowMs }));
+    return { changes, meaning: meaningOf(changes, state, nowMs) };
+  }
+
+  /** What others did meanwhile may make a mistake of what was none in the round before. */
+  #planned(plan: () => Change[]): Change[] {
+    try {
+      return plan();
+    } catch (error) {
+      if (error instanceof PlatformFileError) throw new PlatformFileError(error.mistakes, this.#soFar());
+      throw error;
+    }
   }
 
   #hasLeft(round: number): boolean {
@@ -158,28 +181,34 @@ class Application {
 
   /** Returns how many somebody else was at. */
   async #do(changes: readonly Change[], round: number): Promise<number> {
-    const { cli, hub, secrets } = this.#parts;
+    const { cli, hub, secrets, interruption } = this.#parts;
     const { terminal, clock } = cli;
-    using interruption = new Interruption(terminal.say);
     using patience = new Patience(clock);
     const runner = new Runner({
       ...{ hub, clock, secrets, signal: interruption.signal },
       progress: (done, total) => patience.show(bar(done, total)),
     });
+    let failure: unknown;
     try {
       if (round === 1 && secrets) await resume(hub, secrets, runner, terminal.say);
       await runner.run(changes);
     } catch (error) {
-      throw this.#explained(error, changes.length - runner.progress.done.length);
-    } finally {
-      this.#done.push(...runner.progress.done);
-      this.#fences.push(...runner.progress.fences);
+      failure = error;
     }
-    return runner.progress.raced.length;
+    const { done, raced, fences } = runner.progress;
+    this.#done.push(...done);
+    this.#fences.push(...fences);
+    if (failure !== undefined) throw this.#explained(failure, changes.length - done.length);
+    return raced.length;
   }
 
   #explained(error: unknown, left: number): unknown {
-    const goOn = `${this.#done.length} changes were made, ${left} are left. The same command again goes on from here.`;
+    const { secrets } = this.#parts;
+    const made = `${this.#done.length} changes were made, ${left} are left.`;
+    const unsure = secrets?.unsure
+      ? ' Agent keys may have been made whose secrets are not kept: with the same destination they are given new ones.'
+      : '';
+    const goOn = `${made} The same command again goes on from here.${unsure}`;
     if (error instanceof Interrupted) return new Ended(`Ended. ${goOn}`, exitCodes.interrupted);
     if (!(error instanceof ChangeFailed)) return error;
     const { change, cause } = error;
@@ -201,7 +230,7 @@ class Application {
       flags.wait === undefined || flags.wait === false
         ? undefined
         : (flags.wait === true ? 60 : flags.wait) * 1000;
-    const open = waitMs === undefined ? 0 : await waitForAll(hub, this.#fences, waitMs, clock);
+    const open = waitMs === undefined ? 0 : await this.#orEnd(waitForAll(hub, this.#fences, waitMs, clock));
     if (flags.json)
       terminal.print(JSON.stringify({ ...counts, newKeys: keys, fences: this.#fences, unseen: open }));
     else if (this.#done.length === 0) terminal.print('Nothing to change.');
@@ -219,7 +248,10 @@ class Application {
   }
 
   #soFar(): string {
-    return this.#done.length === 0 ? '' : ` but the ${this.#done.length} things that were done before`;
+    const count = this.#done.length;
+    return count === 0
+      ? ''
+      : ` but the ${count} ${count === 1 ? 'thing that was' : 'things that were'} done before`;
   }
 }
 

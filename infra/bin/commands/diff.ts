@@ -28,8 +28,9 @@ export function addDiff(command: Command, { environment, terminal, clock, exit }
       const state = await readState(hub, desired, prune, (what, count) =>
         patience.show(`reading ${what}: ${count}`),
       ).catch(notAsChanges);
-      const changes = planChanges(desired, state, prune);
-      const meaning = meaningOf(changes, state, clock.now());
+      const nowMs = clock.now();
+      const changes = planChanges(desired, state, { prune, nowMs });
+      const meaning = meaningOf(changes, state, nowMs);
       if (flags.json) terminal.print(JSON.stringify(planJson(changes, meaning)));
       else if (changes.length === 0) terminal.print('Nothing to change.');
       else terminal.print(planText(changes, meaning));

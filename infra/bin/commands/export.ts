@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
-import { parse } from 'yaml';
 import { asksHub, type Cli, collect, type HubCommandFlags } from '../cli.ts';
 import { HubClient } from '../hub-client.ts';
-import { exportText } from '../platform/export.ts';
+import { exportJson, exportText } from '../platform/export.ts';
 import { Patience } from '../platform/patience.ts';
 import { readEverything } from '../platform/state.ts';
 
@@ -19,7 +18,7 @@ export function addExport(command: Command, { environment, terminal, clock }: Cl
       const state = await readEverything(hub, tenant, (what, count) =>
         patience.show(`reading ${what}: ${count}`),
       );
-      const text = exportText(state, { ids, regions });
-      terminal.print(flags.json ? JSON.stringify(parse(text)) : text.trimEnd());
+      const options = { ids, regions, schemaUrl: `${hub.url}/platform.schema.json` };
+      terminal.print(flags.json ? exportJson(state, options) : exportText(state, options).trimEnd());
     });
 }

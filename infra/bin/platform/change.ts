@@ -19,6 +19,10 @@ export interface Change {
   body: Readonly<Record<string, unknown>>;
   /** What is sent once it is made, because it cannot be made so. */
   afterwards: Readonly<Record<string, unknown>> | undefined;
+  /** What is sent once everything else of the plan is done, because it would be in its way: what tightens. */
+  lastly: Readonly<Record<string, unknown>> | undefined;
+  /** It is deleted before anything is made: a quota has no room for both. */
+  makesRoom: boolean;
   fields: readonly FieldChange[];
   /** Where the file says so; absent for what the file does not name. */
   at: Place | undefined;

@@ -1,3 +1,5 @@
+import { canonicalJson } from '../../../contexts/envelope.ts';
+import { cell } from '../tables.ts';
 import { type Mistake, type Place, type PlatformDocument, readDocuments, type Source } from './document.ts';
 import type { ClusterEntry, KeyEntry, RegionEntry, TenantEntry } from './schema.ts';
 
@@ -18,6 +20,9 @@ export interface DesiredTenant extends Omit<TenantEntry, 'clusters'> {
   clusters: DesiredCluster[];
   /** A file lists its clusters: what is not listed may be pruned. */
   listsClusters: boolean;
+  /** Where a file says what bounds it. */
+  quotasAt: Place | undefined;
+  allowedRegionsAt: Place | undefined;
 }
 
 export interface DesiredCluster extends Omit<ClusterEntry, 'placements' | 'agentKeys'> {
@@ -27,17 +32,22 @@ export interface DesiredCluster extends Omit<ClusterEntry, 'placements' | 'agent
   listsKeys: boolean;
 }
 
+/** Mistakes that are shown; the first few tell what is wrong with a file that is something else. */
+const shownMax = 100;
+
 /** The files do not say something that can be done. Names every mistake, each with its place. */
 export class PlatformFileError extends Error {
   override name = 'PlatformFileError';
   readonly exitCode = 1;
   readonly mistakes: readonly Mistake[];
 
-  constructor(mistakes: readonly Mistake[]) {
-    const lines = mistakes.map((one) => `${placeText(one)}: ${one.message}`);
+  /** @param done what was changed before, as ` but ...` */
+  constructor(mistakes: readonly Mistake[], done = '') {
+    const lines = mistakes.slice(0, shownMax).map((one) => cell(`${placeText(one)}: ${one.message}`));
+    if (mistakes.length > shownMax) lines.push(`... and ${mistakes.length - shownMax} more`);
     const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
     super(
-      `there ${mistakes.length === 1 ? 'is' : 'are'} ${count} in what is to be applied:\n${lines.join('\n')}\nNothing was changed`,
+      `there ${mistakes.length === 1 ? 'is' : 'are'} ${count} in what is to be applied:\n${lines.join('\n')}\nNothing was changed${done}`,
     );
     this.mistakes = mistakes;
   }
@@ -51,6 +61,12 @@ export function placeText({ file, line, column }: Place): string {
 export function readDesired(sources: readonly Source[]): Desired {
   const read = sources.map(readDocuments);
   const mistakes = read.flatMap((one) => one.mistakes);
+  const [first] = sources;
+  if (first && read.every((one) => one.documents.length === 0 && one.mistakes.length === 0))
+    mistakes.push({
+      ...{ file: first.name, line: 1, column: 1 },
+      message: 'there is nothing in it; a platform file says at least `spokecast: 1`',
+    });
   const collector = new Collector(mistakes);
   for (const document of read.flatMap((one) => one.documents)) collector.add(document);
   if (mistakes.length > 0) throw new PlatformFileError(mistakes);
@@ -88,17 +104,24 @@ class Collector implements Desired {
     const at = placeOf(path);
     let tenant = this.#tenants.get(entry.name);
     if (tenant) {
-      for (const field of ['id', 'status'] as const) {
-        if (entry[field] === undefined) continue;
-        if (tenant[field] !== undefined && tenant[field] !== entry[field])
-          this.#blame(at, `the tenant ${quoted(entry.name)} has another ${field} at ${placeText(tenant.at)}`);
-        Object.assign(tenant, { [field]: entry[field] });
+      for (const field of ['id', 'status', 'quotas', 'allowedRegions'] as const) {
+        const [there, given] = [tenant[field], entry[field]];
+        if (given === undefined) continue;
+        if (there !== undefined && canonicalJson(there) !== canonicalJson(given))
+          this.#blame(
+            placeOf([...path, field]),
+            `the tenant ${quoted(entry.name)} has another \`${field}\` at ${placeText(tenant.at)}`,
+          );
+        Object.assign(tenant, { [field]: given });
       }
     } else {
-      tenant = { ...entry, at, clusters: [], listsClusters: false };
+      const unbound = { quotasAt: undefined, allowedRegionsAt: undefined };
+      tenant = { ...entry, at, clusters: [], listsClusters: false, ...unbound };
       this.#tenants.set(entry.name, tenant);
       this.tenants.push(tenant);
     }
+    if (entry.quotas !== undefined) tenant.quotasAt ??= placeOf([...path, 'quotas']);
+    if (entry.allowedRegions !== undefined) tenant.allowedRegionsAt ??= placeOf([...path, 'allowedRegions']);
     if (entry.id !== undefined) this.#sameNameOnly(entry.id, entry.name, at);
     tenant.listsClusters ||= clusters !== undefined;
     for (const [index, cluster] of (clusters ?? []).entries())

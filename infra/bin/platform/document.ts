@@ -11,6 +11,7 @@ import {
 } from 'yaml';
 import type { z } from 'zod';
 import { type PlatformFile, platformFile } from './schema.ts';
+import { suggestionFor } from './suggestion.ts';
 
 export interface Source {
   /** As the person knows it: a path, or `stdin`. */
@@ -45,12 +46,17 @@ export function readDocuments(source: Source): { documents: PlatformDocument[]; 
     const { line, col } = lines.linePos(offset);
     return { file: source.name, line: Math.max(1, line), column: Math.max(1, col) };
   };
-  const parsed = parseAllDocuments(source.text, { lineCounter: lines, prettyErrors: false });
   const documents: PlatformDocument[] = [];
   const mistakes: Mistake[] = [];
+  // With `<<`, which YAML 1.2 lost and everybody uses.
+  const parsed = parseAllDocuments(source.text, { lineCounter: lines, prettyErrors: false, merge: true });
   for (const document of Array.isArray(parsed) ? parsed : []) {
-    if (document.errors.length > 0) {
-      mistakes.push(...document.errors.map(({ pos, message }) => ({ ...at(pos[0]), message })));
+    // A tag that nobody knows (`!env X`) is only warned of, and would be taken for plain text.
+    const wrong = [...document.errors, ...document.warnings];
+    if (wrong.length > 0) {
+      const tooDeep = wrong.find(({ message }) => isTooDeep(message));
+      const told = tooDeep ? [tooDeep] : wrong;
+      mistakes.push(...told.map(({ pos, message }) => ({ ...at(pos[0]), message: yamlWords(message) })));
       continue;
     }
     if (document.contents === null || isEmptyScalar(document.contents)) continue; // only comments
@@ -62,6 +68,14 @@ export function readDocuments(source: Source): { documents: PlatformDocument[]; 
   return { documents, mistakes };
 }
 
+function isTooDeep(message: string): boolean {
+  return message.startsWith('Maximum call stack');
+}
+
+function yamlWords(message: string): string {
+  return isTooDeep(message) ? 'is nested too deeply to be read' : message;
+}
+
 function validated(
   document: Document.Parsed,
   placeOf: PlatformDocument['placeOf'],
@@ -70,9 +84,15 @@ function validated(
   try {
     plain = document.toJS({ maxAliasCount: aliasesMax });
   } catch (error) {
-    return { mistakes: [{ ...placeOf([]), message: (error as Error).message }] };
+    return { mistakes: [{ ...placeOf([]), message: yamlWords((error as Error).message) }] };
   }
-  const result = platformFile.safeParse(plain);
+  let result: ReturnType<typeof platformFile.safeParse>;
+  try {
+    result = platformFile.safeParse(plain);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { mistakes: [{ ...placeOf([]), message: yamlWords(error.message) }] };
+  }
   if (result.success) return { value: result.data };
   const mistakes = flattened(result.error.issues).flatMap(({ issue, path }) => {
     if (issue.code !== 'unrecognized_keys')
@@ -82,10 +102,11 @@ function validated(
           message: `${named(path)}${issue.code === 'invalid_type' && isAbsent(plain, path) ? 'is required' : wordsOf(issue)}`,
         },
       ];
-    return issue.keys.map((key) => ({
-      ...placeOf([...path, key]),
-      message: `${named([...path, key])}is not known here`,
-    }));
+    return issue.keys.map((key) => {
+      const meant = suggestionFor(path, key);
+      const hint = meant === undefined ? '' : `; is \`${meant}\` meant?`;
+      return { ...placeOf([...path, key]), message: `${named([...path, key])}is not known here${hint}` };
+    });
   });
   return { mistakes: mistakes.toSorted((a, b) => a.line - b.line || a.column - b.column) };
 }

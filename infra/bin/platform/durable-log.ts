@@ -22,15 +22,20 @@ export class DurableLog implements AsyncDisposable {
     this.#isIdle = isNew;
   }
 
-  /** @throws ConfigurationError where it cannot be written, is no file, or others may read it. */
-  static async open(path: string): Promise<DurableLog> {
+  /**
+   * @param user who it has to belong to: this process's own, where the system knows users.
+   * @throws ConfigurationError where it cannot be written, is no file, or others may read it.
+   */
+  static async open(path: string, user = process.getuid?.()): Promise<DurableLog> {
     let file: FileHandle | undefined;
     try {
       const isNew = !existsSync(path);
       file = await open(path, constants.O_RDWR | constants.O_APPEND | constants.O_CREAT, 0o600);
-      const { mode, size } = await file.stat();
+      const { mode, size, uid } = await file.stat();
       const isPrivate = (mode & 0o077) === 0 || process.platform === 'win32';
       if ((mode & constants.S_IFMT) !== constants.S_IFREG) throw new Error('it is no file');
+      if (user !== undefined && uid !== user)
+        throw new Error(`it belongs to another user (${uid}), who may read it: name another file`);
       if (!isPrivate) throw new Error(`others may read it: chmod 600 ${path}`);
       // A crash may have left half a line, which must not swallow the next.
       if (size > 0) {

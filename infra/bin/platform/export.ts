@@ -6,6 +6,8 @@ export interface ExportOptions {
   /** Give every thing its id: then names may be changed in the file, and it fits this hub only. */
   ids: boolean;
   regions: boolean;
+  /** Where editors find the schema of what is written. */
+  schemaUrl: string;
 }
 
 /** The platform as a file, which `apply` reads back without a change. Secrets are not in it: the hub has none. */
@@ -20,7 +22,12 @@ export function exportText(state: PlatformState, options: ExportOptions): string
         node.type = 'QUOTE_DOUBLE';
     },
   });
-  return `# yaml-language-server: $schema=platform.schema.json (spokecast apply --print-schema)\n${document.toString({ lineWidth: 0 })}`;
+  return `# yaml-language-server: $schema=${options.schemaUrl}\n${document.toString({ lineWidth: 0 })}`;
+}
+
+/** The same as JSON, which has no comments. */
+export function exportJson(state: PlatformState, options: ExportOptions): string {
+  return JSON.stringify({ $schema: options.schemaUrl, ...platformOf(state, options) });
 }
 
 function platformOf(state: PlatformState, { ids, regions }: ExportOptions): object {
@@ -29,10 +36,12 @@ function platformOf(state: PlatformState, { ids, regions }: ExportOptions): obje
   return {
     spokecast: 1,
     ...(regions && state.regions.size > 0 ? { regions: byAge(state.regions.values()).map(regionOf) } : {}),
-    tenants: byAge(state.tenants.values()).map(({ id, name, status }) => ({
+    tenants: byAge(state.tenants.values()).map(({ id, name, status, quotas, allowedRegions }) => ({
       name,
       ...(ids ? { id } : {}),
       status,
+      quotas: Object.values(quotas).every((most) => most === null) ? null : quotas,
+      allowedRegions,
       clusters: byAge(state.clustersOf(id)).map((cluster) =>
         clusterOf(cluster, byAge(state.keysOf(cluster.id)), ids),
       ),

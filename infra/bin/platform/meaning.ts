@@ -1,4 +1,5 @@
 import type { AgentKey, Cluster, Placement, Tenant } from '../../client/hub-api.ts';
+import { type BoundsMeaning, boundsMeanings } from './bounds-meaning.ts';
 import { type Change, pathKey } from './change.ts';
 import type { PlatformState } from './state.ts';
 
@@ -16,6 +17,8 @@ export interface Meaning {
   losses: Map<string, Map<string, number>>;
   /** Things that are deleted, those that go along with them too, and keys that stop: what `--max-deletions` bounds. */
   losing: Set<string>;
+  /** Tenants that may have more or less from now on, or elsewhere. */
+  bounds: BoundsMeaning[];
 }
 
 export interface KeyRegions {
@@ -58,6 +61,7 @@ export function meaningOf(changes: readonly Change[], state: PlatformState, nowM
   const meaning: Meaning = {
     ...{ stopping: [], starting: [], newKeys: new Map(), contexts: new Map(), losses: new Map() },
     losing: new Set(),
+    bounds: boundsMeanings(changes, state),
   };
   const contexts = new Counter();
   const losses = new Counter();

@@ -1,4 +1,6 @@
 import { cell } from '../tables.ts';
+import { countText } from './bounds.ts';
+import type { BoundsMeaning, QuotaMeaning } from './bounds-meaning.ts';
 import { type Change, describeThing } from './change.ts';
 import { isWithinBudget, type KeyRegions, lossesUnasked, type Meaning } from './meaning.ts';
 
@@ -49,6 +51,8 @@ function meaningLines(changes: readonly Change[], meaning: Meaning): string[] {
     ...(gone > 0 ? [`${gone} ${meaning.stopping.length > 0 ? 'more ' : ''}things go for good.`] : []),
     ...(contexts.length > 0 ? [`Contexts published: ${contexts.join(', ')}.`] : []),
     ...budgetLines(meaning),
+    ...boundsLines(meaning.bounds),
+    ...roomHint(changes),
     ...renameHint(changes),
   ];
 }
@@ -77,6 +81,39 @@ function budgetLines(meaning: Meaning): string[] {
     ? `within the budget of losses (${lossesUnasked} a region and kind)`
     : `beyond the budget of losses (${lossesUnasked} a region and kind, or a tenth of what it holds); what this command does counts as meant and is not held`;
   return [`Losses: ${texts.join(', ')}: ${verdict}.`];
+}
+
+function boundsLines(bounds: readonly BoundsMeaning[]): string[] {
+  const lines = bounds.flatMap(({ tenant, residency, quotas }) => [
+    ...(residency ? [`${cell(tenant)}: ${residencyText(residency)}`] : []),
+    ...quotas.map((quota) => `${cell(tenant)}: ${quotaText(quota)}`),
+  ]);
+  const more = lines.length > shownMax ? [`... and ${lines.length - shownMax} more (--json shows all)`] : [];
+  return [...lines.slice(0, shownMax), ...more];
+}
+
+function residencyText({ only, closed, opened }: NonNullable<BoundsMeaning['residency']>): string {
+  const where = only === null ? 'in any region' : `in ${only.join(', ')} only`;
+  const ends = closed.length > 0 ? `; no cluster can be placed in ${closed.join(', ')} any more` : '';
+  const begins = opened.length > 0 ? `; new: ${opened.join(', ')}` : '';
+  return `clusters may be placed ${where}${ends}${begins}.`;
+}
+
+function quotaText({ quota, most, used }: QuotaMeaning): string {
+  if (most === null) return `${countText(quota, 'any number of')}.`;
+  const room =
+    used === undefined || used < most
+      ? ''
+      : used === most
+        ? ': there is no room for another'
+        : `: nothing is taken away, and none can be added until there are fewer than ${most}`;
+  return `at most ${countText(quota, most)}${used === undefined ? '' : `, and it has ${used} then`}${room}.`;
+}
+
+function roomHint(changes: readonly Change[]): string[] {
+  const count = changes.filter(({ makesRoom }) => makesRoom).length;
+  if (count === 0) return [];
+  return [`${count} of what is deleted goes before the new is made: a quota has no room for both.`];
 }
 
 /** Where something goes and something of its kind comes in the same place, a new name may have been meant. */
@@ -111,6 +148,10 @@ export function planJson(changes: readonly Change[], meaning: Meaning): object {
         [...meaning.losses].map(([region, kinds]) => [region, Object.fromEntries(kinds)]),
       ),
       losing: meaning.losing.size,
+      bounds: meaning.bounds.map(({ tenant, residency, quotas }) => ({
+        ...{ tenant, residency: residency ?? null },
+        quotas: quotas.map((each) => ({ ...each, used: each.used ?? null })),
+      })),
       withinBudget: isWithinBudget(meaning),
     },
   };

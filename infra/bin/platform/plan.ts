@@ -1,5 +1,7 @@
 import { canonicalJson } from '../../../contexts/envelope.ts';
 import type { AgentKey, Cluster, Tenant } from '../../client/hub-api.ts';
+import { type Bounds, boundChanges, boundsBody, boundsMeanwhile, boundsOf, unbounded } from './bounds.ts';
+import { makingRoom, quotaMistakes, residencyMistakes } from './bounds-check.ts';
 import type { Change, FieldChange } from './change.ts';
 import {
   type Desired,
@@ -8,10 +10,18 @@ import {
   type DesiredRegion,
   type DesiredTenant,
   PlatformFileError,
+  placeText,
   quoted,
 } from './desired.ts';
 import type { Mistake, Place } from './document.ts';
+import { type Renaming, renamingMistakes } from './renaming.ts';
 import { type PlatformState, tenantOf } from './state.ts';
+
+export interface PlanOptions {
+  prune: boolean;
+  /** A key that has ended by then cannot be made. */
+  nowMs: number;
+}
 
 /**
  * What has to be done so that the hub holds what the files want. Things are known by their id where the file gives
@@ -19,10 +29,11 @@ import { type PlatformState, tenantOf } from './state.ts';
  * takes from lists that they write.
  * @throws PlatformFileError naming everything that cannot be done.
  */
-export function planChanges(desired: Desired, state: PlatformState, prune: boolean): Change[] {
-  const planner = new Planner(desired, state, prune);
+export function planChanges(desired: Desired, state: PlatformState, { prune, nowMs }: PlanOptions): Change[] {
+  const planner = new Planner(desired, state, { prune, nowMs });
   for (const region of desired.regions) planner.region(region);
   for (const tenant of desired.tenants) planner.tenant(tenant);
+  planner.tenantNames();
   if (planner.mistakes.length > 0) throw new PlatformFileError(planner.mistakes);
   return planner.changes;
 }
@@ -32,12 +43,17 @@ class Planner {
   readonly mistakes: Mistake[] = [];
   readonly #state: PlatformState;
   readonly #prune: boolean;
+  readonly #nowMs: number;
   /** What each region is to be; undefined for one that is not there and will not be. */
   readonly #regionStatus: Map<string, string>;
+  /** Where what is there is spoken of. */
+  readonly #meantAt = new Map<string, Place>();
+  readonly #newTenantNames: Renaming[] = [];
 
-  constructor(desired: Desired, state: PlatformState, prune: boolean) {
+  constructor(desired: Desired, state: PlatformState, { prune, nowMs }: PlanOptions) {
     this.#state = state;
     this.#prune = prune;
+    this.#nowMs = nowMs;
     this.#regionStatus = new Map([
       ...[...state.regions.values()].map(({ id, status }) => [id, status] as const),
       ...desired.regions.map(
@@ -68,26 +84,75 @@ class Planner {
 
   tenant(wanted: DesiredTenant) {
     const { id, name, status, at } = wanted;
+    const begun = this.changes.length;
     const found = tenantOf(this.#state, wanted);
     const path = [name];
+    const before: Bounds = found ?? unbounded;
+    const after = boundsOf(wanted, before);
     if (!found) {
       if (id !== undefined) return this.#absent(at, `tenant ${id}`);
       const afterwards = status === 'suspended' ? { status } : undefined;
-      this.#add({ kind: 'tenant', action: 'create', path, at, body: { name }, afterwards });
+      const body = { name, ...boundsBody(unbounded, after) };
+      this.#add({ kind: 'tenant', action: 'create', path, at, body, afterwards });
     } else {
-      const fields = differences({ name, status }, found);
-      this.#update({ kind: 'tenant', path, at, id: found.id, basis: found }, fields);
+      if (!this.#once(found, at)) return;
+      if (found.name !== name) this.#newTenantNames.push({ id: found.id, to: name, at });
+      const own = differences({ name, status }, found);
+      const meanwhile = boundsMeanwhile(this.#stillThere(before), after, placedBy(wanted));
+      const lastly = boundsBody(meanwhile, after);
+      this.#update(
+        {
+          ...{ kind: 'tenant', path, at, id: found.id, basis: found },
+          body: { ...bodyOf(own), ...boundsBody(before, meanwhile) },
+          lastly: Object.keys(lastly).length > 0 ? lastly : undefined,
+        },
+        [...own, ...boundChanges(before, after)],
+      );
     }
     const named = new Set<string>();
+    const newNames: Renaming[] = [];
     const clusters = found ? this.#state.clustersOf(found.id) : [];
     const byName = new Map(clusters.map((cluster) => [cluster.name, cluster]));
     for (const cluster of wanted.clusters) {
       const one = this.#cluster(cluster, wanted, found, byName);
-      if (one) named.add(one.id);
+      if (!one) continue;
+      named.add(one.id);
+      if (one.name !== cluster.name) newNames.push({ id: one.id, to: cluster.name, at: cluster.at });
     }
-    if (!this.#prune || !wanted.listsClusters) return;
-    for (const cluster of clusters)
-      if (!named.has(cluster.id)) this.#delete('cluster', [name, cluster.name], cluster);
+    if (this.#prune && wanted.listsClusters)
+      for (const cluster of clusters)
+        if (!named.has(cluster.id)) this.#delete('cluster', [name, cluster.name], cluster);
+    const holderOf = (name: string) => byName.get(name)?.id;
+    const leaves = (id: string) => this.#prune && wanted.listsClusters && !named.has(id);
+    this.mistakes.push(...renamingMistakes('cluster', newNames, holderOf, leaves));
+    const of = { wanted, before, after, own: this.changes.slice(begun), clusters, state: this.#state };
+    this.mistakes.push(...residencyMistakes(of, (region) => this.#regionMistake(region)));
+    this.mistakes.push(...quotaMistakes(of, found?.id));
+    for (const change of makingRoom(of, found?.id)) change.makesRoom = true;
+  }
+
+  /** Once all tenants were seen. */
+  tenantNames(): void {
+    const holderOf = (name: string) => tenantOf(this.#state, { id: undefined, name })?.id;
+    this.mistakes.push(...renamingMistakes('tenant', this.#newTenantNames, holderOf, () => false));
+  }
+
+  /** False for what stands elsewhere already, by its id here and by its name there. */
+  #once({ id }: Tenant | Cluster, at: Place): boolean {
+    const before = this.#meantAt.get(id);
+    if (before) this.#blame(at, `${id} is meant at ${placeText(before)} already, by its id or by its name`);
+    else this.#meantAt.set(id, at);
+    return before === undefined;
+  }
+
+  /** Without the regions that are no more: the hub takes no residency that names one. */
+  #stillThere(bounds: Bounds): Bounds {
+    const allowedRegions = bounds.allowedRegions?.filter((region) => this.#regionStatus.has(region)) ?? null;
+    return { ...bounds, allowedRegions };
+  }
+
+  #meant({ id, name }: DesiredCluster, byName: ReadonlyMap<string, Cluster>): Cluster | undefined {
+    return id === undefined ? byName.get(name) : this.#state.clusters.get(id);
   }
 
   /** Returns the cluster that is meant, where there is one. */
@@ -98,7 +163,7 @@ class Planner {
     byName: ReadonlyMap<string, Cluster>,
   ): Cluster | undefined {
     const { id, name, status, upstreamUrl, upstreams, settings, at } = wanted;
-    const found = id === undefined ? byName.get(name) : this.#state.clusters.get(id);
+    const found = this.#meant(wanted, byName);
     const path = [tenantName, name];
     const placements = wanted.placements?.map(({ region, overrides }) => ({
       region,
@@ -109,6 +174,7 @@ class Planner {
       this.#blame(at, `the cluster ${id} is another tenant's, and clusters do not move between tenants`);
       return undefined;
     }
+    if (found && !this.#once(found, at)) return found;
     if (found) {
       const after = { name, status, upstreamUrl, upstreams, settings, placements: inOrder(placements) };
       const before = { ...found, placements: inOrder(found.placements) };
@@ -161,6 +227,8 @@ class Planner {
       );
     }
     const [key] = found;
+    if (expiresAt && Date.parse(expiresAt) <= this.#nowMs && expiresAt !== key?.expiresAt)
+      this.#blame(at, `expiresAt: ${expiresAt} has passed: leave the key out, or delete it to end it now`);
     const parentId = cluster?.id;
     if (key)
       return this.#update(
@@ -177,11 +245,7 @@ class Planner {
     const held = new Set(found?.placements.map(({ region }) => region));
     for (const { region, at } of placements) {
       const status = this.#regionStatus.get(region);
-      if (status === undefined)
-        this.#blame(
-          at,
-          `there is no region ${region}; there are: ${[...this.#regionStatus.keys()].join(', ') || 'none'}`,
-        );
+      if (status === undefined) this.#blame(at, this.#regionMistake(region)!);
       else if (!held.has(region) && (status === 'draining' || status === 'disabled'))
         this.#blame(at, `the region ${region} is ${status} and takes no new placements`);
     }
@@ -196,8 +260,7 @@ class Planner {
     fields: FieldChange[],
   ): void {
     if (fields.length === 0) return;
-    const body = Object.fromEntries(fields.map(({ name, after }) => [name, after]));
-    this.#add({ ...of, action: 'update', fields, body });
+    this.#add({ body: bodyOf(fields), ...of, action: 'update', fields });
   }
 
   #add(change: Pick<Change, 'kind' | 'action' | 'path' | 'at' | 'body'> & Partial<Change>): void {
@@ -206,8 +269,15 @@ class Planner {
       before: undefined,
       after,
     }));
-    const standard = { id: undefined, parentId: undefined, basis: undefined, afterwards: undefined };
-    this.changes.push({ ...standard, fields: change.action === 'delete' ? [] : fields, ...change });
+    const standard = { id: undefined, parentId: undefined, basis: undefined };
+    const order = { afterwards: undefined, lastly: undefined, makesRoom: false };
+    this.changes.push({ ...standard, ...order, fields: change.action === 'delete' ? [] : fields, ...change });
+  }
+
+  /** Undefined for a region that is there, or will be. */
+  #regionMistake(region: string): string | undefined {
+    if (this.#regionStatus.has(region)) return undefined;
+    return `there is no region ${region}; there are: ${[...this.#regionStatus.keys()].join(', ') || 'none'}`;
   }
 
   #absent(at: Place, what: string): void {
@@ -217,6 +287,15 @@ class Planner {
   #blame(at: Place, message: string): void {
     this.mistakes.push({ ...at, message });
   }
+}
+
+/** Every region that the files place a cluster of the tenant in. */
+function placedBy({ clusters }: DesiredTenant): ReadonlySet<string> {
+  return new Set(clusters.flatMap(({ placements = [] }) => placements.map(({ region }) => region)));
+}
+
+function bodyOf(fields: readonly FieldChange[]): Record<string, unknown> {
+  return Object.fromEntries(fields.map(({ name, after }) => [name, after]));
 }
 
 /** Fields that are given and hold something else. */

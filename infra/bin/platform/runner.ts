@@ -2,11 +2,20 @@ import { v7 as uuidv7 } from 'uuid';
 import type { Clock } from '../../../contexts/base/clock.ts';
 import { systemRandom } from '../../../contexts/base/random.ts';
 import { canonicalJson } from '../../../contexts/envelope.ts';
-import type { AgentKeyCreated, AgentKeysCreate, Answer, InputOf, OperationId } from '../../client/hub-api.ts';
+import type {
+  AgentKeyCreated,
+  AgentKeysCreate,
+  Answer,
+  InputOf,
+  OperationId,
+  Tenant,
+} from '../../client/hub-api.ts';
 import { type HubClient, HubRequestError, hubExitCodes } from '../hub-client.ts';
 import { type Change, pathKey } from './change.ts';
+import { Interrupted } from './interruption.ts';
 import { inParallel } from './pool.ts';
 import type { Intent, SecretRecord, Secrets } from './secrets.ts';
+import { batchesOf, clustersStage, stages } from './stages.ts';
 import { requestsAtOnce } from './state.ts';
 
 export interface RunnerParts {
@@ -26,10 +35,8 @@ export interface Progress {
   fences: string[];
 }
 
-/** The run was asked to end. */
-export class Interrupted extends Error {
-  override name = 'Interrupted';
-}
+/** `halfway`: the rest of it comes last. */
+type Outcome = 'done' | 'raced' | 'halfway';
 
 /** One change could not be made. The others under way were waited for. */
 export class ChangeFailed extends Error {
@@ -42,10 +49,6 @@ export class ChangeFailed extends Error {
   }
 }
 
-/** Keys of one request; the hub takes no more. */
-const keysAtOnce = 50;
-/** The hub takes 64 KiB. */
-const batchBytesMax = 60 * 1024;
 /** Beyond which a hub that does not answer is given up. */
 const attemptsMax = 7;
 const firstPauseMs = 250;
@@ -59,6 +62,8 @@ export class Runner {
   readonly #parts: RunnerParts;
   /** Of what this run has made, by its path. */
   readonly #ids = new Map<string, string>();
+  /** What the hub holds of things that are changed in two steps, after the first. */
+  readonly #halfway = new Map<Change, Tenant>();
   #total = 0;
 
   constructor(parts: RunnerParts) {
@@ -77,6 +82,11 @@ export class Runner {
         this.#one(batch[0]!, () => this.#createKeys(batch)),
       );
     }
+    const raced = new Set(this.progress.raced);
+    const tightening = changes.filter((change) => change.lastly && !raced.has(change));
+    await inParallel(tightening, requestsAtOnce, (change) =>
+      this.#one(change, () => this.#change(change, () => this.#tighten(change))),
+    );
   }
 
   async #one(change: Change, work: () => Promise<void>): Promise<void> {
@@ -90,20 +100,20 @@ export class Runner {
     this.#parts.progress(this.progress.done.length + this.progress.raced.length, this.#total);
   }
 
-  async #change(change: Change): Promise<void> {
-    const outcome = await this.#made(change).catch((error: unknown) => {
-      if (isRace(error, change)) return 'raced' as const;
+  async #change(change: Change, work = () => this.#made(change)): Promise<void> {
+    const outcome = await work().catch((error: unknown) => {
+      if (this.#isRace(error, change)) return 'raced' as const;
       throw error;
     });
-    this.progress[outcome].push(change);
+    if (outcome !== 'halfway') this.progress[outcome].push(change);
   }
 
-  #made(change: Change): Promise<'done' | 'raced'> {
+  #made(change: Change): Promise<Outcome> {
     switch (change.action) {
       case 'create':
         return this.#create(change);
       case 'update':
-        return this.#update(change, change.body, change.basis);
+        return change.lastly ? this.#loosen(change) : this.#update(change, change.body, change.basis);
       case 'delete':
         return this.#delete(change);
     }
@@ -125,11 +135,20 @@ export class Runner {
     return 'done';
   }
 
-  async #update(
-    { kind, id }: Change,
-    body: Change['body'],
-    basis: Change['basis'],
-  ): Promise<'done' | 'raced'> {
+  /** The first of two steps, where there is something to loosen. */
+  async #loosen(change: Change): Promise<Outcome> {
+    if (Object.keys(change.body).length === 0) return 'halfway';
+    const outcome = await this.#update(change, change.body, change.basis);
+    return outcome === 'done' ? 'halfway' : outcome;
+  }
+
+  /** The second: what stood in its way is gone by now. */
+  #tighten(change: Change): Promise<'done' | 'raced'> {
+    return this.#update(change, change.lastly!, this.#halfway.get(change) ?? change.basis);
+  }
+
+  async #update(change: Change, body: Change['body'], basis: Change['basis']): Promise<'done' | 'raced'> {
+    const { kind, id } = change;
     const path = { id: id! };
     const { read, update } = operationsOf[kind];
     let ifMatch: string | undefined;
@@ -139,7 +158,8 @@ export class Runner {
       ifMatch = etag ?? undefined;
     }
     const headers = ifMatch === undefined ? {} : { 'if-match': ifMatch };
-    await this.#send(update as 'updateCluster', { path, body: body as never, headers });
+    const answer = await this.#send(update as 'updateTenant', { path, body: body as never, headers });
+    if (change.lastly) this.#halfway.set(change, answer.body);
     return 'done';
   }
 
@@ -174,7 +194,7 @@ export class Runner {
       items = await this.createdKeys(intent);
     } catch (error) {
       if (isRefusal(error)) await secrets!.crossOut(intent); // else it may have been done
-      if (!isRace(error, first!)) throw error;
+      if (!this.#isRace(error, first!)) throw error;
       this.progress.raced.push(...batch);
       return;
     }
@@ -225,6 +245,13 @@ export class Runner {
     await this.#parts.secrets!.crossOut(intent);
   }
 
+  /** Also what its tenant has no room for, because somebody else was first at the tenant and the room was not made. */
+  #isRace(error: unknown, change: Change): boolean {
+    if (isRace(error, change)) return true;
+    if (!(error instanceof HubRequestError && roomCodes.has(error.code ?? ''))) return false;
+    return this.progress.raced.some(({ kind, path }) => kind === 'tenant' && path[0] === change.path[0]);
+  }
+
   /** Undefined where somebody else made the parent meanwhile: then this is planned again with it. */
   #parentOf({ parentId, path }: Change): string | undefined {
     return parentId ?? this.#ids.get(pathKey(path.slice(0, -1)));
@@ -253,41 +280,14 @@ const operationsOf = {
   'agent-key': { read: 'getAgentKey', update: 'updateAgentKey', remove: 'deleteAgentKey' },
 } as const satisfies Record<Change['kind'], Record<'read' | 'update' | 'remove', OperationId>>;
 
-const isMade = (change: Change) => change.action !== 'delete';
-const clustersStage = (change: Change) => change.kind === 'cluster' && isMade(change);
-/** In this order. New keys come after the clusters, before what is done to those that are there. */
-const stages: readonly ((change: Change) => boolean)[] = [
-  (change) => change.kind === 'region' && isMade(change),
-  (change) => change.kind === 'tenant' && isMade(change),
-  clustersStage,
-  (change) => change.kind === 'agent-key' && change.action === 'update',
-  (change) => change.kind === 'agent-key' && change.action === 'delete',
-  (change) => change.kind === 'cluster' && change.action === 'delete',
-];
-
-/** Keys of one cluster that one request makes: no more than the hub takes, in number and in bytes. */
-function batchesOf(creations: readonly Change[]): Change[][] {
-  const batches: Change[][] = [];
-  for (const keys of Map.groupBy(creations, ({ path }) => pathKey(path.slice(0, 2))).values()) {
-    let bytes = Number.POSITIVE_INFINITY;
-    for (const key of keys) {
-      const own = Buffer.byteLength(JSON.stringify(key.body)) + 1;
-      bytes += own;
-      if (bytes > batchBytesMax || batches.at(-1)!.length === keysAtOnce) {
-        batches.push([]);
-        bytes = own;
-      }
-      batches.at(-1)!.push(key);
-    }
-  }
-  return batches;
-}
+const roomCodes: ReadonlySet<string> = new Set(['REGION_NOT_ALLOWED', 'QUOTA_EXCEEDED']);
 
 /** Somebody else made, changed or deleted it since the plan was made. */
 function isRace(error: unknown, { action }: Change): boolean {
   if (!(error instanceof HubRequestError)) return false;
   if (error.code === 'PRECONDITION_FAILED') return true;
-  if (error.code === 'NAME_TAKEN' || error.code === 'ID_TAKEN') return true;
+  if (error.code === 'NAME_TAKEN' || error.code === 'ID_TAKEN' || error.code === 'RESIDENCY_IN_USE')
+    return true;
   return isStatus(error, 404) && action !== 'delete';
 }
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isRunning, readHolder, thisProcess } from '../../../contexts/base/holder.ts';
 import { ConfigurationError, type Environment } from '../../../contexts/base/options.ts';
@@ -79,6 +79,7 @@ export class Secrets implements AsyncDisposable {
       throw new ConfigurationError(['--secrets-out and --secrets-command are two ways: give one of them']);
     if (secretsOut === undefined && secretsCommand === undefined) return undefined;
     await using stack = new AsyncDisposableStack();
+    if (secretsOut !== undefined) mustBeFile(secretsOut);
     const notesPath = secretsOut === undefined ? notesOf(hubUrl, environment) : `${secretsOut}.pending`;
     stack.use(lock(`${notesPath}.lock`));
     let keep: Secrets['keep'];
@@ -96,6 +97,11 @@ export class Secrets implements AsyncDisposable {
   async note(intent: Intent): Promise<void> {
     this.#open.add(intent.request);
     await this.#notes.append(intent);
+  }
+
+  /** Requests whose keys may have been made, and whose secrets are nowhere. */
+  get unsure(): number {
+    return this.#open.size;
   }
 
   /** Resolves once they are where they belong. */
@@ -152,6 +158,15 @@ function notesOf(hubUrl: string, environment: Environment): string {
   const directory = join(base, 'spokecast');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   return join(directory, `apply-${hash('sha256', hubUrl, 'hex').slice(0, 16)}.pending`);
+}
+
+/** Before anything is written beside it: neither a terminal nor a pipe keeps anything, and reading one may not end. */
+function mustBeFile(path: string): void {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there && !there.isFile())
+    throw new ConfigurationError([
+      `--secrets-out ${path} is no file; --secrets-command gives secrets to a program`,
+    ]);
 }
 
 /** Appending secrets to what is something else would be a loss of its own. */

@@ -1,5 +1,6 @@
 import type { AgentKey, Cluster, Region, Tenant } from '../../client/hub-api.ts';
 import { type HubClient, HubRequestError, hubExitCodes } from '../hub-client.ts';
+import { boundsDiffer, boundsOf, most } from './bounds.ts';
 import type { Desired, DesiredTenant } from './desired.ts';
 import { inParallel } from './pool.ts';
 
@@ -9,6 +10,9 @@ export class PlatformState {
   readonly tenants = new Map<string, Tenant>();
   readonly clusters = new Map<string, Cluster>();
   readonly keys = new Map<string, AgentKey>();
+  /** Tenants of which every cluster was read, and every agent key. */
+  readonly clustersKnown = new Set<string>();
+  readonly keysKnown = new Set<string>();
   readonly #clustersOf = new Map<string, Cluster[]>();
   readonly #keysOf = new Map<string, AgentKey[]>();
 
@@ -44,6 +48,8 @@ const everything = Number.POSITIVE_INFINITY;
 /** From so many on, a whole list is read rather than one thing after the other. */
 const fewTenants = 100;
 const fewClusters = 8;
+/** Agent keys that are read to count them where there is a quota; beyond it the hub counts as it makes them. */
+const keysCountedMax = 2_000;
 
 export type ReadProgress = (what: 'tenants' | 'clusters' | 'agent keys', count: number) => void;
 
@@ -68,12 +74,13 @@ export async function readState(
     return found ? [{ tenant, found }] : [];
   });
   await inParallel(wanted, requestsAtOnce, async ({ tenant, found }) => {
-    await readClusters(hub, tenant, found, isWhole(tenant, found, prune), state);
+    await readClusters(hub, tenant, found, needsClusters(tenant, found, prune), state);
     progress('clusters', state.clusters.size);
   });
   await inParallel(keyLists(wanted, state, prune), requestsAtOnce, async (query) => {
     const { items } = await hub.list('listAgentKeys', everything, { query: { ...query, limit: pageItems } });
     for (const key of items) state.addKey(key);
+    if (query.tenantId !== undefined) state.keysKnown.add(query.tenantId);
     progress('agent keys', state.keys.size);
   });
   return state;
@@ -147,12 +154,26 @@ async function readTenants(hub: HubClient, { tenants }: Desired, state: Platform
   });
 }
 
+/** Whether everything of the tenant is concerned: what may be pruned, and what all its keys may do. */
 function isWhole(tenant: DesiredTenant, found: Tenant, prune: boolean): boolean {
   return (
     (prune && tenant.listsClusters) ||
     tenant.clusters.length > fewClusters ||
-    (tenant.status !== undefined && tenant.status !== found.status) // it changes what all its keys may do
+    (tenant.status !== undefined && tenant.status !== found.status) ||
+    boundsDiffer(found, boundsOf(tenant, found))
   );
+}
+
+/** Where there is a quota, what there is counts. */
+function needsClusters(tenant: DesiredTenant, found: Tenant, prune: boolean): boolean {
+  const isCounted = Object.values(found.quotas).some((quota) => quota !== null);
+  return isWhole(tenant, found, prune) || (isCounted && tenant.clusters.length > 0);
+}
+
+function needsKeys(tenant: DesiredTenant, found: Tenant, prune: boolean): boolean {
+  const isCounted = most(found.quotas.agentKeys) <= keysCountedMax;
+  const mayAdd = tenant.clusters.some(({ agentKeys }) => agentKeys.length > 0);
+  return isWhole(tenant, found, prune) || (isCounted && mayAdd);
 }
 
 async function readClusters(
@@ -166,6 +187,7 @@ async function readClusters(
     const query = { tenantId, limit: pageItems };
     for (const cluster of (await hub.list('listClusters', everything, { query })).items)
       state.addCluster(cluster);
+    state.clustersKnown.add(tenantId);
   }
   for (const { id, name } of clusters) {
     if (id !== undefined && !state.clusters.has(id))
@@ -185,8 +207,12 @@ function keyLists(
   return wanted.flatMap(({ tenant, found }): { tenantId?: string; clusterId?: string }[] => {
     const clusters = state.clustersOf(found.id);
     if (clusters.length === 0) return [];
-    if (isWhole(tenant, found, prune) || clusters.length > fewClusters) return [{ tenantId: found.id }];
-    return clusters.map(({ id }) => ({ clusterId: id }));
+    if (needsKeys(tenant, found, prune)) return [{ tenantId: found.id }];
+    const ids = new Set(tenant.clusters.map(({ id }) => id));
+    const names = new Set(tenant.clusters.map(({ name }) => name));
+    return clusters
+      .filter(({ id, name }) => ids.has(id) || names.has(name))
+      .map(({ id }) => ({ clusterId: id }));
   });
 }
 

@@ -96,12 +96,16 @@ function cluster(regions: readonly string[]) {
   );
 }
 
-/** A tenant as a platform file may say it, with clusters in these regions. */
+const quota = fc.option(fc.integer({ min: 20, max: 30 }));
+
+/** A tenant as a platform file may say it, with clusters in these regions, and bounds that have room for them. */
 export function anyTenant(regions: readonly string[]) {
   return fc.record(
     {
       name,
       status: fc.constantFrom('active', 'suspended'),
+      quotas: fc.option(fc.record({ clusters: quota, agentKeys: quota, regions: quota }, optional)),
+      allowedRegions: fc.option(fc.constantFrom(regions, regions.toReversed())),
       clusters: fc.uniqueArray(cluster(regions), { maxLength: 3, selector: sameName }),
     },
     { requiredKeys: ['name'] },
