@@ -22,6 +22,11 @@ export interface Database extends AsyncDisposable {
    * meanwhile. `deaf`: a pooler stands in between and there is no way past it; then only polling helps.
    */
   listen(channel: string, wake: () => void): Promise<'listening' | 'deaf'>;
+  /**
+   * Notifies all of these channels, whatever the pool is busy with: on a connection of its own, from the first time on.
+   * Waits for no disk, as a transaction that notifies has others wait for it until it has committed.
+   */
+  notify(channels: readonly string[]): Promise<void>;
 }
 
 export interface ConnectOptions {
@@ -75,6 +80,7 @@ export function connect(where: string | DatabaseAddress, options: ConnectOptions
   const { pooler, directUrl } = address;
   const opened = open(address.url, pooled, options.max ?? 10);
   const sql = pooled ? opened : preparing(opened);
+  const voice = open(address.url, pooled, 1);
   const direct = pooled && directUrl !== undefined ? open(directUrl, false, 1) : undefined;
   const db = drizzle(sql, { schema });
   return {
@@ -86,8 +92,14 @@ export function connect(where: string | DatabaseAddress, options: ConnectOptions
       await ear.listen(channel, wake, wake);
       return 'listening';
     },
+    async notify(channels) {
+      await voice`
+        select set_config('synchronous_commit', 'off', true), pg_notify(channel, '')
+        from unnest(string_to_array(${channels.join()}, ',')) channel`;
+    },
     async [Symbol.asyncDispose]() {
-      await Promise.all([sql.end({ timeout: 5 }), direct?.end({ timeout: 5 })]);
+      const all = [sql, voice, ...(direct ? [direct] : [])];
+      await Promise.all(all.map((one) => one.end({ timeout: 5 })));
     },
   };
 }
