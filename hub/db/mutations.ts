@@ -2,9 +2,12 @@ import { sql } from 'drizzle-orm';
 import type { Queryable } from './client.ts';
 
 /**
- * What every mutation of the API says first, in one statement. From here on the transaction's changes are meant as they
- * are (intended.ts) and counted to that fence, and nobody is notified of them until it has committed: then the caller
- * gives the hints (docs/adr/0048-notify-after-commit.md).
+ * What every mutation of the API says first, in one statement, of the rest of its transaction:
+ *
+ * - What it changes is meant as it is: the triggers stamp it on heads and holdings, and it is exempt from the budget of
+ *   losses (law 9).
+ * - It counts to that fence.
+ * - Nobody is notified of it before it has committed. Then the caller gives a hint (docs/adr/0048-notify-after-commit.md).
  */
 export async function beginMutation(
   tx: Queryable,
