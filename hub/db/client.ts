@@ -61,9 +61,9 @@ export function connect(where: string | DatabaseAddress, options: ConnectOptions
     idle_in_transaction_session_timeout: idleInTransactionMs,
     statement_timeout: options.statementTimeoutMs ?? 30_000,
   };
-  const open = (url: string, pooled: boolean, max: number) =>
+  const open = (url: string, pooled: boolean, own: { max: number; fetch_types?: boolean }) =>
     postgres(url, {
-      max,
+      ...own,
       prepare: !pooled,
       connect_timeout: 5,
       backoff: reconnectAfterSeconds,
@@ -78,10 +78,10 @@ export function connect(where: string | DatabaseAddress, options: ConnectOptions
     });
   const pooled = address.pooler === 'transaction';
   const { pooler, directUrl } = address;
-  const opened = open(address.url, pooled, options.max ?? 10);
+  const opened = open(address.url, pooled, { max: options.max ?? 10 });
   const sql = pooled ? opened : preparing(opened);
-  const voice = open(address.url, pooled, 1);
-  const direct = pooled && directUrl !== undefined ? open(directUrl, false, 1) : undefined;
+  const voice = open(address.url, pooled, { max: 1, fetch_types: false }); // it is given none but text
+  const direct = pooled && directUrl !== undefined ? open(directUrl, false, { max: 1 }) : undefined;
   const db = drizzle(sql, { schema });
   return {
     db: pooled ? withSettings(db, settings) : db,
