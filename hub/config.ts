@@ -59,7 +59,7 @@ export const hubOptions = {
     env: 'SPOKECAST_DATABASE_CONNECTIONS_MAX',
     schema: value.integer(1, 200),
     default: '10',
-    doc: 'Connections to Postgres at the most.',
+    doc: 'Connections to Postgres at the most, but for one on which others are told of changes.',
   }),
   requestsInFlightMax: option({
     env: 'SPOKECAST_REQUESTS_IN_FLIGHT_MAX',

@@ -13,6 +13,7 @@ import type { People } from './auth/people-services.ts';
 import type { Database } from './db/client.ts';
 import type { EventStreams } from './events/event-streams.ts';
 import type { FenceWaits } from './fence-waits.ts';
+import type { Hints } from './hints.ts';
 import type { HubMetrics } from './metrics.ts';
 import type { RegionStores } from './region-stores.ts';
 
@@ -37,6 +38,7 @@ export interface Services {
   stores: RegionStores;
   waits: FenceWaits;
   events: EventStreams;
+  hints: Hints;
   /** Milliseconds for which publishers wait for a gateway that stopped reporting without a word. */
   gatewayForgetMs: number;
   /** Days for which what is deleted can be brought back; 0 for not at all. */

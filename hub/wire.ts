@@ -21,6 +21,7 @@ import { watchSchema } from './db/schema-watch.ts';
 import { leftReadOnly, watchWritable } from './db/writable-watch.ts';
 import { EventStreams } from './events/event-streams.ts';
 import { FenceWaits } from './fence-waits.ts';
+import { Hints } from './hints.ts';
 import { removeOldAnswers } from './http/idempotency.ts';
 import { createMetrics } from './metrics.ts';
 import { RegionStores, type StoreAddress } from './region-stores.ts';
@@ -92,6 +93,10 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     onEnd: (reason) => metrics.eventStreamsEnded.inc({ reason }),
     onError: (error) => log.warn({ error: loggable(error) }, 'events could not be read'),
   });
+  const hints = new Hints({
+    notify: (channels) => database.notify(channels),
+    onError: (error) => log.warn({ error: loggable(error) }, 'nobody was told of a change; polls find it'),
+  });
   const services: Services = {
     ...{ database, clock, random, log, stores, storeTimeoutMs, gatewayForgetMs, undeleteDays },
     waits: new FenceWaits({
@@ -102,7 +107,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
     environment: config.environment,
     metrics,
     keys,
-    events,
+    ...{ events, hints },
     logins: new LoginLimits({ clock, windowMs: 60_000, failuresMax: config.failedLoginsMax }),
     keyRates: keyRatesOf(config, clock),
     guesses: new GuessLimits({
@@ -170,6 +175,7 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
       stop.abort();
       await Promise.all(loops.map((loop) => loop.stop()));
       await stores[Symbol.asyncDispose]();
+      await hints[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },
   };

@@ -71,7 +71,7 @@ export const publisherOptions = {
     env: 'SPOKECAST_RELAY_POLL_MS',
     schema: value.integer(10, 60_000),
     default: '500',
-    doc: 'Milliseconds between two looks at the outbox when no notification came.',
+    doc: 'Milliseconds between two looks at the outbox when no notification came: how much later gateways hear of a change whose hub died before it told anybody.',
   }),
   relayLeaseMs: option({
     env: 'SPOKECAST_RELAY_LEASE_MS',

@@ -19,6 +19,7 @@ import {
   claimChanges,
   completeChanges,
   outboxBacklog,
+  outboxChannel,
   releaseChanges,
   renewChanges,
   type Takes,
@@ -342,7 +343,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
       await database.listen('spokecast_freezes', () => guards.freezes.loop.wake());
       await database.listen('spokecast_regions', () => regions.wake());
       await database.listen('spokecast_sweeps', () => requests.wake());
-      await database.listen('spokecast_outbox', wakeRelays);
+      await database.listen(outboxChannel, wakeRelays);
       await database.listen(awaitsChannel, () => awaits.wake());
       relay.start();
       placementRelay.start();

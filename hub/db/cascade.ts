@@ -1,7 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
-import { notifyOutbox } from './outbox.ts';
 import { agentKeys, holdings, outbox } from './schema.ts';
 
 /** Milliseconds to wait for a lock that somebody else holds: a forgotten session in `psql` must not hold up the relay. */
@@ -105,13 +104,11 @@ export async function lastKeys(db: Queryable, clusterIds: readonly string[]): Pr
  * them. Keys that came back to a region would otherwise stay at the revision of their tombstones there.
  */
 export async function recallPlacements(db: Queryable, region: string): Promise<void> {
-  const rows = await db.execute(sql`
+  await db.execute(sql`
     insert into ${outbox} (kind, key, regions, cause, tightens)
     select 'cluster', h.cluster_id, array[h.region], 'placement', false from ${holdings} h
     where h.region = ${region} and h.until is null and not h.settled
-      and not exists (select from ${outbox} o where o.cause = 'placement' and o.key = h.cluster_id)
-    returning 1`);
-  if (rows.length > 0) await notifyOutbox(db);
+      and not exists (select from ${outbox} o where o.cause = 'placement' and o.key = h.cluster_id)`);
 }
 
 /** The last two arguments of the cascade in 0008_cascades.sql. */

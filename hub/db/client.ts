@@ -22,6 +22,11 @@ export interface Database extends AsyncDisposable {
    * meanwhile. `deaf`: a pooler stands in between and there is no way past it; then only polling helps.
    */
   listen(channel: string, wake: () => void): Promise<'listening' | 'deaf'>;
+  /**
+   * Notifies all of these channels, whatever the pool is busy with: on a connection of its own, from the first time on.
+   * Waits for no disk, as a transaction that notifies has others wait for it until it has committed.
+   */
+  notify(channels: readonly string[]): Promise<void>;
 }
 
 export interface ConnectOptions {
@@ -56,9 +61,9 @@ export function connect(where: string | DatabaseAddress, options: ConnectOptions
     idle_in_transaction_session_timeout: idleInTransactionMs,
     statement_timeout: options.statementTimeoutMs ?? 30_000,
   };
-  const open = (url: string, pooled: boolean, max: number) =>
+  const open = (url: string, pooled: boolean, own: { max: number; fetch_types?: boolean }) =>
     postgres(url, {
-      max,
+      ...own,
       prepare: !pooled,
       connect_timeout: 5,
       backoff: reconnectAfterSeconds,
@@ -73,9 +78,10 @@ export function connect(where: string | DatabaseAddress, options: ConnectOptions
     });
   const pooled = address.pooler === 'transaction';
   const { pooler, directUrl } = address;
-  const opened = open(address.url, pooled, options.max ?? 10);
+  const opened = open(address.url, pooled, { max: options.max ?? 10 });
   const sql = pooled ? opened : preparing(opened);
-  const direct = pooled && directUrl !== undefined ? open(directUrl, false, 1) : undefined;
+  const voice = open(address.url, pooled, { max: 1, fetch_types: false }); // it is given none but text
+  const direct = pooled && directUrl !== undefined ? open(directUrl, false, { max: 1 }) : undefined;
   const db = drizzle(sql, { schema });
   return {
     db: pooled ? withSettings(db, settings) : db,
@@ -86,8 +92,14 @@ export function connect(where: string | DatabaseAddress, options: ConnectOptions
       await ear.listen(channel, wake, wake);
       return 'listening';
     },
+    async notify(channels) {
+      await voice`
+        select set_config('synchronous_commit', 'off', true), pg_notify(channel, '')
+        from unnest(string_to_array(${channels.join()}, ',')) channel`;
+    },
     async [Symbol.asyncDispose]() {
-      await Promise.all([sql.end({ timeout: 5 }), direct?.end({ timeout: 5 })]);
+      const all = [sql, voice, ...(direct ? [direct] : [])];
+      await Promise.all(all.map((one) => one.end({ timeout: 5 })));
     },
   };
 }

@@ -13,13 +13,8 @@ import { fenceRegions, fences } from './fence-tables.ts';
 export const awaitsChannel = 'spokecast_awaits';
 export const fencesChannel = 'spokecast_fences';
 
-/** From here on the transaction's changes are counted to that fence. */
-export async function openFence(
-  tx: Queryable,
-  fence: { id: string; tenantId: string | null },
-): Promise<void> {
-  await tx.execute(sql`select open_fence(${fence.id}, ${fence.tenantId}::text)`);
-}
+/** What notifies has others wait until it has committed, and that somebody waits need not outlive a crash. */
+const unsynced = sql`set_config('synchronous_commit', 'off', true)`;
 
 /** Has publishers look at gateways often while somebody waits. */
 export async function awaitFence(db: Queryable, id: string, forMs: number): Promise<void> {
@@ -28,12 +23,12 @@ export async function awaitFence(db: Queryable, id: string, forMs: number): Prom
       update ${fences} set awaited_until =
         greatest(awaited_until, clock_timestamp() + ${Math.ceil(forMs)} * interval '1 millisecond')
       where id = ${id})
-    select pg_notify(${awaitsChannel}, '')`);
+    select pg_notify(${awaitsChannel}, ''), ${unsynced}`);
 }
 
 /** Wakes hubs in which somebody waits; costs next to nothing where nobody does. */
 export async function notifyProgress(db: Queryable): Promise<void> {
-  await db.execute(sql`select pg_notify(${fencesChannel}, '') where ${someoneWaits}`);
+  await db.execute(sql`select pg_notify(${fencesChannel}, ''), ${unsynced} where ${someoneWaits}`);
 }
 
 /** Whether anybody waits for any fence. By `now()`: no index is asked for what changes while a statement runs. */
@@ -177,7 +172,7 @@ export async function awaitFences(db: Queryable, ids: readonly string[], forMs: 
       update ${fences} set awaited_until =
         greatest(awaited_until, clock_timestamp() + ${Math.ceil(forMs)} * interval '1 millisecond')
       where id in (select id from ${fences} where id = any(${textArray(ids)}) order by id for no key update))
-    select pg_notify(${awaitsChannel}, '')`);
+    select pg_notify(${awaitsChannel}, ''), ${unsynced}`);
 }
 
 /**

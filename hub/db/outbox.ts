@@ -6,6 +6,9 @@ import type { Queryable } from './client.ts';
 import { beginRun } from './runs.ts';
 import { heads, outbox } from './schema.ts';
 
+/** Tells relays that there is something in the outbox. A hint: it stands in the table. */
+export const outboxChannel = 'spokecast_outbox';
+
 /** One row of the outbox: this context changed. */
 export interface Change extends ContextRef {
   id: number;
@@ -158,7 +161,6 @@ export async function requestRefresh(db: Queryable, refs: readonly ContextRef[])
     select h.kind, h.key, wanted.regions::text[], 'request', false
     from unnest(${kinds}, ${keys}, ${regions}) as wanted (kind, key, regions) join ${heads} h using (kind, key)
     returning 1`);
-  await notifyOutbox(db);
   return rows.length;
 }
 
@@ -197,10 +199,6 @@ export async function outrankRevision(db: Queryable, revision: number): Promise<
 
 /** Half of what there is: a second accident of that size still leaves a quarter. */
 const outrankedMax = 2 ** 52;
-
-export async function notifyOutbox(db: Queryable): Promise<void> {
-  await db.execute(sql`select pg_notify('spokecast_outbox', '')`);
-}
 
 function idArray(ids: readonly number[]) {
   return sql`${sql.param(`{${ids.join(',')}}`)}::bigint[]`;

@@ -7,8 +7,7 @@ import type { Actor } from '../auth/actor.ts';
 import { whoAsks } from '../auth/who.ts';
 import { loggable } from '../data/errors.ts';
 import { inTransaction } from '../data/transaction.ts';
-import { openFence } from '../db/fences.ts';
-import { markIntended } from '../db/intended.ts';
+import { beginMutation } from '../db/mutations.ts';
 import { isComplete } from '../fence-waits.ts';
 import type { Services } from '../services.ts';
 import { readJson } from './body.ts';
@@ -141,11 +140,10 @@ async function runMutation(
   let afterCommit: (() => void)[] = [];
   const done = await inTransaction(services, async (tx) => {
     afterCommit = [];
-    await markIntended(tx);
     const kept = claim ? await claimOrReplay(tx, claim) : 'claimed';
     if (kept !== 'claimed') return { response: replayed(kept), fence: kept.fence };
     const fence = newId('fence', services.clock, services.random);
-    await openFence(tx, { id: fence, tenantId: base.actor.tenantId });
+    await beginMutation(tx, { id: fence, tenantId: base.actor.tenantId });
     const answer = await route.handle({ ...base, db: tx, afterCommit: (action) => afterCommit.push(action) });
     if (claim) {
       const body = answer.replay ?? answer.body ?? null;
@@ -153,6 +151,7 @@ async function runMutation(
     }
     return { response: respond(route, answer, fence), fence };
   });
+  services.hints.give();
   for (const action of afterCommit) action();
   return done;
 }

@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url';
-import type postgres from 'postgres';
+import postgres from 'postgres';
 import { settleBounded } from '../../contexts/base/bounded.ts';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { createApplicationKey } from '../../hub/bootstrap.ts';
 import { draftRange } from '../../hub/db/builders/index.ts';
 import { connect } from '../../hub/db/client.ts';
+import { Hints } from '../../hub/hints.ts';
 import { type FullHub, fill, filledId, fullRegions } from '../hub/load/fill.ts';
 import { walkPlans } from '../hub/load/walk.ts';
 import { percentile } from '../replication/support/watching.ts';
@@ -71,7 +72,7 @@ export async function hub({ size, concurrencies, seconds, plans }: HubOptions): 
     printLoad(bare, Math.max(2, seconds / 3), () => Number.NaN);
     printLoad(measured, seconds, bareMiddle(bare));
   }
-  await notifications(rig.sql);
+  await notifications(rig);
   await sweepPages(rig, size);
   await quotas(rig.sql, size);
 }
@@ -97,33 +98,51 @@ function bareMiddle([read, write]: readonly Measured[]): (name: string) => numbe
   return (name) => percentile((/^(list|read)/.test(name) ? read : write)!.latenciesMs, 0.5);
 }
 
-/** What the event row and the notification cost that each entry of the audit log brings with it, in its transaction. */
-async function notifications(sql: postgres.Sql): Promise<void> {
+type Told = 'in the transaction' | 'afterwards';
+
+/**
+ * What the event row and the notification cost that each entry of the audit log brings with it: sent by its transaction,
+ * or after that as the hub does (docs/adr/0048-notify-after-commit.md).
+ */
+async function notifications({ sql, databaseUrl }: Rig): Promise<void> {
   const concurrency = 8; // as many connections as the rig has
+  const promising = postgres(databaseUrl, {
+    ...{ max: concurrency, onnotice: () => {} },
+    connection: { 'spokecast.notify': 'after-commit' },
+  });
+  await using database = connect(databaseUrl, { applicationName: 'bench', max: 1 });
+  const hints = new Hints({
+    notify: (channels) => database.notify(channels),
+    onError: (error) => {
+      throw error;
+    },
+  });
   console.log(`\n## an entry of the audit log, ${concurrency} at once`);
   let number = 0;
-  const entries = async (rows: number) => {
-    const results = await settleBounded(
-      Array.from({ length: rows }),
-      concurrency,
-      () => sql`
-      insert into audit_log (id, actor_id, actor_name, action, resource_type, resource_id, request_id)
-      values (${`aud_bench${++number}`}, 'bench', 'bench', 'bench.create', 'bench', 'bench', 'bench')`,
-    );
+  const entries = async (rows: number, told: Told) => {
+    const by = told === 'afterwards' ? promising : sql;
+    const results = await settleBounded(Array.from({ length: rows }), concurrency, async () => {
+      await by`
+        insert into audit_log (id, actor_id, actor_name, action, resource_type, resource_id, request_id)
+        values (${`aud_bench${++number}`}, 'bench', 'bench', 'bench.create', 'bench', 'bench', 'bench')`;
+      if (told === 'afterwards') hints.give();
+    });
+    await hints[Symbol.asyncDispose]();
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   };
   const [rows, rounds] = [500, 4];
-  await entries(200);
+  for (const told of ['in the transaction', 'afterwards'] as const) await entries(200, told);
   // In turns, so that what else the machine does falls on all of them.
-  const ways = [
-    { what: 'with its event and notification', off: [], ms: 0 },
-    { what: 'with its event', off: ['hint_events on events'], ms: 0 },
-    { what: 'alone', off: ['tell_audit on audit_log'], ms: 0 },
+  const ways: { what: string; told: Told; off: string[]; ms: number }[] = [
+    { what: 'with its event, notified in the transaction', told: 'in the transaction', off: [], ms: 0 },
+    { what: 'with its event, notified afterwards', told: 'afterwards', off: [], ms: 0 },
+    { what: 'with its event', told: 'in the transaction', off: ['hint_events on events'], ms: 0 },
+    { what: 'alone', told: 'in the transaction', off: ['tell_audit on audit_log'], ms: 0 },
   ];
   for (let round = 0; round < rounds; round++)
     for (const way of ways) {
       await switchTriggers(sql, 'disable', way.off);
-      way.ms += await duration(() => entries(rows));
+      way.ms += await duration(() => entries(rows, way.told));
       await switchTriggers(sql, 'enable', way.off);
     }
   const alone = ways.at(-1)!.ms;
@@ -132,6 +151,7 @@ async function notifications(sql: postgres.Sql): Promise<void> {
       what,
       `${count(Math.round((rows * rounds * 1000) / ms))}/s   ${(ms / alone).toFixed(2)} of it alone`,
     );
+  await promising.end();
 }
 
 async function switchTriggers(sql: postgres.Sql, how: 'enable' | 'disable', triggers: readonly string[]) {

@@ -235,3 +235,20 @@ test('whoami tells a key what it is', async () => {
     ...{ name: 'test owner', role: 'owner', scope: 'platform', tenantId: null, expiresAt: null },
   });
 });
+
+test('[law 6] who listens is told of a change once it has committed, and not by its transaction', async () => {
+  for (const { services } of [hub.hub, other.hub]) await services.hints[Symbol.asyncDispose](); // of earlier changes
+  const heard: string[] = [];
+  const listening = [];
+  for (const channel of ['spokecast_outbox', 'spokecast_events', 'marker'])
+    listening.push(await sql.listen(channel, () => heard.push(channel)));
+  await rename('told');
+  await expect.poll(() => heard, patient).toEqual(['spokecast_outbox', 'spokecast_events']);
+
+  const given = vi.spyOn(hub.hub.services.hints, 'give').mockImplementation(() => {});
+  await rename('told by nobody');
+  given.mockRestore();
+  await sql`select pg_notify('marker', '')`;
+  await expect.poll(() => heard, patient).toEqual(['spokecast_outbox', 'spokecast_events', 'marker']);
+  for (const one of listening) await one.unlisten();
+});

@@ -1,9 +1,14 @@
+import { eq } from 'drizzle-orm';
 import type postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { settleBounded } from '../../contexts/base/bounded.ts';
 import { systemClock } from '../../contexts/base/clock.ts';
+import { systemRandom } from '../../contexts/base/random.ts';
+import { newId } from '../../contexts/ids.ts';
 import { connect, type Database } from '../../hub/db/client.ts';
 import { awaitFence, type FenceProgress, readFence } from '../../hub/db/fences.ts';
+import { beginMutation } from '../../hub/db/mutations.ts';
+import { agentKeys } from '../../hub/db/schema.ts';
 import { HubAndSpokes, until } from './support/hub-and-spokes.ts';
 
 const [east, west] = ['us-east-1', 'eu-west-1'] as const;
@@ -54,6 +59,20 @@ describe('fences', () => {
     await wheel.idle();
     return { clusterId, tenantId, keys: made };
   };
+
+  test('[law 1] [law 6] a change whose hub dies before it tells anybody is found and published all the same', async () => {
+    const { keys } = await placed([east, west], 1);
+    const [key] = keys as [(typeof keys)[0]];
+    for (const region of [east, west]) await wheel.becomes(region, key.secret, 200);
+    // All that the hub does in its transaction. What it does after that, nobody does.
+    const fence = newId('fence', systemClock, systemRandom);
+    await database.db.transaction(async (tx) => {
+      await beginMutation(tx, { id: fence, tenantId: null });
+      await tx.delete(agentKeys).where(eq(agentKeys.id, key.id));
+    });
+    for (const region of [east, west]) await wheel.becomes(region, key.secret, 401);
+    await seen(fence);
+  });
 
   test('[law 6] once a revocation is seen, no gateway of any region lets the key in, and it takes no sleep', async () => {
     await wheel.addGateway(west);

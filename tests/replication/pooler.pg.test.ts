@@ -62,6 +62,16 @@ describeWith('pgbouncer', 'behind a PgBouncer that pools transactions', () => {
     expect(await wheel.sweep(region)).toMatchObject({ missing: 0, written: 0 });
   });
 
+  test('[law 6] who listens past the pooler hears what is told through it', async () => {
+    const heard: string[] = [];
+    for (const channel of ['test_one', 'test_two'])
+      await wheel.sql.listen(channel, () => heard.push(channel));
+    for (const { services } of [hub.hub, deaf.hub]) await services.database.notify(['test_one', 'test_two']);
+    await expect
+      .poll(() => heard, { timeout: 30_000 })
+      .toEqual(['test_one', 'test_two', 'test_one', 'test_two']);
+  });
+
   test('[law 9] who takes turns by a lock of the database still does, and leaves none behind', async () => {
     const owners = await Promise.all([1, 2, 3, 4].map(() => applicationKey(hub.owner, { role: 'owner' })));
     const others = owners.map((_, at) => owners[(at + 1) % owners.length]!.id);

@@ -5,12 +5,12 @@
  * law is watched less, and wants a reason in the change's message.
  */
 export const laws: Readonly<Record<number, { name: string; testsMin: number }>> = {
-  1: { name: 'Nothing forgets', testsMin: 174 },
+  1: { name: 'Nothing forgets', testsMin: 176 },
   2: { name: 'Nothing goes back', testsMin: 111 },
   3: { name: 'Everything converges', testsMin: 136 },
   4: { name: 'No region waits for another', testsMin: 19 },
   5: { name: 'Spokes stand alone', testsMin: 10 },
-  6: { name: 'Fresh within a second', testsMin: 63 },
+  6: { name: 'Fresh within a second', testsMin: 67 },
   7: { name: 'Stale beats down', testsMin: 22 },
   8: { name: 'Everything is bounded', testsMin: 50 },
   9: { name: 'No mass death', testsMin: 65 },

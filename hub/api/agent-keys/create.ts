@@ -10,7 +10,6 @@ import { defineRoute } from '../../http/route.ts';
 import {
   AgentKeyCreated,
   allowedNetworks,
-  findAgentKey,
   permissions,
   rateLimit,
   requireCluster,
@@ -50,17 +49,16 @@ export const createAgentKey = defineRoute({
 
     const id = newId('agentKey', services.clock, services.random);
     const secret = newSecret('agentKey', id, services.random);
-    await db.insert(agentKeys).values({
-      id,
-      clusterId,
-      tenantId,
-      name,
-      permissions,
-      ...secretColumns(verifierOf(secret), allowedNetworks),
-      ...rateColumns(rateLimit),
-      expiresAt: toTimestamp(expiry),
-    });
-    const key = toAgentKey(await findAgentKey(db, actor, id));
+    const [row] = await db
+      .insert(agentKeys)
+      .values({
+        ...{ id, clusterId, tenantId, name, permissions },
+        ...secretColumns(verifierOf(secret), allowedNetworks),
+        ...rateColumns(rateLimit),
+        expiresAt: toTimestamp(expiry),
+      })
+      .returning();
+    const key = toAgentKey(row!);
     await writeAudit(call, {
       action: 'create',
       resourceType: 'agent-key',

@@ -10,7 +10,6 @@ import { defineRoute } from '../../http/route.ts';
 import {
   AgentKey,
   allowedNetworks,
-  findAgentKey,
   permissions,
   rateLimit,
   requireCluster,
@@ -69,7 +68,7 @@ export const importAgentKey = defineRoute({
     const tenantId = await requireCluster(db, actor, clusterId);
 
     const id = importedKeyId(call.body.secretSha256);
-    const made = await db
+    const [made] = await db
       .insert(agentKeys)
       .values({
         ...{ id, clusterId, tenantId, name, permissions },
@@ -78,10 +77,9 @@ export const importAgentKey = defineRoute({
         expiresAt: toTimestamp(expiry),
       })
       .onConflictDoNothing({ target: agentKeys.id })
-      .returning({ id: agentKeys.id });
-    if (made.length === 0)
-      return blame('SECRET_TAKEN', '/secretSha256', `the key ${id} was imported with it`);
-    const key = toAgentKey(await findAgentKey(db, actor, id));
+      .returning();
+    if (!made) return blame('SECRET_TAKEN', '/secretSha256', `the key ${id} was imported with it`);
+    const key = toAgentKey(made);
     await writeAudit(call, {
       action: 'import',
       resourceType: 'agent-key',

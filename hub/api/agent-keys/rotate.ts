@@ -47,11 +47,12 @@ export const rotateAgentKey = defineRoute({
     const retiring = retiringAfter(row, nowMs, nowMs + graceSeconds * 1000);
     if (retiring === 'too-many') return fail('TOO_MANY_SECRETS');
     const secret = newSecret('agentKey', row.id, random);
-    await call.db
+    const [rotated] = await call.db
       .update(agentKeys)
       .set({ ...secretColumns(verifierOf(secret), row.allowedNetworks), retiring })
-      .where(eq(agentKeys.id, row.id));
-    const after = toAgentKey(await findAgentKey(call.db, call.actor, row.id));
+      .where(eq(agentKeys.id, row.id))
+      .returning();
+    const after = toAgentKey(rotated!);
     await writeAudit(call, {
       action: 'rotate',
       resourceType: 'agent-key',

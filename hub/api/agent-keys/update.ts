@@ -52,7 +52,7 @@ export const updateAgentKey = defineRoute({
 
     const { expiresAt: newExpiry, allowedNetworks: newNetworks, rateLimit: newRate, ...rest } = changes;
     const present = row.restrictedVerifier ?? row.verifier;
-    await db
+    const [changed] = await db
       .update(agentKeys)
       .set({
         ...rest,
@@ -60,8 +60,9 @@ export const updateAgentKey = defineRoute({
         ...(newRate === undefined ? {} : rateColumns(newRate)),
         ...(newNetworks === undefined ? {} : secretColumns(present, newNetworks)),
       })
-      .where(eq(agentKeys.id, row.id));
-    const after = toAgentKey(await findAgentKey(db, actor, row.id));
+      .where(eq(agentKeys.id, row.id))
+      .returning();
+    const after = toAgentKey(changed!);
     await writeAudit(call, {
       action: 'update',
       resourceType: 'agent-key',

@@ -5,16 +5,8 @@ import { clusters } from '../../db/schema.ts';
 import { idOf, name, settings } from '../../http/fields.ts';
 import { defineRoute } from '../../http/route.ts';
 import { requireTenant } from '../tenants/tenant.ts';
-import {
-  Cluster,
-  findCluster,
-  placementList,
-  toCluster,
-  upstreams,
-  upstreamUrl,
-  withUniqueName,
-} from './cluster.ts';
-import { replacePlacements } from './placements.ts';
+import { Cluster, placementList, toCluster, upstreams, upstreamUrl, withUniqueName } from './cluster.ts';
+import { placeCluster } from './placements.ts';
 
 const body = z
   .strictObject({
@@ -59,9 +51,13 @@ export const createCluster = defineRoute({
     const { placements, settings = {}, ...rest } = call.body;
     await requireTenant(db, actor, rest.tenantId, '/tenantId');
     const id = newId('cluster', services.clock, services.random);
-    await withUniqueName(rest.name, () => db.insert(clusters).values({ id, ...rest, settings }));
-    await replacePlacements(db, { id, placements: [] }, placements);
-    const cluster = toCluster(await findCluster(db, actor, id));
+    const [row] = await withUniqueName(rest.name, () =>
+      db
+        .insert(clusters)
+        .values({ id, ...rest, settings })
+        .returning(),
+    );
+    const cluster = toCluster({ ...row!, placements: await placeCluster(db, id, placements) });
     await writeAudit(call, {
       action: 'create',
       resourceType: 'cluster',

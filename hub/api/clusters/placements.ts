@@ -6,6 +6,20 @@ import { type FieldErrors, fail } from '../../http/problems.ts';
 import type { ClusterRow, PlacementInput } from './cluster.ts';
 
 /**
+ * Places a new cluster. Returns its placements in the order of their regions.
+ * @throws as {@link replacePlacements}.
+ */
+export async function placeCluster(
+  db: Queryable,
+  clusterId: string,
+  wanted: readonly PlacementInput[],
+): Promise<ClusterRow['placements']> {
+  await checkRegions(db, wanted, new Map());
+  const placed = await addPlacements(db, clusterId, wanted);
+  return placed.sort((a, b) => (a.region < b.region ? -1 : 1));
+}
+
+/**
  * Makes the cluster's placements the wanted set, touching only what differs: a placement that stays as it is moves
  * no head. Returns whether anything changed. The caller holds the cluster's row lock.
  * @throws ProblemError 422 naming regions that do not exist, 409 naming new ones that are not active.
@@ -27,11 +41,7 @@ export async function replacePlacements(
   await checkRegions(db, wanted, held);
 
   // Made before broken: a cluster that moves is served all the while.
-  if (added.length > 0) {
-    await db
-      .insert(placements)
-      .values(added.map(({ region, overrides = {} }) => ({ clusterId: cluster.id, region, overrides })));
-  }
+  if (added.length > 0) await addPlacements(db, cluster.id, added);
   for (const { region, overrides = {} } of changed) {
     await db
       .update(placements)
@@ -44,6 +54,13 @@ export async function replacePlacements(
       .where(and(eq(placements.clusterId, cluster.id), inArray(placements.region, removed)));
   }
   return added.length + changed.length + removed.length > 0;
+}
+
+function addPlacements(db: Queryable, clusterId: string, added: readonly PlacementInput[]) {
+  return db
+    .insert(placements)
+    .values(added.map(({ region, overrides = {} }) => ({ clusterId, region, overrides })))
+    .returning({ region: placements.region, overrides: placements.overrides });
 }
 
 /** The regions are locked until the transaction ends, so that none is disabled or deleted under a new placement. */

@@ -5,7 +5,6 @@ import { type Budget, claimLosses, type Loss, trimLosses } from '../../../hub/db
 import { buildContexts } from '../../../hub/db/builders/index.ts';
 import { connect } from '../../../hub/db/client.ts';
 import { approvePlan, concludeHolds, countHolds, listHolds } from '../../../hub/db/holds.ts';
-import { markIntended } from '../../../hub/db/intended.ts';
 import { beginSweep } from '../../../hub/db/sweeps.ts';
 import { begun, HubDatabase } from './hub-database.ts';
 
@@ -197,7 +196,7 @@ describe('[law 9] the stamp of what was intended', () => {
   };
   const onPurpose = (change: string) =>
     hub.db.transaction(async (tx) => {
-      await markIntended(tx);
+      await tx.execute(`set local spokecast.intended = 'on'`);
       await tx.execute(change);
     });
 

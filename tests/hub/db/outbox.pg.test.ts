@@ -244,3 +244,39 @@ test('[law 6] every change notifies, so that the relay is woken by its commit', 
   await expected(() => requestRefresh(hub.db, [{ kind: 'tenant', key: 'ten_1' }]));
   await listening.unlisten();
 });
+
+test('[law 1] [law 6] whoever promises to notify after the commit is spared it in the transaction; nobody else is', async () => {
+  await hub.cluster('vci_1', 'ten_1', 'r1');
+  const heard: string[] = [];
+  const listener = hub.session();
+  await listener.listen('spokecast_outbox', () => heard.push('the outbox'));
+  await listener.listen('marker', (what) => heard.push(what));
+  const session = await hub.session().reserve();
+  /** What was heard up to here: notifications come in the order of commits. */
+  const heardBy = async (what: string) => {
+    await session`select pg_notify('marker', ${what})`;
+    await expect.poll(() => heard, { timeout: 30_000 }).toContain(what);
+    return heard.splice(0);
+  };
+  await heardBy('what was before');
+
+  await session`begin`;
+  await session`set local spokecast.notify = 'after-commit'`;
+  await hub.key('aki_1', 'vci_1', session);
+  await session`commit`;
+  expect(await heardBy('promised')).toEqual(['promised']);
+  expect((await hub.outbox()).at(-1)).toMatchObject({ key: 'aki_1' });
+
+  await hub.key('aki_2', 'vci_1', session); // the promise does not outlive its transaction
+  expect(await heardBy('plain')).toEqual(['the outbox', 'plain']);
+  await hub.database.notify(['spokecast_outbox', 'spokecast_events']);
+  expect(await heardBy('kept')).toEqual(['the outbox', 'kept']);
+  session.release();
+});
+
+test('[law 6] nothing in the schema notifies of changes but the function that knows of that promise', async () => {
+  const functions = await hub.sql`
+    select proname as name from pg_proc
+    where pronamespace = 'public'::regnamespace and prosrc ilike '%notify(%' order by 1`;
+  expect(functions.map(({ name }) => name)).toEqual(['hint', 'notify_freezes', 'notify_regions']);
+});
