@@ -33,6 +33,7 @@ import {
   failAbandonedSweeps,
   failSweep,
   hubHighWater,
+  hubNow,
   lastSweepAgeMs,
   noCounts,
   sweepAgesMs,
@@ -42,6 +43,7 @@ import { leftReadOnly, watchWritable } from '../hub/db/writable-watch.ts';
 import { Ages } from './ages.ts';
 import { checkNotAhead, checkRun } from './ahead.ts';
 import { awaitArrival } from './arrival.ts';
+import { clockAheadMs } from './clock-ahead.ts';
 import type { PublisherConfig } from './config.ts';
 import { openGuards } from './guards.ts';
 import { createHeartbeats } from './heartbeats.ts';
@@ -307,6 +309,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     regions: () => regions.all(),
     outbox: () => outboxBacklog(db),
     sweepAges: () => sweepAgesMs(db),
+    clockAhead: () => clockAheadMs(clock, () => hubNow(db)),
     others: () => guards.collect(),
     heartbeats: heartbeats !== undefined,
   });
