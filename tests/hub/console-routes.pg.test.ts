@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { recordLags, trimLags } from '../../hub/db/region-lags.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
+import { goodPassword, Visitor } from './support/visitor.ts';
 
 /** Routes that the console asked for, and anybody may use. */
 let hub: TestHub;
@@ -148,4 +149,89 @@ test('figures tell what a region holds, who serves it, and what its last sweep f
     contexts: null,
     sweep: null,
   });
+});
+
+/** The forms of a page that change something: where each is sent, and its hidden fields. */
+function formsOf(page: string): { action: string; hidden: Record<string, string> }[] {
+  return [...page.matchAll(/<form method="post" action="([^"]+)".*?<\/form>/gs)].map(([form, action]) => ({
+    action: action!,
+    hidden: Object.fromEntries(
+      [...form.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(([, ...pair]) => pair),
+    ),
+  }));
+}
+
+async function owner(): Promise<Visitor> {
+  const { link } = await make.user(hub.owner, [{ role: 'owner' }]);
+  const browser = new Visitor(hub.url);
+  await browser.follow(link, { name: 'Ann', password: goodPassword });
+  return browser;
+}
+
+test('every form carries what makes two sendings of it one change', async () => {
+  const browser = await owner();
+  const tenant = await make.tenant(hub.owner, 'Forms');
+  const cluster = await make.cluster(hub.owner, tenant, [north]);
+  const key = await make.agentKey(hub.owner, cluster);
+  const user = await make.user(hub.owner, [{ role: 'viewer' }]);
+  const program = await make.applicationKey(hub.owner, { role: 'viewer' });
+  const gone = await make.tenant(hub.owner, 'Deleted');
+  await hub.owner.delete(`/v1/tenants/${gone}`);
+  const lists = ['clusters', 'agent-keys', 'tenants', 'users', 'application-keys', 'regions'];
+  const things = {
+    clusters: cluster,
+    'agent-keys': key.id,
+    tenants: tenant,
+    users: user.id,
+    'application-keys': program.id,
+    regions: north,
+  };
+  const pages = [
+    ...lists.flatMap((list) => [`/${list}`, `/${list}/new`]),
+    ...Object.entries(things).flatMap(([list, id]) =>
+      ['', '/edit', '/delete', '/revoke', '/remove', '/plan', '/residency'].map(
+        (verb) => `/${list}/${id}${verb}`,
+      ),
+    ),
+    ...['/', '/account', '/agent-keys/import', '/deletions', `/contexts/cluster/${cluster}`],
+  ];
+  // These say what is to be, not what is to be done: the second sending finds it so. Signing in has its own proofs.
+  const setting =
+    /^\/(account\/(scope|profile|password|keys\/revoke|sessions.*)|theme|log(in|out).*|regions\/.*freeze|regions\/freeze)$/;
+  const seen = new Set<string>();
+  const unsafe = new Set<string>();
+  for (const path of pages) {
+    const { status, text } = await browser.open(path);
+    if (status === 404) continue;
+    for (const { action, hidden } of formsOf(text)) {
+      seen.add(action.replaceAll(/\w{3}_\w{26}/g, '{id}'));
+      if (!setting.test(action) && !hidden.ifMatch && !hidden.idempotencyKey)
+        unsafe.add(`${path}: ${action}`);
+    }
+  }
+  expect([...unsafe]).toEqual([]);
+  for (const action of [
+    '/regions/north/sweep',
+    '/tenants/{id}/undelete',
+    '/account/keys',
+    '/regions/north/remove',
+  ])
+    expect([...seen]).toContain(action);
+});
+
+test('a form that is sent twice does a thing once, and both are told so', async () => {
+  const browser = await owner();
+  const gone = await make.tenant(hub.owner, 'Comes back');
+  await hub.owner.delete(`/v1/tenants/${gone}`);
+  const twice = async (page: string, action: string) => {
+    const form = formsOf((await browser.open(page)).text).find((one) => one.action === action)!;
+    const answers = await Promise.all([1, 2].map(() => browser.submit(action, form.hidden)));
+    expect(answers.map(({ status }) => status)).toEqual([303, 303]);
+    expect(answers[0]!.location).toBe(answers[1]!.location);
+  };
+  const sweeps = async () => (await hub.owner.get(`/v1/sweeps?region=${north}`)).body.items.length;
+  const before = await sweeps();
+  await twice(`/regions/${north}`, `/regions/${north}/sweep`);
+  expect(await sweeps()).toBe(before + 1);
+  await twice('/deletions', `/tenants/${gone}/undelete`);
 });
