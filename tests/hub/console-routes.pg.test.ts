@@ -100,6 +100,31 @@ test('of a minute the longest lag stays, also beside a sample in which nothing a
   expect(kept).toEqual({ old: 1 });
 });
 
+test('[law 8] a day of lags is told in coarser steps, of which each tells the worst that was in it', async () => {
+  const day = await make.region(hub.owner, 'day');
+  await sql`
+    insert into region_lags (region, minute, lag_ms, state)
+    select ${day}, date_trunc('minute', now()) - n * interval '1 minute',
+      case when n = 700 then 9999 when n between 800 and 810 then null else 10 end,
+      case when n = 900 then 'behind' else 'open' end
+    from generate_series(0, 1438) n`;
+  const lagsOf = async (minutes: number) => {
+    const { items, stepMinutes } = (await hub.owner.get(`/v1/lags?minutes=${minutes}`)).body;
+    return { stepMinutes, items: items.filter(({ region }: { region: string }) => region === day) };
+  };
+  const whole = await lagsOf(1440);
+  expect(whole.stepMinutes).toBe(12);
+  expect(whole.items.length).toBeGreaterThanOrEqual(120);
+  expect(whole.items.length).toBeLessThanOrEqual(121);
+  expect(whole.items.filter(({ lagMs }: { lagMs: number }) => lagMs === 9999)).toHaveLength(1);
+  expect(whole.items.filter(({ state }: { state: string }) => state === 'behind')).toHaveLength(1);
+  const begins = whole.items.map(({ minute }: { minute: string }) => Date.parse(minute) / 60_000);
+  expect(begins.every((minute: number) => minute % 12 === 0)).toBe(true);
+  const recent = await lagsOf(120);
+  expect(recent.stepMinutes).toBe(1);
+  expect(recent.items.length).toBeGreaterThanOrEqual(119);
+});
+
 test('figures tell what a region holds, who serves it, and what its last sweep found', async () => {
   await make.region(hub.owner, 'west');
   const counts = { scanned: 10, missing: 2, orphan: 1 };

@@ -967,15 +967,17 @@ export type Fence = {
 
 export type LagList = {
   items: Lag[];
+  /** How many minutes are told together. 1 up to two hours back. */
+  stepMinutes: number;
 };
 
 export type Lag = {
   region: string;
-  /** The minute, by its beginning. */
+  /** The minute, by its beginning; the first of several where `stepMinutes` says so. */
   minute: string;
   /** The longest that a change took from its commit until it was announced in the region; null where none arrived. */
   lagMs: number | null;
-  /** How the region was by then, as in `publishing.state`. */
+  /** How the region was by then, as in `publishing.state`; of several minutes the last state but `open`, if there was one. */
   state: string;
 };
 
@@ -2039,7 +2041,7 @@ export interface Operations {
     body: undefined;
     answer: Fence;
   };
-  /** List how long changes took to each region, minute by minute. */
+  /** List how long changes took to each region, over time. */
   listLags: {
     path: Record<never, never>;
     query: {
