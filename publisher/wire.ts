@@ -10,7 +10,7 @@ import { buildContexts, holdersOf } from '../hub/db/builders/index.ts';
 import { cascadeDeparture, cascadePlacements, lastKeys, regionsHolding } from '../hub/db/cascade.ts';
 import { connect, type Database } from '../hub/db/client.ts';
 import { awaitedRegions, awaitsChannel, noteSeen, notifyProgress } from '../hub/db/fences.ts';
-import { recordGateways, reportRegion } from '../hub/db/gateways.ts';
+import { type LastWord, recordGateways, reportRegion } from '../hub/db/gateways.ts';
 import { beat } from '../hub/db/heartbeats.ts';
 import { trimLedger } from '../hub/db/housekeeping.ts';
 import { noteUsesRead, recordKeyUses } from '../hub/db/key-uses.ts';
@@ -117,8 +117,9 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     list: () => db.select().from(regionsTable),
     onClosed: (id) => metrics.forgetRegion(id),
     onError: warn('the list of regions could not be followed'),
-    open: (row) =>
-      new Region({
+    open: (row) => {
+      const word: LastWord = { reportedAt: null };
+      return new Region({
         owner: { environment: config.environment, region: row.id, hubId },
         store: openStore(row),
         queues,
@@ -159,14 +160,15 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         collector: {
           everyMs: config.collectEveryMs,
           awaitedEveryMs: config.collectAwaitedEveryMs,
-          report: (report) => reportRegion(db, report),
+          report: (report) => reportRegion(db, report, word),
           record: async (report, listing, fences) => {
-            const forgetting = { nowMs: clock.now(), forgetAfterMs: config.gatewayForgetMs };
+            const forgetting = { nowMs: clock.now(), forgetAfterMs: config.gatewayForgetMs, word };
             const reported = await recordGateways(db, report, listing, forgetting);
             if ((await noteSeen(db, row.id, fences)) + reported > 0) await notifyProgress(db);
           },
         },
-      }),
+      });
+    },
   });
 
   const makeRelay = (takes: Takes, claimMax: number) =>
