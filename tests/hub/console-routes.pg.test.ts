@@ -154,6 +154,15 @@ test('figures tell what a region holds, who serves it, and what its last sweep f
     },
     {
       ...report,
+      id: 'gw_0',
+      build: '2',
+      observed_at: now,
+      lifetime_ms: 60_000,
+      watermark: 0,
+      degraded: true,
+    },
+    {
+      ...report,
       id: 'gw_3',
       build: '0',
       observed_at: new Date(0),
@@ -166,7 +175,7 @@ test('figures tell what a region holds, who serves it, and what its last sweep f
   expect(items.find((one: { region: string }) => one.region === 'west')).toEqual({
     region: 'west',
     contexts: 5,
-    gateways: { live: 2, unknown: 1, degraded: 1, builds: ['1', '2'], watermarkLeast: 7, watermarkMost: 9 },
+    gateways: { live: 3, unknown: 1, degraded: 2, builds: ['1', '2'], watermarkLeast: 7, watermarkMost: 9 },
     sweep: { id: 'swp_01k9c0v8w1e4qafk3s7m2t6xhz', finishedAt: expect.any(String), drift: 3 },
     lag: null,
   });

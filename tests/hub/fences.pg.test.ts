@@ -159,6 +159,11 @@ describe('a fence', () => {
     const half = await look(fence);
     expect(half.regions[0]).toMatchObject({ region: north, state: 'stored', seenBy: 1, gateways: 2 });
     expect(half.regions[0].laggards).toMatchObject([{ id: 'gw_1', state: 'behind' }]);
+    await report([north], [{ id: 'gw_1', watermark: 0 }]);
+    const booted = (await look(fence)).regions[0];
+    expect(booted.laggards).toMatchObject([{ id: 'gw_1', state: 'verifying' }]);
+    expect(booted.reason).toContain('gw_1 reads again what it holds');
+    await report([north], [{ id: 'gw_1', watermark: 6 }]);
     expect(half.regions[1]).toMatchObject({
       region: south,
       state: 'pending',

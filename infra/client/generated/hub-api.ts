@@ -670,7 +670,7 @@ export type Gateway = {
   reportedAt: string;
   /** Since the report was found in the store. */
   reportedAgoMs: number;
-  /** The number up to which the region's feed is in force there. */
+  /** The number up to which the region's feed is in force there; 0 also while the gateway reads again what it holds, after it has booted from a snapshot or may have missed something. */
   watermark: number;
   feedIncarnation: string | null;
   cachedContexts: number;
@@ -916,8 +916,8 @@ export type FenceOfList = {
     /** The gateways that have not. */
     laggards: {
       id: string;
-      /** `behind`: it reports, but not yet this. `unknown`: it has stopped reporting. */
-      state: "behind" | "unknown";
+      /** `behind`: it reports, but not yet this. `verifying`: it has taken up what the last process held, or may have missed something, and tells how far it is when all of that was read again. `unknown`: it has stopped reporting. */
+      state: "behind" | "verifying" | "unknown";
       /** Since its latest report was found. */
       reportedAgoMs: number;
       /** Where it is unknown: for how long it is still waited for (`SPOKECAST_GATEWAY_FORGET_MS`), unless it reports again. */
@@ -953,8 +953,8 @@ export type Fence = {
     /** The gateways that have not. */
     laggards: {
       id: string;
-      /** `behind`: it reports, but not yet this. `unknown`: it has stopped reporting. */
-      state: "behind" | "unknown";
+      /** `behind`: it reports, but not yet this. `verifying`: it has taken up what the last process held, or may have missed something, and tells how far it is when all of that was read again. `unknown`: it has stopped reporting. */
+      state: "behind" | "verifying" | "unknown";
       /** Since its latest report was found. */
       reportedAgoMs: number;
       /** Where it is unknown: for how long it is still waited for (`SPOKECAST_GATEWAY_FORGET_MS`), unless it reports again. */
@@ -1004,7 +1004,7 @@ export type GatewayFigures = {
   degraded: number;
   /** Of those that live. */
   builds: string[];
-  /** Null where none lives. */
+  /** Of those that tell how far they are; null where none does. */
   watermarkLeast: number | null;
   watermarkMost: number | null;
 };
