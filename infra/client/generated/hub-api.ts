@@ -301,10 +301,10 @@ export type AgentKey = {
 
 export type AgentKeyImport = {
   clusterId: string;
-  /** Trimmed; no control characters. */
-  name: string;
   /** SHA-256 of the whole secret as agents send it, in UTF-8: 64 hex digits, or 43 characters of base64url. Never the secret itself. */
   secretSha256: string;
+  /** Trimmed; no control characters. */
+  name: string;
   /** RFC 3339, in the future; null for never. */
   expiresAt?: string | null;
   /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
