@@ -6,13 +6,13 @@
  */
 export const laws: Readonly<Record<number, { name: string; testsMin: number }>> = {
   1: { name: 'Nothing forgets', testsMin: 174 },
-  2: { name: 'Nothing goes back', testsMin: 111 },
+  2: { name: 'Nothing goes back', testsMin: 116 },
   3: { name: 'Everything converges', testsMin: 136 },
   4: { name: 'No region waits for another', testsMin: 19 },
   5: { name: 'Spokes stand alone', testsMin: 10 },
   6: { name: 'Fresh within a second', testsMin: 63 },
   7: { name: 'Stale beats down', testsMin: 22 },
-  8: { name: 'Everything is bounded', testsMin: 48 },
+  8: { name: 'Everything is bounded', testsMin: 49 },
   9: { name: 'No mass death', testsMin: 65 },
   10: { name: 'Secrets stay home', testsMin: 14 },
 };
