@@ -14,6 +14,8 @@ export interface AgesOptions {
   outbox(): Promise<OutboxBacklog>;
   /** Milliseconds since the last complete sweep, or since it was added, of every region that is not disabled. */
   sweepAges(): Promise<ReadonlyMap<string, number>>;
+  /** Milliseconds by which this machine's clock is ahead of the database's. */
+  clockAhead(): Promise<number>;
   /** What others show with each scrape. It is no age, and stays as it was last seen where it cannot be asked for. */
   others(): Promise<void>;
   /** Whether heartbeats are made, so that there is something to read back. */
@@ -37,6 +39,7 @@ export class Ages {
   readonly #options: AgesOptions;
   readonly #outbox: Observed<OutboxBacklog>;
   readonly #sweeps: Observed<ReadonlyMap<string, number>>;
+  readonly #clockAhead: Observed<number>;
   readonly #others: Observed<void>;
   readonly #regions = new Map<Region, RegionLooks>();
 
@@ -45,13 +48,14 @@ export class Ages {
     const { clock } = options;
     this.#outbox = new Observed({ clock, look: options.outbox });
     this.#others = new Observed({ clock, look: options.others });
+    this.#clockAhead = new Observed({ clock, look: options.clockAhead });
     this.#sweeps = new Observed({ clock, look: options.sweepAges });
   }
 
   /** Brings the gauges up to date. Resolves within two seconds. */
   async collect(): Promise<void> {
     const regions = this.#follow();
-    const looks: Observed<unknown>[] = [this.#outbox, this.#sweeps, this.#others];
+    const looks: Observed<unknown>[] = [this.#outbox, this.#sweeps, this.#clockAhead, this.#others];
     for (const { backlog, scheduled, heartbeat } of regions.values()) {
       looks.push(backlog, scheduled);
       if (this.#options.heartbeats) looks.push(heartbeat);
@@ -83,6 +87,7 @@ export class Ages {
     for (const loop of loops) metrics.loopAgeSeconds.set({ loop: loop.name }, seconds(loop.ageMs()));
     metrics.outboxRows.set(this.#outbox.value?.rows ?? 0);
     metrics.outboxAgeSeconds.set(seconds((this.#outbox.value?.oldestMs ?? 0) + this.#unheard(this.#outbox)));
+    if (this.#clockAhead.value !== undefined) metrics.clockAheadSeconds.set(this.#clockAhead.value / 1000);
     for (const gauge of metrics.ofRegions) gauge.reset();
     for (const [region, { backlog, scheduled, heartbeat }] of regions) {
       const labels = { region: region.id };

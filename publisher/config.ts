@@ -7,6 +7,7 @@ import {
   value,
 } from '../contexts/base/options.ts';
 import { limits } from '../contexts/limits.ts';
+import { retentionProblems } from '../contexts/retentions.ts';
 import { addressOptions } from '../hub/db/address.ts';
 
 /** Every option of the publisher; docs/reference/options.md is made from it. */
@@ -131,7 +132,7 @@ export const publisherOptions = {
     env: 'SPOKECAST_TOMBSTONE_RETENTION_MS',
     schema: value.integer(3_600_000, 31_536_000_000),
     default: '604800000',
-    doc: 'Milliseconds for which tombstones are kept. Must outlive the feed, the longest build and any snapshot a gateway boots from.',
+    doc: 'Milliseconds for which tombstones are kept. Must be above SPOKECAST_FEED_RETENTION_MS and the SPOKECAST_SNAPSHOT_AGE_MAX_MS of every gateway.',
   }),
   lossesPercent: option({
     env: 'SPOKECAST_LOSSES_PERCENT',
@@ -212,9 +213,12 @@ export type PublisherConfig = OptionValues<typeof publisherOptions>;
 /** @throws ConfigurationError naming every mistake. */
 export function readConfig(environment: Environment, known: readonly string[]): PublisherConfig {
   const config = parseOptions(publisherOptions, environment, known);
+  const { tombstoneRetentionMs: tombstoneMs, feedRetentionMs: feedMs } = config;
+  const problems = retentionProblems({ tombstoneMs, feedMs }, environment);
   if (config.databasePooler === 'transaction' && !config.databaseDirectUrl && !config.redisUrl)
-    throw new ConfigurationError([
+    problems.push(
       'SPOKECAST_DATABASE_DIRECT_URL or REDIS_URL is required with SPOKECAST_DATABASE_POOLER=transaction: job queues in Postgres need connections past the pooler',
-    ]);
+    );
+  if (problems.length > 0) throw new ConfigurationError(problems);
   return config;
 }

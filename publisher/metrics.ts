@@ -94,6 +94,11 @@ export function publisherMetrics() {
       labelNames: ['loop'],
       registers,
     }),
+    clockAheadSeconds: new Gauge({
+      name: 'spokecast_clock_ahead_seconds',
+      help: "Seconds by which the publisher's clock is ahead of Postgres's, at least; below 0 it is behind. As it was last seen.",
+      registers,
+    }),
     sweepIntervalSeconds: new Gauge({
       name: 'spokecast_sweep_interval_seconds',
       help: 'Seconds between two scheduled sweeps of a region, as configured: what the age of a sweep is compared with.',

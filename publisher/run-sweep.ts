@@ -18,6 +18,7 @@ import {
   currentMark,
   failSweep,
   hubHighWater,
+  hubNow,
   lastMark,
   lastSweepAgeMs,
   noCounts,
@@ -61,6 +62,9 @@ export interface SweepContext {
  * and passes by what changed in other regions alone; a later one announces again all that changed.
  */
 const holdingsKnownMs = 3_600_000;
+
+/** By so much this clock and the database's may differ, the time of an answer included, without anybody being told. */
+const clocksApartMaxMs = 10_000;
 
 /** One sweep of one region with its row in `sweeps`: begun, reported while it runs, completed or failed. */
 export async function runSweep(
@@ -107,6 +111,16 @@ export async function runSweep(
       recallPlacements: () => recallPlacements(db, region),
       currentMark: () => currentMark(db),
       checkNotAhead: () => checkNotAhead(region, store, () => hubHighWater(db)),
+      now: async () => {
+        const nowMs = await hubNow(db);
+        const aheadMs = Math.round(clock.now() - nowMs);
+        if (Math.abs(aheadMs) > clocksApartMaxMs)
+          log.warn(
+            { region, aheadMs, code: 'CLOCK_DIFFERS' },
+            'the clocks of this publisher and of Postgres differ: keep both on NTP; until then the sweep ends nothing that one of them holds to be young',
+          );
+        return nowMs;
+      },
     },
     since,
     recovery: job.cause === 'recovery',

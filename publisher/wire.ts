@@ -10,7 +10,7 @@ import { buildContexts, holdersOf } from '../hub/db/builders/index.ts';
 import { cascadeDeparture, cascadePlacements, lastKeys, regionsHolding } from '../hub/db/cascade.ts';
 import { connect, type Database } from '../hub/db/client.ts';
 import { awaitedRegions, awaitsChannel, noteSeen, notifyProgress } from '../hub/db/fences.ts';
-import { recordGateways, reportRegion } from '../hub/db/gateways.ts';
+import { type LastWord, recordGateways, reportRegion } from '../hub/db/gateways.ts';
 import { beat } from '../hub/db/heartbeats.ts';
 import { trimLedger } from '../hub/db/housekeeping.ts';
 import { noteUsesRead, recordKeyUses } from '../hub/db/key-uses.ts';
@@ -34,6 +34,7 @@ import {
   failAbandonedSweeps,
   failSweep,
   hubHighWater,
+  hubNow,
   lastSweepAgeMs,
   noCounts,
   sweepAgesMs,
@@ -43,6 +44,7 @@ import { leftReadOnly, watchWritable } from '../hub/db/writable-watch.ts';
 import { Ages } from './ages.ts';
 import { checkNotAhead, checkRun } from './ahead.ts';
 import { awaitArrival } from './arrival.ts';
+import { clockAheadMs } from './clock-ahead.ts';
 import type { PublisherConfig } from './config.ts';
 import { openGuards } from './guards.ts';
 import { createHeartbeats } from './heartbeats.ts';
@@ -116,8 +118,9 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     list: () => db.select().from(regionsTable),
     onClosed: (id) => metrics.forgetRegion(id),
     onError: warn('the list of regions could not be followed'),
-    open: (row) =>
-      new Region({
+    open: (row) => {
+      const word: LastWord = { reportedAt: null };
+      return new Region({
         owner: { environment: config.environment, region: row.id, hubId },
         store: openStore(row),
         queues,
@@ -158,14 +161,15 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         collector: {
           everyMs: config.collectEveryMs,
           awaitedEveryMs: config.collectAwaitedEveryMs,
-          report: (report) => reportRegion(db, report),
+          report: (report) => reportRegion(db, report, word),
           record: async (report, listing, fences) => {
-            const forgetting = { nowMs: clock.now(), forgetAfterMs: config.gatewayForgetMs };
+            const forgetting = { nowMs: clock.now(), forgetAfterMs: config.gatewayForgetMs, word };
             const reported = await recordGateways(db, report, listing, forgetting);
             if ((await noteSeen(db, row.id, fences)) + reported > 0) await notifyProgress(db);
           },
         },
-      }),
+      });
+    },
   });
 
   const makeRelay = (takes: Takes, claimMax: number) =>
@@ -308,6 +312,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
     regions: () => regions.all(),
     outbox: () => outboxBacklog(db),
     sweepAges: () => sweepAgesMs(db),
+    clockAhead: () => clockAheadMs(clock, () => hubNow(db)),
     others: () => guards.collect(),
     heartbeats: heartbeats !== undefined,
   });

@@ -7,6 +7,7 @@ import {
   parseOptions,
   value,
 } from '../contexts/base/options.ts';
+import { retentionProblems } from '../contexts/retentions.ts';
 import { importedKeysChoices } from './credentials.ts';
 import { doorOptions } from './door-options.ts';
 import { networks } from './forward/trusted-proxies.ts';
@@ -268,7 +269,7 @@ export const gatewayOptions = {
     env: 'SPOKECAST_SNAPSHOT_AGE_MAX_MS',
     schema: milliseconds(1_000, 86_400_000 * 365),
     default: String(6 * 86_400_000),
-    doc: "Age in milliseconds from which a snapshot is refused. Keep it below the publishers' SPOKECAST_TOMBSTONE_RETENTION_MS.",
+    doc: "Age in milliseconds from which a snapshot is refused. Keep it below the publishers' SPOKECAST_TOMBSTONE_RETENTION_MS, or what was revoked comes back with it while the store cannot be asked.",
   }),
   bootWaitMs: option({
     env: 'SPOKECAST_BOOT_WAIT_MS',
@@ -335,7 +336,7 @@ export function readConfig(environment: Environment, known: readonly string[] = 
     cacheFreshMs: values.cacheFreshMs ?? Math.floor(values.cacheRefreshMs * 0.75),
   };
   const windows = { ...values, ...derived };
-  const problems: string[] = [];
+  const problems = retentionProblems({ snapshotMs: values.snapshotAgeMaxMs }, environment);
   for (const [lower, upper] of [
     ['cacheFreshMs', 'cacheRefreshMs'],
     ['cacheRefreshMs', 'cacheStaleMs'],

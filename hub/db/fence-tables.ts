@@ -106,7 +106,7 @@ export const gateways = pgTable(
   (t) => [primaryKey({ columns: [t.region, t.id] })],
 );
 
-/** How a region is, as the publisher that looked last has it. */
+/** How a region is, as told last by a publisher that reaches it, if one does. */
 export const regionReports = pgTable('region_reports', {
   region: id('region')
     .primaryKey()

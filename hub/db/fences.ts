@@ -45,8 +45,8 @@ export async function awaitedRegions(db: Queryable): Promise<string[]> {
 /** A gateway that is not known to have seen a fence. */
 export interface Laggard {
   id: string;
-  /** It reports, but not yet this; or it has stopped reporting. */
-  state: 'behind' | 'unknown';
+  /** It reports, but not yet this; it reports, but no place in the feed at all; or it has stopped reporting. */
+  state: 'behind' | 'verifying' | 'unknown';
   watermark: number;
   /** Milliseconds since its latest report was found in the region's store. */
   reportAgeMs: number;
@@ -264,7 +264,7 @@ function progress(which: SQL): SQL {
     cross join lateral (
       select count(*)::integer as gateways, (count(*) filter (where one.seen))::integer as seen_by,
         json_agg(json_build_object('id', one.id, 'watermark', one.watermark,
-          'state', case when one.live then 'behind' else 'unknown' end, 'reportAgeMs', one.age_ms,
+          'state', case when not one.live then 'unknown' when one.watermark = 0 then 'verifying' else 'behind' end, 'reportAgeMs', one.age_ms,
           'lifetimeMs', one.lifetime_ms)
           order by one.id) filter (where not one.seen) as laggards
       from (

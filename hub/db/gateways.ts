@@ -12,7 +12,7 @@ export interface RegionReport {
   reason: string | null;
 }
 
-/** How a region is, as the publisher that looked last has it, and milliseconds since it did. */
+/** How a region is, as told last by a publisher that reaches it, if one does; and milliseconds since it was told. */
 export interface RegionLook extends Omit<RegionReport, 'region'> {
   ageMs: number;
 }
@@ -33,9 +33,21 @@ export interface Listing {
   begunAgoMs: number;
 }
 
+/** What one publisher told last of one region: by the moment of it, it knows its own word again. */
+export interface LastWord {
+  reportedAt: string | null;
+}
+
+/**
+ * For how long a publisher that says that it publishes to a region is believed against others that cannot: three times
+ * the pause between two reports. A region that one of several reaches is published to; the others say what they lack in
+ * their metrics and their `/readyz`.
+ */
+const openBelievedMs = 15_000;
+
 /** Writes down how a region is, where its gateways could not be listed. */
-export async function reportRegion(db: Queryable, report: RegionReport): Promise<void> {
-  await db.execute(writeReport(report, undefined));
+export async function reportRegion(db: Queryable, report: RegionReport, word: LastWord): Promise<void> {
+  await writeReport(db, report, word, undefined);
 }
 
 /**
@@ -48,7 +60,7 @@ export async function recordGateways(
   db: Queryable,
   report: RegionReport,
   { statuses, begunAgoMs }: Listing,
-  { nowMs, forgetAfterMs }: { nowMs: number; forgetAfterMs: number },
+  { nowMs, forgetAfterMs, word }: { nowMs: number; forgetAfterMs: number; word: LastWord },
 ): Promise<number> {
   const isGone = (status: GatewayStatus) => status.expiresAtMs <= status.reportedAtMs;
   const here = statuses.filter((one) => !isGone(one) && one.expiresAtMs > nowMs - forgetAfterMs);
@@ -77,18 +89,27 @@ export async function recordGateways(
     delete from ${gateways} where region = ${report.region} and (id = any(${gone})
       or observed_at + (lifetime_ms + ${forgetAfterMs}) * interval '1 millisecond' < clock_timestamp())`);
   await noteReporting(db, report.region, here);
-  await db.execute(writeReport(report, begunAgoMs));
+  await writeReport(db, report, word, begunAgoMs);
   return changed.length;
 }
 
-function writeReport({ region, state, reason }: RegionReport, listedAgoMs: number | undefined) {
+async function writeReport(
+  db: Queryable,
+  { region, state, reason }: RegionReport,
+  word: LastWord,
+  listedAgoMs: number | undefined,
+): Promise<void> {
   const collectedAt =
     listedAgoMs === undefined
       ? sql`null::timestamptz`
       : sql`clock_timestamp() - ${listedAgoMs} * interval '1 millisecond'`;
-  return sql`
+  const [written] = await db.execute<{ reported_at: string }>(sql`
     insert into ${regionReports} as r (region, state, reason, reported_at, collected_at)
     values (${region}, ${state}, ${reason}, clock_timestamp(), ${collectedAt})
     on conflict (region) do update set state = excluded.state, reason = excluded.reason,
-      reported_at = excluded.reported_at, collected_at = greatest(r.collected_at, excluded.collected_at)`;
+      reported_at = excluded.reported_at, collected_at = greatest(r.collected_at, excluded.collected_at)
+    where excluded.state = 'open' or r.state <> 'open' or r.reported_at = ${word.reportedAt}::text::timestamptz
+      or r.reported_at < clock_timestamp() - ${openBelievedMs} * interval '1 millisecond'
+    returning r.reported_at::text`);
+  word.reportedAt = written?.reported_at ?? null;
 }

@@ -48,7 +48,7 @@ export async function readRegionFigures(db: Queryable): Promise<RegionFigures[]>
       select (count(*) filter (where live))::int as live, (count(*) filter (where not live))::int as unknown,
         (count(*) filter (where live and degraded))::int as degraded,
         array_agg(distinct build order by build) filter (where live) as builds,
-        min(watermark) filter (where live) as least, max(watermark) filter (where live) as most
+        min(nullif(watermark, 0)) filter (where live) as least, max(nullif(watermark, 0)) filter (where live) as most
       from (
         select *, observed_at + lifetime_ms * interval '1 millisecond' > clock_timestamp() as live
         from gateways where region = r.id

@@ -35,11 +35,22 @@ export async function recordLags(db: Queryable, samples: readonly LagSample[]): 
       set lag_ms = greatest(l.lag_ms, excluded.lag_ms), state = excluded.state`);
 }
 
-/** The last `minutes` of every region, in order of region and minute. */
-export async function readLags(db: Queryable, minutes: number): Promise<LagOfMinute[]> {
+/**
+ * The last `minutes` of every region, in order of region and minute, `stepMinutes` of them together: of those the longest
+ * lag, and the last state in which the region was not open, if there was one.
+ */
+export async function readLags(
+  db: Queryable,
+  { minutes, stepMinutes }: { minutes: number; stepMinutes: number },
+): Promise<LagOfMinute[]> {
   const rows = await db.execute<{ region: string; minute: string; lag_ms: number | null; state: string }>(sql`
-    select region, minute, lag_ms, state from ${regionLags}
-    where minute > clock_timestamp() - ${minutes} * interval '1 minute' order by region, minute`);
+    select region, step as minute, max(lag_ms) as lag_ms,
+      coalesce((array_agg(state order by minute desc) filter (where state <> 'open'))[1], 'open') as state
+    from (
+      select *, date_bin(${stepMinutes} * interval '1 minute', minute, 'epoch') as step from ${regionLags}
+      where minute > clock_timestamp() - ${minutes} * interval '1 minute'
+    ) l
+    group by region, step order by region, step`);
   return rows.map(({ region, minute, lag_ms, state }) => ({
     ...{ region, state },
     lagMs: lag_ms,

@@ -207,6 +207,14 @@ export async function hubHighWater(
   return { epoch: row!.epoch, revision: Number(row!.revision), hubId: row!.hub_id };
 }
 
+/** What time it is by the database's clock: milliseconds since the Unix epoch. */
+export async function hubNow(db: Queryable): Promise<number> {
+  const [row] = await db.execute<{ now: number }>(
+    sql`select extract(epoch from clock_timestamp())::float8 * 1000 as now`,
+  );
+  return row!.now;
+}
+
 /** Milliseconds since the region's last complete sweep finished; undefined before the first. */
 export async function lastSweepAgeMs(db: Queryable, region: string): Promise<number | undefined> {
   const [row] = await db.execute<{ age: string | null }>(sql`

@@ -1,17 +1,17 @@
 import { chunked, settleBounded } from '../../contexts/base/bounded.ts';
-import type { Clock } from '../../contexts/base/clock.ts';
 import { mergeJoin } from '../../contexts/base/merge-join.ts';
 import { type Envelope, tombstone } from '../../contexts/envelope.ts';
 import { type ContextRef, type KindName, refText } from '../../contexts/kinds/index.ts';
 import { limits } from '../../contexts/limits.ts';
 import { decodeVersion, encodeVersion, schemaVersionMax, type VersionText } from '../../contexts/revision.ts';
-import type { Announcement, Store, StoredItem } from '../../contexts/store.ts';
+import type { Announcement, StoredItem } from '../../contexts/store.ts';
 import { type Build, type Draft, invalidReason } from '../../hub/db/builders/index.ts';
 import type { SweepCounts } from '../../hub/db/schema.ts';
 import { type Changed, type ChangedHead, noCounts, type SweepMark } from '../../hub/db/sweeps.ts';
 import type { Publisher } from '../publish.ts';
 import { isInPlace } from '../receipts.ts';
 import { compare, isAsDrafted, wouldLoosen } from './drift.ts';
+import { Expiry, type ExpiryOptions } from './expiry.ts';
 import { Phases } from './phases.ts';
 import { type Sides, sidesAhead } from './sides.ts';
 import { tightens } from './tightening.ts';
@@ -43,13 +43,13 @@ export interface SweepHub {
   recallPlacements(): Promise<void>;
   /** Throws when the region is ahead of everything this hub has drawn. */
   checkNotAhead(): Promise<void>;
+  /** What time it is by the hub's database, which all publishers share: milliseconds since the Unix epoch. */
+  now(): Promise<number>;
 }
 
-export interface SweepOptions {
-  store: Store;
+export interface SweepOptions extends ExpiryOptions {
   hub: SweepHub;
   publisher: Publisher;
-  clock: Clock;
   /** Where the last complete sweep got to. */
   since: SweepMark;
   /** The region was unreachable: what changed meanwhile goes first, what tightens before all else (*Behind*). */
@@ -58,8 +58,6 @@ export interface SweepOptions {
   pageRows: number;
   /** How long a difference may be a refresh that is just under way. */
   settleMs: number;
-  tombstoneRetentionMs: number;
-  feedRetentionMs: number;
   onProgress(counts: SweepCounts): Promise<void>;
   /** A difference is left as it is, because mending it might let in somebody who was revoked. */
   onHeldAhead(ref: ContextRef, version: VersionText): void;
@@ -84,6 +82,7 @@ export class Sweep {
   /** Where its time goes. */
   readonly phases: Phases;
   #whole = false;
+  #expiry: Expiry;
   #reportedAtMs: number;
   #reporting: Promise<void> = Promise.resolve();
 
@@ -91,19 +90,22 @@ export class Sweep {
     this.#options = options;
     this.#reportedAtMs = options.clock.monotonic();
     this.phases = new Phases(options.clock, 'begin');
+    this.#expiry = new Expiry(options, 0);
   }
 
   /** Runs all stages. Returns the mark up to which everything is announced now. Throws where a stage cannot go on. */
   async run(signal: AbortSignal): Promise<SweepMark> {
     const { hub, store, recovery, since } = this.#options;
-    const [found, begunAt] = await Promise.all([
+    const [found, begunAt, begunAtMs] = await Promise.all([
       store.readIdentity(),
       since.mark ?? hub.currentMark(),
+      hub.now(),
       hub.checkNotAhead(),
     ]);
     if (found.outcome !== 'identity')
       throw new Error(`the region's store has no identity (${found.outcome})`);
     this.#whole = found.identity.whole;
+    this.#expiry = new Expiry(this.#options, begunAtMs);
     await hub.recallPlacements();
     if (recovery) {
       this.phases.enter('catch up');
@@ -120,7 +122,7 @@ export class Sweep {
     this.phases.enter('re-announce');
     const reached = await this.#reannounce(begunAt, since.tail, 'all', signal);
     this.phases.enter('end');
-    await this.#expire();
+    await this.#expiry.trim();
     await this.#reporting;
     // What a freeze kept out of the table is missing there: its absence must deny nobody.
     if (!this.#whole && this.counts.frozen === 0) await store.setWhole(found.identity.incarnation, true);
@@ -128,7 +130,7 @@ export class Sweep {
   }
 
   async #compareKind(kind: KindName, { drafts, held, strays }: Sides, signal: AbortSignal): Promise<void> {
-    const { store, publisher, clock, since, tombstoneRetentionMs } = this.#options;
+    const { store, publisher, since } = this.#options;
     const suspects = new Map<string, ContextRef>();
     const unannounced: Announcement[] = [];
     const expired: Envelope[] = [];
@@ -137,7 +139,6 @@ export class Sweep {
     for await (const rows of mergeJoin(drafts, held)) {
       signal.throwIfAborted();
       this.counts.scanned += rows.length;
-      const expiredBeforeMs = clock.now() - tombstoneRetentionMs;
       for (const { left: draft, right: stored } of rows) {
         const key = (draft?.key ?? stored?.key)!;
         if (draft || (stored?.state === 'context' && stored.envelope.bodyText !== null)) contexts += 1;
@@ -149,7 +150,7 @@ export class Sweep {
           invalid.push(build);
         }
         if (!isSame && !compare(build, stored).same) suspects.set(key, { kind, key });
-        else if (!draft && stored?.state === 'context' && isExpired(stored.envelope, expiredBeforeMs))
+        else if (!draft && stored?.state === 'context' && this.#expiry.isOver(stored.envelope))
           expired.push(stored.envelope);
         else if (stored?.state === 'context' && since.mark === null)
           unannounced.push(toAnnouncement(stored.envelope));
@@ -256,8 +257,9 @@ export class Sweep {
 
   /** A tombstone over something the hub never heard of: only over the very thing that was seen. */
   async #bury(ref: ContextRef, seen: string | undefined): Promise<void> {
-    const { hub, publisher, clock } = this.#options;
-    const envelope = tombstone({ ...ref, ...(await hub.freshRevision()), builtAtMs: clock.now() });
+    const { hub, publisher } = this.#options;
+    const builtAtMs = this.#expiry.keptFromMs();
+    const envelope = tombstone({ ...ref, ...(await hub.freshRevision()), builtAtMs });
     const outcome = await publisher.bury(envelope, seen);
     if (outcome !== 'superseded') this.counts.written += 1;
     else this.heldBack.add(refText(ref)); // somebody made it known meanwhile
@@ -349,11 +351,6 @@ export class Sweep {
     this.#reporting.catch(() => {}); // it is awaited later
     if (when === 'now') await this.#reporting;
   }
-
-  async #expire(): Promise<void> {
-    const { store, clock, feedRetentionMs } = this.#options;
-    await Promise.all([store.trimFeed(clock.now() - feedRetentionMs), store.trimGateways(clock.now())]);
-  }
 }
 
 interface Repair {
@@ -378,12 +375,4 @@ function headText({ kind, key, revision }: ChangedHead): string {
 
 function toAnnouncement({ kind, key, version, bodyText }: Envelope): Announcement {
   return { kind, key, version, tombstone: bodyText === null };
-}
-
-function isExpired(envelope: Envelope, beforeMs: number): boolean {
-  return (
-    envelope.bodyText === null &&
-    envelope.builtAtMs < beforeMs &&
-    decodeVersion(envelope.version) !== undefined
-  );
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { recordLags, trimLags } from '../../hub/db/region-lags.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
+import { goodPassword, Visitor } from './support/visitor.ts';
 
 /** Routes that the console asked for, and anybody may use. */
 let hub: TestHub;
@@ -99,6 +100,31 @@ test('of a minute the longest lag stays, also beside a sample in which nothing a
   expect(kept).toEqual({ old: 1 });
 });
 
+test('[law 8] a day of lags is told in coarser steps, of which each tells the worst that was in it', async () => {
+  const day = await make.region(hub.owner, 'day');
+  await sql`
+    insert into region_lags (region, minute, lag_ms, state)
+    select ${day}, date_trunc('minute', now()) - n * interval '1 minute',
+      case when n = 700 then 9999 when n between 800 and 810 then null else 10 end,
+      case when n = 900 then 'behind' else 'open' end
+    from generate_series(0, 1438) n`;
+  const lagsOf = async (minutes: number) => {
+    const { items, stepMinutes } = (await hub.owner.get(`/v1/lags?minutes=${minutes}`)).body;
+    return { stepMinutes, items: items.filter(({ region }: { region: string }) => region === day) };
+  };
+  const whole = await lagsOf(1440);
+  expect(whole.stepMinutes).toBe(12);
+  expect(whole.items.length).toBeGreaterThanOrEqual(120);
+  expect(whole.items.length).toBeLessThanOrEqual(121);
+  expect(whole.items.filter(({ lagMs }: { lagMs: number }) => lagMs === 9999)).toHaveLength(1);
+  expect(whole.items.filter(({ state }: { state: string }) => state === 'behind')).toHaveLength(1);
+  const begins = whole.items.map(({ minute }: { minute: string }) => Date.parse(minute) / 60_000);
+  expect(begins.every((minute: number) => minute % 12 === 0)).toBe(true);
+  const recent = await lagsOf(120);
+  expect(recent.stepMinutes).toBe(1);
+  expect(recent.items.length).toBeGreaterThanOrEqual(119);
+});
+
 test('figures tell what a region holds, who serves it, and what its last sweep found', async () => {
   await make.region(hub.owner, 'west');
   const counts = { scanned: 10, missing: 2, orphan: 1 };
@@ -128,6 +154,15 @@ test('figures tell what a region holds, who serves it, and what its last sweep f
     },
     {
       ...report,
+      id: 'gw_0',
+      build: '2',
+      observed_at: now,
+      lifetime_ms: 60_000,
+      watermark: 0,
+      degraded: true,
+    },
+    {
+      ...report,
       id: 'gw_3',
       build: '0',
       observed_at: new Date(0),
@@ -140,7 +175,7 @@ test('figures tell what a region holds, who serves it, and what its last sweep f
   expect(items.find((one: { region: string }) => one.region === 'west')).toEqual({
     region: 'west',
     contexts: 5,
-    gateways: { live: 2, unknown: 1, degraded: 1, builds: ['1', '2'], watermarkLeast: 7, watermarkMost: 9 },
+    gateways: { live: 3, unknown: 1, degraded: 2, builds: ['1', '2'], watermarkLeast: 7, watermarkMost: 9 },
     sweep: { id: 'swp_01k9c0v8w1e4qafk3s7m2t6xhz', finishedAt: expect.any(String), drift: 3 },
     lag: null,
   });
@@ -148,4 +183,89 @@ test('figures tell what a region holds, who serves it, and what its last sweep f
     contexts: null,
     sweep: null,
   });
+});
+
+/** The forms of a page that change something: where each is sent, and its hidden fields. */
+function formsOf(page: string): { action: string; hidden: Record<string, string> }[] {
+  return [...page.matchAll(/<form method="post" action="([^"]+)".*?<\/form>/gs)].map(([form, action]) => ({
+    action: action!,
+    hidden: Object.fromEntries(
+      [...form.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(([, ...pair]) => pair),
+    ),
+  }));
+}
+
+async function owner(): Promise<Visitor> {
+  const { link } = await make.user(hub.owner, [{ role: 'owner' }]);
+  const browser = new Visitor(hub.url);
+  await browser.follow(link, { name: 'Ann', password: goodPassword });
+  return browser;
+}
+
+test('every form carries what makes two sendings of it one change', async () => {
+  const browser = await owner();
+  const tenant = await make.tenant(hub.owner, 'Forms');
+  const cluster = await make.cluster(hub.owner, tenant, [north]);
+  const key = await make.agentKey(hub.owner, cluster);
+  const user = await make.user(hub.owner, [{ role: 'viewer' }]);
+  const program = await make.applicationKey(hub.owner, { role: 'viewer' });
+  const gone = await make.tenant(hub.owner, 'Deleted');
+  await hub.owner.delete(`/v1/tenants/${gone}`);
+  const lists = ['clusters', 'agent-keys', 'tenants', 'users', 'application-keys', 'regions'];
+  const things = {
+    clusters: cluster,
+    'agent-keys': key.id,
+    tenants: tenant,
+    users: user.id,
+    'application-keys': program.id,
+    regions: north,
+  };
+  const pages = [
+    ...lists.flatMap((list) => [`/${list}`, `/${list}/new`]),
+    ...Object.entries(things).flatMap(([list, id]) =>
+      ['', '/edit', '/delete', '/revoke', '/remove', '/plan', '/residency'].map(
+        (verb) => `/${list}/${id}${verb}`,
+      ),
+    ),
+    ...['/', '/account', '/agent-keys/import', '/deletions', `/contexts/cluster/${cluster}`],
+  ];
+  // These say what is to be, not what is to be done: the second sending finds it so. Signing in has its own proofs.
+  const setting =
+    /^\/(account\/(scope|profile|password|keys\/revoke|sessions.*)|theme|log(in|out).*|regions\/.*freeze|regions\/freeze)$/;
+  const seen = new Set<string>();
+  const unsafe = new Set<string>();
+  for (const path of pages) {
+    const { status, text } = await browser.open(path);
+    if (status === 404) continue;
+    for (const { action, hidden } of formsOf(text)) {
+      seen.add(action.replaceAll(/\w{3}_\w{26}/g, '{id}'));
+      if (!setting.test(action) && !hidden.ifMatch && !hidden.idempotencyKey)
+        unsafe.add(`${path}: ${action}`);
+    }
+  }
+  expect([...unsafe]).toEqual([]);
+  for (const action of [
+    '/regions/north/sweep',
+    '/tenants/{id}/undelete',
+    '/account/keys',
+    '/regions/north/remove',
+  ])
+    expect([...seen]).toContain(action);
+});
+
+test('a form that is sent twice does a thing once, and both are told so', async () => {
+  const browser = await owner();
+  const gone = await make.tenant(hub.owner, 'Comes back');
+  await hub.owner.delete(`/v1/tenants/${gone}`);
+  const twice = async (page: string, action: string) => {
+    const form = formsOf((await browser.open(page)).text).find((one) => one.action === action)!;
+    const answers = await Promise.all([1, 2].map(() => browser.submit(action, form.hidden)));
+    expect(answers.map(({ status }) => status)).toEqual([303, 303]);
+    expect(answers[0]!.location).toBe(answers[1]!.location);
+  };
+  const sweeps = async () => (await hub.owner.get(`/v1/sweeps?region=${north}`)).body.items.length;
+  const before = await sweeps();
+  await twice(`/regions/${north}`, `/regions/${north}/sweep`);
+  expect(await sweeps()).toBe(before + 1);
+  await twice('/deletions', `/tenants/${gone}/undelete`);
 });

@@ -2,7 +2,7 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { noteSeen, notifyProgress } from '../../hub/db/fences.ts';
-import { recordGateways } from '../../hub/db/gateways.ts';
+import { type LastWord, recordGateways } from '../../hub/db/gateways.ts';
 import { trimLedger } from '../../hub/db/housekeeping.ts';
 import { claimChanges, completeChanges, type FencedJob } from '../../hub/db/outbox.ts';
 import { type Receipt, writeReceipt } from '../../hub/db/receipts.ts';
@@ -38,7 +38,12 @@ afterAll(async () => {
 const db = () => hub.hub.services.database.db;
 const feed = { incarnation: 'f1', number: 7 };
 const open = { state: 'open', reason: null };
-const forgetting = () => ({ nowMs: systemClock.now(), forgetAfterMs: 900_000 });
+/** Of the one publisher that reports, by region. */
+const words = new Map<string, LastWord>();
+const forgetting = (region: string) => ({
+  ...{ nowMs: systemClock.now(), forgetAfterMs: 900_000 },
+  word: words.get(region) ?? words.set(region, { reportedAt: null }).get(region)!,
+});
 
 /** Relays what is in the outbox, one job a region, and returns the jobs that fences wait for. */
 async function relay(receipts: Record<string, string>): Promise<FencedJob[]> {
@@ -79,7 +84,7 @@ async function report(
         expiresAtMs: systemClock.now() + 15_000,
       }),
     );
-    await recordGateways(db(), { region, ...open }, { statuses, begunAgoMs: 0 }, forgetting());
+    await recordGateways(db(), { region, ...open }, { statuses, begunAgoMs: 0 }, forgetting(region));
   }
 }
 
@@ -154,6 +159,11 @@ describe('a fence', () => {
     const half = await look(fence);
     expect(half.regions[0]).toMatchObject({ region: north, state: 'stored', seenBy: 1, gateways: 2 });
     expect(half.regions[0].laggards).toMatchObject([{ id: 'gw_1', state: 'behind' }]);
+    await report([north], [{ id: 'gw_1', watermark: 0 }]);
+    const booted = (await look(fence)).regions[0];
+    expect(booted.laggards).toMatchObject([{ id: 'gw_1', state: 'verifying' }]);
+    expect(booted.reason).toContain('gw_1 reads again what it holds');
+    await report([north], [{ id: 'gw_1', watermark: 6 }]);
     expect(half.regions[1]).toMatchObject({
       region: south,
       state: 'pending',
@@ -252,7 +262,12 @@ describe('a fence', () => {
     await relay(receipts);
     for (const id of Object.values(receipts)) await writeReceipt(db(), receipt(id));
     await report([south], [{ id: 'gw_1', watermark: 7 }]);
-    await recordGateways(db(), { region: north, ...open }, { statuses: [], begunAgoMs: 0 }, forgetting());
+    await recordGateways(
+      db(),
+      { region: north, ...open },
+      { statuses: [], begunAgoMs: 0 },
+      forgetting(north),
+    );
     await sql`update gateways set observed_at = now() - interval '1 minute' where region = ${north}`;
     const found = await look(fence);
     expect(found.regions[0]).toMatchObject({
@@ -267,7 +282,12 @@ describe('a fence', () => {
     expect(forgottenInMs).toBeLessThanOrEqual(915_000 - 60_000);
     const now = systemClock.now();
     const left = gateway('gw_1', { region: north, reportedAtMs: now, expiresAtMs: now });
-    await recordGateways(db(), { region: north, ...open }, { statuses: [left], begunAgoMs: 0 }, forgetting());
+    await recordGateways(
+      db(),
+      { region: north, ...open },
+      { statuses: [left], begunAgoMs: 0 },
+      forgetting(north),
+    );
     expect((await look(fence)).complete).toBe(true);
   });
 
@@ -275,7 +295,12 @@ describe('a fence', () => {
     await empty();
     await report([north], [{ id: 'gw_dead', watermark: 1 }]);
     await sql`update gateways set observed_at = now() - interval '20 minutes'`;
-    await recordGateways(db(), { region: north, ...open }, { statuses: [], begunAgoMs: 0 }, forgetting());
+    await recordGateways(
+      db(),
+      { region: north, ...open },
+      { statuses: [], begunAgoMs: 0 },
+      forgetting(north),
+    );
     expect((await hub.owner.get(`/v1/regions/${north}/gateways`)).body.items).toEqual([]);
   });
 
@@ -337,7 +362,7 @@ describe('a fence', () => {
     expect((await look(fence)).regions[0].reason).toContain('aki_of_another');
 
     const refused = { region: north, state: 'refused', reason: 'connect ECONNREFUSED 10.0.0.1:8000' };
-    await recordGateways(db(), refused, { statuses: [], begunAgoMs: 0 }, forgetting());
+    await recordGateways(db(), refused, { statuses: [], begunAgoMs: 0 }, forgetting(north));
     const shut = 'the region is refused, so nothing is published to it';
     expect(await seen()).toEqual([shut, shut]);
   });
@@ -346,7 +371,7 @@ describe('a fence', () => {
     await empty();
     const { fence } = await newKey();
     const behind = { region: north, state: 'behind', reason: 'no answer within 2000 ms' };
-    await recordGateways(db(), behind, { statuses: [], begunAgoMs: 0 }, forgetting());
+    await recordGateways(db(), behind, { statuses: [], begunAgoMs: 0 }, forgetting(north));
     expect((await look(fence)).regions[0].reason).toBe(
       'the region is behind, so nothing is published to it: no answer within 2000 ms',
     );

@@ -54,6 +54,25 @@ describe("a person's application key", () => {
     expect(listed).toMatchObject({ userId: id, createdBy: id, expiresAt: expect.any(String) });
   });
 
+  test('is made once by a form that is sent twice, and shown once, where the form was opened', async () => {
+    const tenantId = await make.tenant(hub.owner, 'Acts elsewhere');
+    const { id, browser } = await person([{ role: 'viewer' }, { tenantId, role: 'viewer' }]);
+    await browser.submit('/account/scope', { scope: 'platform' });
+    const idempotencyKey = /name="idempotencyKey" value="([^"]+)"/.exec(
+      (await browser.open('/account')).text,
+    )![1]!;
+    const form = { idempotencyKey, name: 'once', role: 'viewer', days: '7' };
+    const answers = await Promise.all([1, 2].map(() => browser.submit('/account/keys', form)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    expect(answers.flatMap(({ text }) => text.match(/spa_\w{20,}/g) ?? [])).toHaveLength(1);
+    expect(await sql`select name from application_keys where user_id = ${id}`).toHaveLength(1);
+    const another = await browser.submit('/account/keys', { ...form, name: 'another' });
+    expect([another.status, another.text]).toEqual([422, expect.not.stringContaining('spa_')]);
+    await browser.submit('/account/scope', { scope: tenantId });
+    expect((await browser.submit('/account/keys', { ...form, role: 'viewer' })).status).toBe(403);
+    expect(await sql`select name from application_keys where user_id = ${id}`).toHaveLength(1);
+  });
+
   test('stops when the person is disabled, and goes on when they are enabled', async () => {
     const { id, browser } = await person([{ role: 'viewer' }]);
     const key = await keyOf(browser, 'viewer');

@@ -1,6 +1,6 @@
 import { sql as drizzle } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { reportRegion } from '../../hub/db/gateways.ts';
+import { type LastWord, reportRegion } from '../../hub/db/gateways.ts';
 import { beginSweep, completeSweep, currentMark, noCounts } from '../../hub/db/sweeps.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
@@ -66,6 +66,38 @@ describe('regions', () => {
     expect((await hub.owner.post('/v1/seedings', { region: 'nowhere' })).body.code).toBe('REGION_UNKNOWN');
   });
 
+  test('are shown as whoever of several publishers reaches them has it, and as all have it once none does', async () => {
+    const region = await make.region(hub.owner);
+    const { db } = hub.hub.services.database;
+    const publisher = () => {
+      const word: LastWord = { reportedAt: null };
+      return (state: string) => reportRegion(db, { region, state, reason: null }, word);
+    };
+    const [one, other, late] = [publisher(), publisher(), publisher()];
+    const shown = async () => (await hub.owner.get(`/v1/regions/${region}`)).body.publishing.state;
+    await one('open');
+    await other('open');
+    for (const told of [
+      () => one('behind'),
+      () => late('opening'),
+      () => other('open'),
+      () => one('refused'),
+    ]) {
+      await told();
+      expect(await shown()).toBe('open');
+    }
+    await other('behind');
+    expect(await shown(), 'it said so itself').toBe('behind');
+    await one('behind');
+    await one('open');
+    expect(await shown()).toBe('open');
+    // It ends without a word, and nobody else reaches the region.
+    await db.execute(drizzle`
+      update region_reports set reported_at = now() - interval '20 seconds' where region = ${region}`);
+    await other('behind');
+    expect(await shown()).toBe('behind');
+  });
+
   test('show whether they are published to, and if not why, and what was left to a person', async () => {
     const region = await make.region(hub.owner);
     const publishing = async () => (await hub.owner.get(`/v1/regions/${region}`)).body.publishing;
@@ -73,12 +105,13 @@ describe('regions', () => {
       ...{ state: 'unknown', reason: expect.stringContaining('is one running?'), heldAhead: 0 },
     });
     const { db } = hub.hub.services.database;
+    const word: LastWord = { reportedAt: null };
     for (const [state, reason] of [
       ['open', null],
       ['behind', 'STORE_UNAVAILABLE'],
       ['ahead', 'see `spokecast hub promote-epoch --dry-run`'],
     ] as const) {
-      await reportRegion(db, { region, state, reason });
+      await reportRegion(db, { region, state, reason }, word);
       expect(await publishing()).toMatchObject({ state, reason });
       const { items } = (await hub.owner.get('/v1/regions')).body;
       expect(items.find(({ id }: { id: string }) => id === region).publishing).toMatchObject({

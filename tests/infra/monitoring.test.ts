@@ -47,7 +47,7 @@ describe('dashboards', () => {
     const alarmsOnly = new Set([
       ...['spokecast_answering_from_snapshot', 'spokecast_snapshot_incomplete', 'spokecast_held_ahead_total'],
       ...['spokecast_schedules_restored_total', 'spokecast_scheduler_age_seconds'],
-      'spokecast_region_probe_age_seconds',
+      ...['spokecast_region_probe_age_seconds', 'spokecast_clock_ahead_seconds'],
     ]);
     // Told in detail where they belong to one of those shown.
     const details =

@@ -2,18 +2,22 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { until } from '../replication/support/hub-and-spokes.ts';
+import { guarded } from '../support/guarded.ts';
 
 /** One role of one build, as a process of its own on a free port. */
 export async function startRole(bin: string, role: string, environment: Record<string, string>) {
-  const child = spawn(process.execPath, [bin, role], {
-    env: {
-      PATH: process.env.PATH,
-      SPOKECAST_HOST: '127.0.0.1',
-      SPOKECAST_PORT: '0',
-      ...environment,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = guarded(
+    spawn(process.execPath, [bin, role], {
+      detached: true,
+      env: {
+        PATH: process.env.PATH,
+        SPOKECAST_HOST: '127.0.0.1',
+        SPOKECAST_PORT: '0',
+        ...environment,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  );
   const startedAt = systemClock.monotonic();
   let said = '';
   for (const stream of [child.stdout, child.stderr])

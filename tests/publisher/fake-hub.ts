@@ -25,6 +25,8 @@ export class FakeHub implements SweepHub, PublisherPort {
   readonly #clock: Clock;
   readonly #store: Store;
   epoch = 1;
+  /** How far its clock is ahead of the publisher's. */
+  clockAheadMs = 0;
   /** The last revision drawn. */
   drawn = 0;
   /** The next transaction's id. */
@@ -112,6 +114,10 @@ export class FakeHub implements SweepHub, PublisherPort {
   }
 
   async checkRun(): Promise<void> {}
+
+  async now(): Promise<number> {
+    return this.#clock.now() + this.clockAheadMs;
+  }
 
   #build(ref: ContextRef): Build {
     const head = this.heads.get(refText(ref));

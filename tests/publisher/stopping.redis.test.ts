@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { expect, test, vi } from 'vitest';
 import { createDatabase } from '../support/database.ts';
+import { guarded } from '../support/guarded.ts';
 import { freePort } from '../support/process.ts';
 import { startRedis } from '../support/redis.ts';
 import { describeWith } from '../support/requirements.ts';
@@ -22,17 +23,20 @@ describeWith('redis-server', 'a publisher that is asked to end', () => {
     await using proxy = await new TcpProxy(Number(url.port)).start();
     url.port = String(proxy.port);
     const port = await freePort();
-    const child = spawn(process.execPath, [bin, 'publisher'], {
-      env: {
-        ...{ PATH: process.env.PATH, DATABASE_URL: database.url, REDIS_URL: url.href },
-        ...{
-          SPOKECAST_HOST: '127.0.0.1',
-          SPOKECAST_PORT: String(port),
-          SPOKECAST_SHUTDOWN_TIMEOUT_MS: '500',
+    const child = guarded(
+      spawn(process.execPath, [bin, 'publisher'], {
+        detached: true,
+        env: {
+          ...{ PATH: process.env.PATH, DATABASE_URL: database.url, REDIS_URL: url.href },
+          ...{
+            SPOKECAST_HOST: '127.0.0.1',
+            SPOKECAST_PORT: String(port),
+            SPOKECAST_SHUTDOWN_TIMEOUT_MS: '500',
+          },
         },
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+        stdio: ['ignore', 'pipe', 'inherit'],
+      }),
+    );
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output += text;

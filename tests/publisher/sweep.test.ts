@@ -334,6 +334,24 @@ describe('tombstones', () => {
     expect(region.writes()).toBe(0);
   });
 
+  test.each([
+    ["the publisher's clock", { publisherMs: 30 * dayMs, databaseMs: 0 }],
+    ["the database's clock", { publisherMs: 0, databaseMs: 30 * dayMs }],
+  ])(
+    '[law 2] do not end early by %s when it is a month ahead',
+    async (_whose, { publisherMs, databaseMs }) => {
+      const region = await inSync();
+      region.hub.remove(k0);
+      await region.publish(k0);
+      await region.sweep();
+      region.clock.stepWall(publisherMs);
+      region.hub.clockAheadMs = databaseMs - publisherMs;
+      expect(await region.sweep()).toEqual({ scanned: 10 });
+      await region.clock.advance(7 * dayMs + 1);
+      expect(await region.sweep()).toMatchObject({ expired: 1 });
+    },
+  );
+
   test('[law 2] one whose context came back while it was being removed is left alone', async () => {
     const region = await inSync();
     region.hub.remove(k0);

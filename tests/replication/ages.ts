@@ -90,6 +90,7 @@ export function describeAges(name: string, backend: () => Promise<AgesBackend>):
         'three heartbeats went the whole way',
       );
       expect(await gatewayAge('spokecast_heartbeat_age_seconds')).toBeLessThan(2);
+      expect(await scrape(publisher(), 'spokecast_clock_ahead_seconds'), 'one machine, one clock').toBe(0);
       const lag = (await gatewayAge('spokecast_heartbeat_lag_seconds_sum'))!;
       expect(lag / (await gatewayAge('spokecast_heartbeat_lag_seconds_count'))!).toBeLessThan(1);
       const stored = () => scrape(publisher(), 'spokecast_heartbeat_stored_age_seconds', { region: west });

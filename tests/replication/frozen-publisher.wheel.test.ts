@@ -3,6 +3,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
+import { guarded } from '../support/guarded.ts';
 import { freePort } from '../support/process.ts';
 import { startWheel, type TestWheel } from '../support/wheel.ts';
 import { until } from './support/hub-and-spokes.ts';
@@ -17,19 +18,22 @@ describe('two publishers as processes', () => {
   beforeAll(async () => {
     wheel = await startWheel({ noRestart: true });
     const port = await freePort();
-    second = spawn(process.execPath, [bin, 'publisher'], {
-      env: {
-        PATH: process.env.PATH,
-        DATABASE_URL: wheel.file.postgres.url,
-        SPOKECAST_ENV: 'dev',
-        SPOKECAST_HOST: '127.0.0.1',
-        SPOKECAST_PORT: String(port),
-        AWS_ACCESS_KEY_ID: 'local',
-        AWS_SECRET_ACCESS_KEY: 'local',
-        AWS_REGION: region,
-      },
-      stdio: 'ignore',
-    });
+    second = guarded(
+      spawn(process.execPath, [bin, 'publisher'], {
+        detached: true,
+        env: {
+          PATH: process.env.PATH,
+          DATABASE_URL: wheel.file.postgres.url,
+          SPOKECAST_ENV: 'dev',
+          SPOKECAST_HOST: '127.0.0.1',
+          SPOKECAST_PORT: String(port),
+          AWS_ACCESS_KEY_ID: 'local',
+          AWS_SECRET_ACCESS_KEY: 'local',
+          AWS_REGION: region,
+        },
+        stdio: 'ignore',
+      }),
+    );
     await until(
       async () => {
         const ready = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { verifierOf } from '../../contexts/secrets.ts';
 import { startHub, type TestHub } from '../hub/support/hub.ts';
+import { guarded } from '../support/guarded.ts';
 import { freePort } from '../support/process.ts';
 import { HubAndSpokes, type Spoke, until } from './support/hub-and-spokes.ts';
 import { derivedByHand, heldLive } from './support/independent.ts';
@@ -35,7 +36,9 @@ describe('a fourth region with 2,000 contexts', () => {
       ...{ SPOKECAST_HOST: '127.0.0.1', SPOKECAST_PORT: String(port), SPOKECAST_JOB_LOCK_MS: '2000' },
       SPOKECAST_HEARTBEAT_EVERY_MS: '0', // what is counted here are the contexts of the test, and nothing moves meanwhile
     };
-    const child = spawn(process.execPath, [bin, 'publisher'], { env, stdio: 'ignore' });
+    const child = guarded(
+      spawn(process.execPath, [bin, 'publisher'], { env, stdio: 'ignore', detached: true }),
+    );
     publishers.push(child);
     return child;
   };
@@ -45,12 +48,15 @@ describe('a fourth region with 2,000 contexts', () => {
       child.kill('SIGKILL');
     });
   const run = (...args: string[]) => {
-    const child = spawn(process.execPath, [bin, ...args], {
-      env: {
-        ...{ PATH: process.env.PATH, SPOKECAST_HUB_URL: hub.url },
-        SPOKECAST_APPLICATION_KEY: hub.owner.secret,
-      },
-    });
+    const child = guarded(
+      spawn(process.execPath, [bin, ...args], {
+        detached: true,
+        env: {
+          ...{ PATH: process.env.PATH, SPOKECAST_HUB_URL: hub.url },
+          SPOKECAST_APPLICATION_KEY: hub.owner.secret,
+        },
+      }),
+    );
     const ran = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const)
       child[name].setEncoding('utf8').on('data', (text: string) => {

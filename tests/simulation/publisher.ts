@@ -140,6 +140,7 @@ export class SimulatedPublisher {
         return { mark: reached, pages: onePage(changed) };
       },
       currentMark: () => at('currentMark', () => hub.currentMark()),
+      now: async () => clock.now(),
     };
     const sweep = new Sweep({
       store,

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { systemClock } from '../../contexts/base/clock.ts';
+import { guarded } from './guarded.ts';
 import { findRequirement, type Requirement } from './programs.ts';
 
 export interface RunningProgram extends AsyncDisposable {
@@ -22,11 +23,14 @@ export async function startProgram(
   args: readonly string[],
   options: { port: number; env?: Record<string, string>; uid?: number | undefined },
 ): Promise<RunningProgram> {
-  const child = spawn(findRequirement(program)!, args, {
-    env: options.env ?? {},
-    stdio: ['ignore', 'pipe', 'pipe'],
-    ...(options.uid === undefined ? {} : { uid: options.uid }),
-  });
+  const child = guarded(
+    spawn(findRequirement(program)!, args, {
+      detached: true,
+      env: options.env ?? {},
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(options.uid === undefined ? {} : { uid: options.uid }),
+    }),
+  );
   let said = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (said += chunk));
   const end = async () => {

@@ -74,6 +74,7 @@ export class TestWheel implements AsyncDisposable {
     this.directory = directory;
     this.portBase = portBase;
     this.#temporary = setup.directory === undefined;
+    if (this.#temporary) this.#watchdog.tell({ order: 'remove-afterwards', path: directory });
     const flags = ['--dir', directory, '--port-base', String(portBase), ...(setup.flags ?? [])];
     if (setup.noRestart) flags.push('--no-restart');
     this.#process = this.#spawn(

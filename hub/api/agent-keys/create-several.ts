@@ -3,15 +3,14 @@ import { and, eq, inArray } from 'drizzle-orm';
 import { newId } from '../../../contexts/ids.ts';
 import { newSecret, verifierOf } from '../../../contexts/secrets.ts';
 import { writeAudit } from '../../data/audit.ts';
-import { checkedExpiry, toTimestamp } from '../../data/expiry.ts';
-import { rateColumns, secretColumns } from '../../db/agent-key-bounds.ts';
+import { checkedExpiry } from '../../data/expiry.ts';
 import type { Queryable } from '../../db/client.ts';
 import { agentKeys } from '../../db/schema.ts';
 import { fail } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
 import { clusterParams, lockCluster } from '../clusters/cluster.ts';
 import { AgentKeyCreated, toAgentKey } from './agent-key.ts';
-import { newKeyFields } from './create.ts';
+import { newKeyFields, newKeyRow } from './new-key.ts';
 
 /** Keys of one request. More would hold the cluster's lock for longer than others should wait. */
 const keysMax = 50;
@@ -62,16 +61,13 @@ export const createAgentKeys = defineRoute({
     await checkNamesAreFree(db, cluster.id, keys);
 
     const secrets = new Map<string, string>();
-    const rows = keys.map(({ name, permissions = [], allowedNetworks = null, rateLimit = null }, index) => {
+    const rows = keys.map((given, index) => {
       const id = newId('agentKey', clock, random);
       const secret = newSecret('agentKey', id, random);
       secrets.set(id, secret);
-      return {
-        ...{ id, clusterId: cluster.id, tenantId: cluster.tenantId, name, permissions },
-        ...secretColumns(verifierOf(secret), allowedNetworks),
-        ...rateColumns(rateLimit),
-        expiresAt: toTimestamp(expiries[index]!),
-      };
+      const { id: clusterId, tenantId } = cluster;
+      const expiry = expiries[index]!;
+      return newKeyRow(given, { id, verifier: verifierOf(secret), clusterId, tenantId, expiry });
     });
     const inserted = await db.insert(agentKeys).values(rows).returning();
     const made = rows.map(({ id }) => toAgentKey(inserted.find((row) => row.id === id)!));

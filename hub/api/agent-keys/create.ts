@@ -2,28 +2,12 @@ import { z } from '@hono/zod-openapi';
 import { newId } from '../../../contexts/ids.ts';
 import { newSecret, verifierOf } from '../../../contexts/secrets.ts';
 import { writeAudit } from '../../data/audit.ts';
-import { checkedExpiry, toTimestamp } from '../../data/expiry.ts';
-import { rateColumns, secretColumns } from '../../db/agent-key-bounds.ts';
+import { checkedExpiry } from '../../data/expiry.ts';
 import { agentKeys } from '../../db/schema.ts';
-import { expiresAt, idOf, name } from '../../http/fields.ts';
+import { idOf } from '../../http/fields.ts';
 import { defineRoute } from '../../http/route.ts';
-import {
-  AgentKeyCreated,
-  allowedNetworks,
-  permissions,
-  rateLimit,
-  requireCluster,
-  toAgentKey,
-} from './agent-key.ts';
-
-/** What a new key may be given. */
-export const newKeyFields = {
-  name: name.openapi({ example: 'agent 7' }),
-  expiresAt: expiresAt.optional(),
-  permissions: permissions.optional(),
-  allowedNetworks: allowedNetworks.optional(),
-  rateLimit: rateLimit.optional(),
-};
+import { AgentKeyCreated, requireCluster, toAgentKey } from './agent-key.ts';
+import { newKeyFields, newKeyRow } from './new-key.ts';
 
 const body = z.strictObject({ clusterId: idOf('cluster'), ...newKeyFields }).openapi('AgentKeyCreate', {
   example: { clusterId: 'vci_01k9c0v8w1e4qafk3s7m2t6xhz', name: 'agent 7', permissions: ['read', 'write'] },
@@ -43,21 +27,14 @@ export const createAgentKey = defineRoute({
   problems: ['NOT_FOUND', 'QUOTA_EXCEEDED'],
   async handle(call) {
     const { db, actor, services } = call;
-    const { clusterId, name, permissions = [], allowedNetworks = null, rateLimit = null } = call.body;
+    const { clusterId } = call.body;
     const expiry = checkedExpiry(call.body.expiresAt, services.clock) ?? null;
     const tenantId = await requireCluster(db, actor, clusterId);
 
     const id = newId('agentKey', services.clock, services.random);
     const secret = newSecret('agentKey', id, services.random);
-    const [row] = await db
-      .insert(agentKeys)
-      .values({
-        ...{ id, clusterId, tenantId, name, permissions },
-        ...secretColumns(verifierOf(secret), allowedNetworks),
-        ...rateColumns(rateLimit),
-        expiresAt: toTimestamp(expiry),
-      })
-      .returning();
+    const made = { id, verifier: verifierOf(secret), clusterId, tenantId, expiry };
+    const [row] = await db.insert(agentKeys).values(newKeyRow(call.body, made)).returning();
     const key = toAgentKey(row!);
     await writeAudit(call, {
       action: 'create',

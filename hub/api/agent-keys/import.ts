@@ -1,20 +1,13 @@
 import { z } from '@hono/zod-openapi';
 import { importedKeyId } from '../../../contexts/secrets.ts';
 import { writeAudit } from '../../data/audit.ts';
-import { checkedExpiry, toTimestamp } from '../../data/expiry.ts';
-import { rateColumns, secretColumns } from '../../db/agent-key-bounds.ts';
+import { checkedExpiry } from '../../data/expiry.ts';
 import { agentKeys } from '../../db/schema.ts';
-import { expiresAt, idOf, name } from '../../http/fields.ts';
+import { idOf } from '../../http/fields.ts';
 import { blame } from '../../http/problems.ts';
 import { defineRoute } from '../../http/route.ts';
-import {
-  AgentKey,
-  allowedNetworks,
-  permissions,
-  rateLimit,
-  requireCluster,
-  toAgentKey,
-} from './agent-key.ts';
+import { AgentKey, requireCluster, toAgentKey } from './agent-key.ts';
+import { newKeyFields, newKeyRow } from './new-key.ts';
 
 /** The last of 43 characters carries four bits: one way of writing a hash, or it would be two ids. */
 const secretSha256 = z
@@ -33,12 +26,8 @@ const secretSha256 = z
 const body = z
   .strictObject({
     clusterId: idOf('cluster'),
-    name: name.openapi({ example: 'agent 7' }),
     secretSha256,
-    expiresAt: expiresAt.optional(),
-    permissions: permissions.optional(),
-    allowedNetworks: allowedNetworks.optional(),
-    rateLimit: rateLimit.optional(),
+    ...newKeyFields,
   })
   .openapi('AgentKeyImport', {
     example: {
@@ -63,19 +52,14 @@ export const importAgentKey = defineRoute({
   problems: ['NOT_FOUND', 'SECRET_TAKEN', 'QUOTA_EXCEEDED'],
   async handle(call) {
     const { db, actor, services } = call;
-    const { clusterId, name, permissions = [], allowedNetworks = null, rateLimit = null } = call.body;
+    const { clusterId, secretSha256: verifier } = call.body;
     const expiry = checkedExpiry(call.body.expiresAt, services.clock) ?? null;
     const tenantId = await requireCluster(db, actor, clusterId);
 
-    const id = importedKeyId(call.body.secretSha256);
+    const id = importedKeyId(verifier);
     const [made] = await db
       .insert(agentKeys)
-      .values({
-        ...{ id, clusterId, tenantId, name, permissions },
-        ...secretColumns(call.body.secretSha256, allowedNetworks),
-        ...rateColumns(rateLimit),
-        expiresAt: toTimestamp(expiry),
-      })
+      .values(newKeyRow(call.body, { id, verifier, clusterId, tenantId, expiry }))
       .onConflictDoNothing({ target: agentKeys.id })
       .returning();
     if (!made) return blame('SECRET_TAKEN', '/secretSha256', `the key ${id} was imported with it`);

@@ -1,7 +1,6 @@
 import { writeAudit } from '../../data/audit.ts';
-import { restoreDeleted } from '../../db/deletions.ts';
 import { defineRoute } from '../../http/route.ts';
-import { findDeletion, restoring } from '../deletions/deletion.ts';
+import { bringBack, findDeletion, undeleteProblems } from '../deletions/deletion.ts';
 import { requireTenant } from '../tenants/tenant.ts';
 import { Cluster, clusterParams, findCluster, toCluster, withUniqueName } from './cluster.ts';
 
@@ -16,19 +15,12 @@ export const undeleteCluster = defineRoute({
   operation: 'clusters.write',
   params: clusterParams,
   answer: { status: 200, description: 'The cluster, as it was.', schema: Cluster },
-  problems: [
-    'NOT_FOUND',
-    'NAME_TAKEN',
-    'REGION_UNKNOWN',
-    'REGION_NOT_ALLOWED',
-    'QUOTA_EXCEEDED',
-    'SECRET_TAKEN',
-  ],
+  problems: undeleteProblems,
   async handle(call) {
     const { db, actor, params } = call;
     const deletion = await findDeletion(db, actor, 'cluster', params.id);
     await requireTenant(db, actor, deletion.tenantId, '/tenantId');
-    await withUniqueName(deletion.name, () => restoring(() => restoreDeleted(db, deletion.id)));
+    await withUniqueName(deletion.name, () => bringBack(db, deletion));
     const cluster = toCluster(await findCluster(db, actor, params.id));
     await writeAudit(call, {
       action: 'undelete',

@@ -6,7 +6,7 @@ import type { Actor } from '../../auth/actor.ts';
 import { brokenConstraint } from '../../data/errors.ts';
 import type { Queryable } from '../../db/client.ts';
 import { deletions } from '../../db/deletion-tables.ts';
-import { type Deletion, keepDeleted } from '../../db/deletions.ts';
+import { type Deletion, keepDeleted, restoreDeleted } from '../../db/deletions.ts';
 import { idOf, moment } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
 import type { Services } from '../../services.ts';
@@ -60,10 +60,16 @@ export async function findDeletion(
   return row;
 }
 
-/** Runs a restore, telling apart what is in its way since: a region that is gone, a secret that was imported again. */
-export async function restoring(restore: () => Promise<void>): Promise<void> {
+/** What may be in the way of bringing something back. */
+export const undeleteProblems = [
+  ...(['NOT_FOUND', 'NAME_TAKEN', 'REGION_UNKNOWN', 'REGION_NOT_ALLOWED'] as const),
+  ...(['QUOTA_EXCEEDED', 'SECRET_TAKEN'] as const),
+];
+
+/** Brings it back, telling apart what is in its way since: a region that is gone, a secret that was imported again. */
+export async function bringBack(db: Queryable, { id }: Pick<Deletion, 'id'>): Promise<void> {
   try {
-    await restore();
+    await restoreDeleted(db, id);
   } catch (error) {
     if (brokenConstraint(error) === 'placements_region_regions_id_fk')
       fail(

@@ -12,8 +12,9 @@ export const fenceParams = z.object({
 
 const Laggard = z.strictObject({
   id: z.string().openapi({ example: 'gw_6f1c0b2a9d3e4f5061728394' }),
-  state: z.enum(['behind', 'unknown']).openapi({
-    description: '`behind`: it reports, but not yet this. `unknown`: it has stopped reporting.',
+  state: z.enum(['behind', 'verifying', 'unknown']).openapi({
+    description:
+      '`behind`: it reports, but not yet this. `verifying`: it has taken up what the last process held, or may have missed something, and tells how far it is when all of that was read again. `unknown`: it has stopped reporting.',
   }),
   reportedAgoMs: z.int().min(0).openapi({ description: 'Since its latest report was found.' }),
   forgottenInMs: z.int().min(0).nullable().openapi({

@@ -33,10 +33,14 @@ function reasonOfPublishing({ jobsOpen, heldBack }: RegionProgress, fence: Fence
 function reasonOfGateways({ laggards, listed }: RegionProgress, gatewayForgetMs: number): string {
   const unknown = laggards.filter((one) => one.state === 'unknown');
   const behind = laggards.filter((one) => one.state === 'behind');
+  const verifying = laggards.filter((one) => one.state === 'verifying');
   const parts = [
     ...unknown.map(
       (one) =>
         `${one.id} has not reported for ${seconds(one.reportAgeMs)}: it may still answer from an older state, and is waited for until it reports, or is forgotten in ${seconds(forgottenInMs(one, gatewayForgetMs))} (SPOKECAST_GATEWAY_FORGET_MS)`,
+    ),
+    ...verifying.map(
+      (one) => `${one.id} reads again what it holds, and tells how far it is when that is done`,
     ),
     ...behind.map((one) => `${one.id} has not reported this yet`),
   ];

@@ -17,11 +17,10 @@ const RegionFigures = z
         unknown: gatewayCount.openapi({ description: 'They stopped reporting without a word.' }),
         degraded: gatewayCount.openapi({ description: 'Of those that live.' }),
         builds: z.array(z.string()).openapi({ description: 'Of those that live.', example: ['0.1.0'] }),
-        watermarkLeast: z
-          .int()
-          .min(0)
-          .nullable()
-          .openapi({ description: 'Null where none lives.', example: 4711 }),
+        watermarkLeast: z.int().min(0).nullable().openapi({
+          description: 'Of those that tell how far they are; null where none does.',
+          example: 4711,
+        }),
         watermarkMost: z.int().min(0).nullable().openapi({ example: 4711 }),
       })
       .openapi('GatewayFigures'),

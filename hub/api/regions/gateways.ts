@@ -17,7 +17,8 @@ const Gateway = z
     reportedAt: moment.openapi({ description: "By the gateway's own clock." }),
     reportedAgoMs: z.int().min(0).openapi({ description: 'Since the report was found in the store.' }),
     watermark: z.int().min(0).openapi({
-      description: "The number up to which the region's feed is in force there.",
+      description:
+        "The number up to which the region's feed is in force there; 0 also while the gateway reads again what it holds, after it has booted from a snapshot or may have missed something.",
       example: 4711,
     }),
     feedIncarnation: z.string().nullable().openapi({ example: '3f1c0b2a9d3e4f50' }),

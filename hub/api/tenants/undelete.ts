@@ -1,7 +1,6 @@
 import { writeAudit } from '../../data/audit.ts';
-import { restoreDeleted } from '../../db/deletions.ts';
 import { defineRoute } from '../../http/route.ts';
-import { findDeletion, restoring } from '../deletions/deletion.ts';
+import { bringBack, findDeletion, undeleteProblems } from '../deletions/deletion.ts';
 import { findTenant, Tenant, tenantParams, toTenant, withUniqueName } from './tenant.ts';
 
 export const undeleteTenant = defineRoute({
@@ -15,18 +14,11 @@ export const undeleteTenant = defineRoute({
   operation: 'tenants.write',
   params: tenantParams,
   answer: { status: 200, description: 'The tenant, as it was.', schema: Tenant },
-  problems: [
-    'NOT_FOUND',
-    'NAME_TAKEN',
-    'REGION_UNKNOWN',
-    'REGION_NOT_ALLOWED',
-    'QUOTA_EXCEEDED',
-    'SECRET_TAKEN',
-  ],
+  problems: undeleteProblems,
   async handle(call) {
     const { db, actor, params } = call;
     const deletion = await findDeletion(db, actor, 'tenant', params.id);
-    await withUniqueName(deletion.name, () => restoring(() => restoreDeleted(db, deletion.id)));
+    await withUniqueName(deletion.name, () => bringBack(db, deletion));
     const tenant = toTenant(await findTenant(db, actor, params.id));
     await writeAudit(call, {
       action: 'undelete',

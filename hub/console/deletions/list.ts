@@ -3,6 +3,7 @@ import { undeleteCluster } from '../../api/clusters/undelete.ts';
 import { listDeletions } from '../../api/deletions/list.ts';
 import { undeleteTenant } from '../../api/tenants/undelete.ts';
 import { afterChange, done } from '../parts/done.ts';
+import { hidden } from '../parts/fields.ts';
 import { pager, table } from '../parts/table.ts';
 import { count, moment } from '../parts/words.ts';
 import { may, needed, type Screen, type View } from '../screen.ts';
@@ -36,7 +37,7 @@ export const deletionList: Screen = {
             moment(at.deletedAt, nowMs),
             moment(at.purgeAt, nowMs),
             mayRestore(view, resourceType)
-              ? html`<form method="post" action="/${resourceType}s/${resourceId}/undelete"><button aria-label="Bring back ${name}">Bring back</button></form>`
+              ? html`<form method="post" action="/${resourceType}s/${resourceId}/undelete">${hidden('idempotencyKey', view.newIdempotencyKey())}<button aria-label="Bring back ${name}">Bring back</button></form>`
               : '–',
           ]),
           empty: html`<p><strong>Nothing that was deleted can be brought back.</strong> A tenant or a cluster that is deleted here or through the API is kept for some weeks (<code>SPOKECAST_UNDELETE_DAYS</code>) and stands here until then. Agent keys that are revoked by themselves are gone at once.</p>`,
@@ -53,8 +54,9 @@ function mayRestore(view: View, resourceType: 'tenant' | 'cluster'): boolean {
 export const tenantUndeletion: Screen = {
   method: 'POST',
   path: '/tenants/{id}/undelete',
-  async handle({ api, params }) {
-    const { body, fence } = needed(await api.call(undeleteTenant, { params }));
+  async handle({ api, form, params }) {
+    const idempotencyKey = form.given('idempotencyKey');
+    const { body, fence } = needed(await api.call(undeleteTenant, { params, idempotencyKey }));
     return afterChange(`/tenants/${body.id}`, 'restored', fence);
   },
 };
@@ -62,8 +64,9 @@ export const tenantUndeletion: Screen = {
 export const clusterUndeletion: Screen = {
   method: 'POST',
   path: '/clusters/{id}/undelete',
-  async handle({ api, params }) {
-    const { body, fence } = needed(await api.call(undeleteCluster, { params }));
+  async handle({ api, form, params }) {
+    const idempotencyKey = form.given('idempotencyKey');
+    const { body, fence } = needed(await api.call(undeleteCluster, { params, idempotencyKey }));
     return afterChange(`/clusters/${body.id}`, 'restored', fence);
   },
 };

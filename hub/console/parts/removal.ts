@@ -10,11 +10,11 @@ import { Mistakes } from './mistakes.ts';
 export interface Removing<Schema extends z.ZodType> {
   /** Of the thing, such as `/clusters/{id}`: both pages are at `verb` below it. */
   path: string;
-  verb: 'delete' | 'revoke';
+  verb: 'delete' | 'revoke' | 'remove';
   submit: string;
   read: AnsweringRoute<Schema>;
   remove: AnsweringRoute<z.ZodType>;
-  /** What has to be typed; its name if absent. */
+  /** What has to be typed; if absent its name, or the id of what has none. */
   typed?(thing: z.output<Schema>): string;
   consequences(thing: z.output<Schema>): Content;
   /** More to choose, and what it comes to in the address of the call. */
@@ -27,18 +27,19 @@ export interface Removing<Schema extends z.ZodType> {
 }
 
 /** The form that asks for the name, and the removal. */
-export function removalScreens<Schema extends z.ZodType<{ id: string; name: string }>>(
+export function removalScreens<Schema extends z.ZodType<{ id: string; name?: string }>>(
   parts: Removing<Schema>,
 ): [form: Screen, removal: Screen] {
   const { path, verb, submit, read, remove, consequences, more, afterwards, told, followed } = parts;
-  const typed = parts.typed ?? (({ name }) => name);
+  const nameOf = ({ id, name }: { id: string; name?: string }) => name ?? id;
+  const typed = parts.typed ?? nameOf;
   const title = `${verb[0]!.toUpperCase()}${verb.slice(1)}`;
   const action = `${path}/${verb}`;
   const shown = async ({ api, params }: View, mistakes: Mistakes | undefined) => {
     const { body, etag } = needed(await api.call(read, { params }));
     const page = path.replace('{id}', body.id);
     return {
-      title: `${title} ${body.name}`,
+      title: `${title} ${nameOf(body)}`,
       status: mistakes?.problem.status ?? 200,
       content: confirmation({
         ...{ etag, mistakes, name: typed(body) },

@@ -2,6 +2,7 @@ import { html } from 'hono/html';
 import { getContext } from '../../api/contexts/get.ts';
 import { refreshContext } from '../../api/contexts/refresh.ts';
 import { afterChange, done } from '../parts/done.ts';
+import { hidden } from '../parts/fields.ts';
 import { facts, table } from '../parts/table.ts';
 import { count, moment, state } from '../parts/words.ts';
 import { may, needed, type Screen } from '../screen.ts';
@@ -14,7 +15,7 @@ export const contextPage: Screen = {
     const { body } = needed(await view.api.call(getContext, { params: view.params }));
     const { kind, key, head, regions } = body;
     const refresh = may(view, 'contexts.refresh')
-      ? html`<form method="post" action="/contexts/${kind}/${key}"><button>Refresh everywhere</button></form>`
+      ? html`<form method="post" action="/contexts/${kind}/${key}">${hidden('idempotencyKey', view.newIdempotencyKey())}<button>Refresh everywhere</button></form>`
       : '';
     return {
       title: `${kind} ${key}`,
@@ -41,9 +42,10 @@ export const contextPage: Screen = {
 export const contextRefresh: Screen = {
   method: 'POST',
   path: '/contexts/{kind}/{key}',
-  async handle(view) {
-    const { kind, key } = view.params;
-    const requested = needed(await view.api.call(refreshContext, { params: view.params }));
+  async handle({ api, form, params }) {
+    const { kind, key } = params;
+    const idempotencyKey = form.given('idempotencyKey');
+    const requested = needed(await api.call(refreshContext, { params, idempotencyKey }));
     return afterChange(`/contexts/${kind}/${key}`, 'requested', requested.fence);
   },
 };

@@ -15,7 +15,7 @@ export async function gatewayTable({ api, nowMs }: View, region: string): Promis
       html`<code>${one.id}</code>`,
       html`${state(one.state === 'live' ? 'live' : 'silent', one.state === 'live' ? 'good' : 'warn')}${one.degraded ? state('degraded', 'warn') : ''}`,
       one.build,
-      count(one.watermark),
+      one.watermark === 0 && one.cachedContexts > 0 ? state('verifying', 'warn') : count(one.watermark),
       count(one.cachedContexts),
       `${duration(one.reportedAgoMs)} ago`,
       moment(one.startedAt, nowMs),

@@ -4,6 +4,7 @@ import { listRegions } from '../../api/regions/list.ts';
 import { createSweep } from '../../api/sweeps/create.ts';
 import { health } from '../overview/region-table.ts';
 import { done } from '../parts/done.ts';
+import { hidden } from '../parts/fields.ts';
 import { pager, table } from '../parts/table.ts';
 import { state } from '../parts/words.ts';
 import { may, needed, type Screen } from '../screen.ts';
@@ -23,7 +24,7 @@ export const regionList: Screen = {
     );
     const { everywhere } = needed(await api.call(getFreeze)).body;
     const sweepAll = may(view, 'sweeps.write')
-      ? html`<form method="post" action="/regions/sweep-all"><button>Sweep all now</button></form>`
+      ? html`<form method="post" action="/regions/sweep-all">${hidden('idempotencyKey', view.newIdempotencyKey())}<button>Sweep all now</button></form>`
       : '';
     const add = may(view, 'regions.write')
       ? html`<a class="button" href="/regions/new">Add a region</a>`
@@ -48,8 +49,8 @@ export const regionList: Screen = {
 export const sweepAll: Screen = {
   method: 'POST',
   path: '/regions/sweep-all',
-  async handle({ api }) {
-    needed(await api.call(createSweep, { body: {} }));
+  async handle({ api, form }) {
+    needed(await api.call(createSweep, { body: {}, idempotencyKey: form.given('idempotencyKey') }));
     return { redirect: '/regions?done=requested' };
   },
 };

@@ -3,6 +3,7 @@ import { getRegion } from '../../api/regions/get.ts';
 import { approveSweep } from '../../api/sweeps/approve.ts';
 import { listSweeps } from '../../api/sweeps/list.ts';
 import { done } from '../parts/done.ts';
+import { hidden } from '../parts/fields.ts';
 import { holdTable } from '../quarantine/holds.ts';
 import { type Html, may, needed, type Screen, ScreenProblem, type View } from '../screen.ts';
 import type { SweepView } from './work.ts';
@@ -23,12 +24,12 @@ export const planPage: Screen = {
 
 async function decision(view: View, region: string, held: number): Promise<Html> {
   const sweep = await lastPlan(view, region);
-  const sweepAgain = html`<form method="post" action="/regions/${region}/sweep"><button>Sweep now</button></form>`;
+  const sweepAgain = html`<form method="post" action="/regions/${region}/sweep">${hidden('idempotencyKey', view.newIdempotencyKey())}<button>Sweep now</button></form>`;
   if (!sweep)
     return html`<div class="notice warn"><p><strong>${held} losses are held.</strong> The next sweep makes a plan of them, which can be approved.</p></div>${may(view, 'sweeps.write') ? sweepAgain : ''}`;
   return html`<div class="notice bad"><p><strong>${held} losses are held:</strong> more than the budget lets through at once. Agents whose keys are among them still get in here. Was this meant?</p></div>${
     may(view, 'sweeps.approve')
-      ? html`<div class="bar"><form method="post" action="/regions/${region}/plan"><input type="hidden" name="sweep" value="${sweep.id}"><button class="danger">It was meant: let exactly these through</button></form>${sweepAgain}</div><p class="hint">If it was not, bring the rows back, and the holds go away by themselves.</p>`
+      ? html`<div class="bar"><form method="post" action="/regions/${region}/plan">${hidden('idempotencyKey', view.newIdempotencyKey())}${hidden('sweep', sweep.id)}<button class="danger">It was meant: let exactly these through</button></form>${sweepAgain}</div><p class="hint">If it was not, bring the rows back, and the holds go away by themselves.</p>`
       : ''
   }`;
 }
@@ -43,7 +44,10 @@ export const planApproval: Screen = {
   method: 'POST',
   path: '/regions/{id}/plan',
   async handle({ api, form, params }) {
-    const approved = await api.call(approveSweep, { params: { id: encodeURIComponent(form.get('sweep')) } });
+    const approved = await api.call(approveSweep, {
+      params: { id: form.get('sweep') },
+      idempotencyKey: form.given('idempotencyKey'),
+    });
     if (approved.outcome === 'refused') throw new ScreenProblem(approved.problem);
     return { redirect: `/regions/${params.id}?done=approved` };
   },

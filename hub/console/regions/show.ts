@@ -52,7 +52,7 @@ function actions(view: View, { id, status }: RegionView, etag: string | undefine
   const to = (value: string, name: string) =>
     html`<form method="post" action="/regions/${id}/status">${hidden('ifMatch', etag)}<button name="status" value="${value}">${name}</button></form>`;
   const sweep = may(view, 'sweeps.write')
-    ? html`<form method="post" action="/regions/${id}/sweep"><button>Sweep now</button></form><form method="post" action="/regions/${id}/seed"><button>Seed again</button></form>`
+    ? html`<form method="post" action="/regions/${id}/sweep">${hidden('idempotencyKey', view.newIdempotencyKey())}<button>Sweep now</button></form><form method="post" action="/regions/${id}/seed">${hidden('idempotencyKey', view.newIdempotencyKey())}<button>Seed again</button></form>`
     : '';
   if (!may(view, 'regions.write')) return html`<div class="bar">${sweep}</div>`;
   return html`<div class="bar">${status === 'disabled' ? '' : sweep}${status === 'active' ? to('draining', 'Drain') : ''}${status === 'draining' || status === 'disabled' ? to('active', 'Activate') : ''}${status === 'draining' ? to('disabled', 'Disable') : ''}<a class="button danger" href="/regions/${id}/remove">Remove …</a></div>`;

@@ -1,13 +1,22 @@
 import { html } from 'hono/html';
 import { type Role, roles } from '../../auth/actor.ts';
 import { keyDays, makePersonalKey, personalKeys, revokePersonalKey } from '../../auth/personal-keys.ts';
-import { isStillSignedIn, type SignedIn, whyNowhere } from '../../auth/sessions.ts';
+import { isStillSignedIn, type Scope, type SignedIn, scopeKey, whyNowhere } from '../../auth/sessions.ts';
 import { inTransaction } from '../../data/transaction.ts';
 import { name as nameSchema } from '../../http/fields.ts';
+import type { Form } from '../../http/form.ts';
+import {
+  checkIdempotencyKey,
+  claimOrReplay,
+  type IdempotencyClaim,
+  keepAnswer,
+  requestHash,
+} from '../../http/idempotency.ts';
 import { fail } from '../../http/problems.ts';
 import type { Services } from '../../services.ts';
 import { type Html, pageAnswer } from '../layout.ts';
 import { type Page, seeOther } from '../page.ts';
+import { hidden } from '../parts/fields.ts';
 import { moment } from './fields.ts';
 import { whoIsSignedIn } from './login.ts';
 
@@ -30,12 +39,13 @@ ${
 <button type="submit">Revoke</button></form></td></tr>`,
       )}</tbody></table>`
 }
-${scope ? newKeyForm(scope) : ''}</section>`;
+${scope ? newKeyForm(scope, services) : ''}</section>`;
 }
 
-function newKeyForm({ name, role }: { name: string; role: Role }): Html {
+function newKeyForm({ tenantId, name, role }: Scope, { random }: Services): Html {
   const within = roles.slice(roles.indexOf(role));
-  return html`<form method="post" action="/account/keys">
+  const key = `${scopeKey(tenantId)}.${Buffer.from(random.bytes(16)).toString('hex')}`;
+  return html`<form method="post" action="/account/keys">${hidden('idempotencyKey', key)}
 <p><label for="key-name">New key for ${name}, called</label><br><input id="key-name" name="name" required maxlength="120"></p>
 <p><label for="key-role">Role</label><br><select id="key-role" name="role">${within.map((one) => html`<option>${one}</option>`)}</select></p>
 <p><label for="key-days">Ends after</label><br><select id="key-days" name="days">${keyDays.map((days) => html`<option value="${days}">${days} days</option>`)}</select></p>
@@ -58,13 +68,23 @@ export const makeKeyForm: Page = {
       fail('VALIDATION_FAILED', `A key needs a name, a role, and one of ${keyDays.join(', ')} days.`);
     if (!scope) fail('FORBIDDEN', whyNowhere(person));
     const wanted = { scope, role, days, name: name.data };
-    const made = await inTransaction(services, async (db) =>
-      (await isStillSignedIn(db, person))
-        ? makePersonalKey(db, user, wanted, requestId, services)
-        : 'signed-out',
-    );
+    const claim = claimOf(form, user.id, wanted);
+    const made = await inTransaction(services, async (db) => {
+      if (!(await isStillSignedIn(db, person))) return 'signed-out';
+      const kept = claim ? await claimOrReplay(db, claim) : 'claimed';
+      if (kept !== 'claimed') return 'already';
+      const key = await makePersonalKey(db, user, wanted, requestId, services);
+      if (key === 'too-many') fail('TOO_MANY_KEYS');
+      if (claim) await keepAnswer(db, claim, { status: 200, body: null, etag: null, fence: null });
+      return key;
+    });
     if (made === 'signed-out') return seeOther('/login');
-    if (made === 'too-many') fail('TOO_MANY_KEYS');
+    if (made === 'already')
+      return pageAnswer(
+        'The key was made already',
+        html`<p>It was shown then, and is kept nowhere. Where it is lost, revoke it and make another.</p>
+<p><a href="/account">Your keys</a></p>`,
+      );
     return pageAnswer(
       'Your new key',
       html`<p>This is the key, shown this once and kept nowhere:</p>
@@ -73,6 +93,24 @@ export const makeKeyForm: Page = {
     );
   },
 };
+
+/** What makes two sendings of the form one key, in the scope that the form spoke of. */
+function claimOf(
+  form: Form,
+  userId: string,
+  { scope, ...wanted }: { scope: Scope; role: Role; days: number; name: string },
+): IdempotencyClaim | undefined {
+  const key = form.given('idempotencyKey');
+  if (key === undefined) return undefined;
+  checkIdempotencyKey(key);
+  const here = scopeKey(scope.tenantId);
+  if (!key.startsWith(`${here}.`))
+    fail('FORBIDDEN', `The form was opened where you do not act any more; you act in ${scope.name} now.`);
+  return {
+    applicationKeyId: `${userId}/account`,
+    ...{ key, requestHash: requestHash('POST', '/account/keys', { ...wanted, in: here }) },
+  };
+}
 
 export const revokeKeyForm: Page = {
   method: 'POST',

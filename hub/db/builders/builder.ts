@@ -54,6 +54,8 @@ export interface Derived {
   deleted: boolean;
   /** It is as it is on purpose (law 9). Not asked for in ranges, where nobody judges by it: false. */
   intended: boolean;
+  /** When that was so, by the database's clock. Asked for where the region is to hold nothing; else 0. */
+  goneAtMs: number;
 }
 
 /** What the derivation gives, beside what the ledger says of it. As JSON it would be made and parsed row by row. */
@@ -65,6 +67,7 @@ export interface DerivedRow extends Record<string, unknown> {
   head_revision: string;
   head_deleted?: boolean;
   head_intended?: boolean;
+  head_gone_at_ms?: number | null;
 }
 
 /** Of the same snapshot as the statement it stands in. As a join it would mislead the planner about how many rows come. */
@@ -84,7 +87,8 @@ export async function deriveKeys(
     select d.*, ${heads.key} as head_key, ${heads.revision}::text as head_revision, ${epoch} as head_epoch,
       ${heads.deleted} as head_deleted,
       case when d."key" is not null or ${heads.deleted} then ${heads.intended}
-        else coalesce((${builder.leftOnPurpose(region, sql`${heads.key}`)}), false) end as head_intended
+        else coalesce((${builder.leftOnPurpose(region, sql`${heads.key}`)}), false) end as head_intended,
+      case when d."key" is null then extract(epoch from clock_timestamp())::float8 * 1000 end as head_gone_at_ms
     from ${heads}
     left join (${builder.derive(region)}) d on d."key" = ${heads.key}
     where ${eq(heads.kind, builder.kind)} and ${heads.key} = any(${textArray(keys)})
@@ -119,8 +123,10 @@ export function toDerived(builder: AnyBuilder, row: DerivedRow): Derived {
     head_epoch: epoch,
     head_deleted: deleted = false,
     head_intended: intended = false,
+    head_gone_at_ms,
   } = row;
-  return { key, epoch, revision: Number(row.head_revision), live, body, deleted, intended };
+  const goneAtMs = Math.ceil(head_gone_at_ms ?? 0);
+  return { key, epoch, revision: Number(row.head_revision), live, body, deleted, intended, goneAtMs };
 }
 
 /** A JavaScript array as one parameter of type text[] (drizzle would spread it). */

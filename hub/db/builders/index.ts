@@ -157,14 +157,15 @@ class DerivedDraft implements Draft {
 
 function toBuild(kind: KindName, derived: Derived, builtAtMs: number): Build {
   const ref = { kind, key: derived.key };
-  const { epoch, revision, body, deleted, intended } = derived;
+  const { epoch, revision, body, deleted, intended, goneAtMs } = derived;
   // One such row must not take the others of its batch, or the region's sweep, with it.
   if (!isContextKey(ref.key)) return { ref, state: 'invalid', revision, reason: 'key: not well-formed' };
   if (!derived.live)
     return {
       ref,
       state: 'gone',
-      envelope: tombstone({ ...ref, epoch, revision, builtAtMs }),
+      // Its retention counts from here: by the later of two clocks, so that one that is slow cannot end it early.
+      envelope: tombstone({ ...ref, epoch, revision, builtAtMs: Math.max(builtAtMs, goneAtMs) }),
       deleted,
       intended,
     };

@@ -37,7 +37,8 @@ function row(one: RegionStatus): unknown[] {
     one.frozen,
     live.length === one.gateways.length ? live.length : `${live.length}/${one.gateways.length}`,
     [...new Set(live.map(({ build }) => build))].sort().join(' '),
-    range(live.map(({ watermark }) => watermark)),
+    // One that reads again what it holds has no place yet.
+    range(live.map(({ watermark }) => watermark).filter((watermark) => watermark > 0)),
     one.sweptAgoMs === null ? null : `${age(one.sweptAgoMs)} ago`,
   ];
 }

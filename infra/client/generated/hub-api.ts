@@ -301,10 +301,10 @@ export type AgentKey = {
 
 export type AgentKeyImport = {
   clusterId: string;
-  /** Trimmed; no control characters. */
-  name: string;
   /** SHA-256 of the whole secret as agents send it, in UTF-8: 64 hex digits, or 43 characters of base64url. Never the secret itself. */
   secretSha256: string;
+  /** Trimmed; no control characters. */
+  name: string;
   /** RFC 3339, in the future; null for never. */
   expiresAt?: string | null;
   /** What the key may do, in the words of the metadata store; gateways pass them on and check them where they are asked to (`?require=`). */
@@ -670,7 +670,7 @@ export type Gateway = {
   reportedAt: string;
   /** Since the report was found in the store. */
   reportedAgoMs: number;
-  /** The number up to which the region's feed is in force there. */
+  /** The number up to which the region's feed is in force there; 0 also while the gateway reads again what it holds, after it has booted from a snapshot or may have missed something. */
   watermark: number;
   feedIncarnation: string | null;
   cachedContexts: number;
@@ -916,8 +916,8 @@ export type FenceOfList = {
     /** The gateways that have not. */
     laggards: {
       id: string;
-      /** `behind`: it reports, but not yet this. `unknown`: it has stopped reporting. */
-      state: "behind" | "unknown";
+      /** `behind`: it reports, but not yet this. `verifying`: it has taken up what the last process held, or may have missed something, and tells how far it is when all of that was read again. `unknown`: it has stopped reporting. */
+      state: "behind" | "verifying" | "unknown";
       /** Since its latest report was found. */
       reportedAgoMs: number;
       /** Where it is unknown: for how long it is still waited for (`SPOKECAST_GATEWAY_FORGET_MS`), unless it reports again. */
@@ -953,8 +953,8 @@ export type Fence = {
     /** The gateways that have not. */
     laggards: {
       id: string;
-      /** `behind`: it reports, but not yet this. `unknown`: it has stopped reporting. */
-      state: "behind" | "unknown";
+      /** `behind`: it reports, but not yet this. `verifying`: it has taken up what the last process held, or may have missed something, and tells how far it is when all of that was read again. `unknown`: it has stopped reporting. */
+      state: "behind" | "verifying" | "unknown";
       /** Since its latest report was found. */
       reportedAgoMs: number;
       /** Where it is unknown: for how long it is still waited for (`SPOKECAST_GATEWAY_FORGET_MS`), unless it reports again. */
@@ -967,15 +967,17 @@ export type Fence = {
 
 export type LagList = {
   items: Lag[];
+  /** How many minutes are told together. 1 up to two hours back. */
+  stepMinutes: number;
 };
 
 export type Lag = {
   region: string;
-  /** The minute, by its beginning. */
+  /** The minute, by its beginning; the first of several where `stepMinutes` says so. */
   minute: string;
   /** The longest that a change took from its commit until it was announced in the region; null where none arrived. */
   lagMs: number | null;
-  /** How the region was by then, as in `publishing.state`. */
+  /** How the region was by then, as in `publishing.state`; of several minutes the last state but `open`, if there was one. */
   state: string;
 };
 
@@ -1002,7 +1004,7 @@ export type GatewayFigures = {
   degraded: number;
   /** Of those that live. */
   builds: string[];
-  /** Null where none lives. */
+  /** Of those that tell how far they are; null where none does. */
   watermarkLeast: number | null;
   watermarkMost: number | null;
 };
@@ -2039,7 +2041,7 @@ export interface Operations {
     body: undefined;
     answer: Fence;
   };
-  /** List how long changes took to each region, minute by minute. */
+  /** List how long changes took to each region, over time. */
   listLags: {
     path: Record<never, never>;
     query: {

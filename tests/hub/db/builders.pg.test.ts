@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../../contexts/base/clock.ts';
+import { type Clock, systemClock } from '../../../contexts/base/clock.ts';
 import { open } from '../../../contexts/envelope.ts';
 import { type ContextRef, kindNames, refText } from '../../../contexts/kinds/index.ts';
 import { decodeVersion } from '../../../contexts/revision.ts';
@@ -170,6 +170,18 @@ describe('a build', () => {
     if (gone?.state !== 'gone') throw new Error('unreachable');
     expect(decodeVersion(gone.envelope.version)?.revision).toBe(await hub.revision('cluster', 'vci_1'));
     expect(gone.envelope.bodyText).toBeNull();
+  });
+
+  test('[law 2] a tombstone is kept from now on by the database, however far back the clock of a publisher', async () => {
+    await hub.cluster('vci_1', 'ten_1', 'r1');
+    const aWeekAgo: Clock = { ...systemClock, now: () => Date.now() - 7 * 86_400_000 };
+    const placed = await buildContexts(hub.db, 'r2', [cluster('vci_1')], aWeekAgo);
+    await hub.sql`delete from clusters`;
+    const deleted = await buildContexts(hub.db, 'r1', [cluster('vci_1')], aWeekAgo);
+    for (const [gone] of [placed, deleted]) {
+      if (gone?.state !== 'gone') throw new Error('unreachable');
+      expect(Math.abs(gone.envelope.builtAtMs - Date.now())).toBeLessThan(3_600_000);
+    }
   });
 
   test('what a placement overrides replaces the global value, in its region alone', async () => {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../../contexts/base/clock.ts';
+import { guarded } from '../../support/guarded.ts';
 import { freePort } from '../../support/process.ts';
 import { owner } from './contexts.ts';
 import { withoutRegion } from './metrics.ts';
@@ -41,19 +42,26 @@ export class GatewayProcess implements AsyncDisposable {
   }): Promise<GatewayProcess> {
     const port = options.port ?? (await freePort());
     const { endpoint = `http://127.0.0.1:${await freePort()}`, table, env, args = [] } = options;
-    const child = spawn(process.execPath, [bin, 'gateway', ...args], {
-      env: {
-        PATH: process.env.PATH,
-        NODE_COMPILE_CACHE: compileCache,
-        ...{ AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local', AWS_REGION: owner.region },
-        ...{ SPOKECAST_ENV: owner.environment, SPOKECAST_REGION: owner.region },
-        ...{ SPOKECAST_HOST: '127.0.0.1', SPOKECAST_PORT: String(port), SPOKECAST_STORE_ENDPOINT: endpoint },
-        ...(table ? { SPOKECAST_STORE_TABLE: table } : {}),
-        SPOKECAST_UPSTREAM_LOOPBACK: 'allowed',
-        ...env,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = guarded(
+      spawn(process.execPath, [bin, 'gateway', ...args], {
+        detached: true,
+        env: {
+          PATH: process.env.PATH,
+          NODE_COMPILE_CACHE: compileCache,
+          ...{ AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local', AWS_REGION: owner.region },
+          ...{ SPOKECAST_ENV: owner.environment, SPOKECAST_REGION: owner.region },
+          ...{
+            SPOKECAST_HOST: '127.0.0.1',
+            SPOKECAST_PORT: String(port),
+            SPOKECAST_STORE_ENDPOINT: endpoint,
+          },
+          ...(table ? { SPOKECAST_STORE_TABLE: table } : {}),
+          SPOKECAST_UPSTREAM_LOOPBACK: 'allowed',
+          ...env,
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
     return new GatewayProcess(child, port);
   }
 
