@@ -207,10 +207,10 @@ export async function hubHighWater(
   return { epoch: row!.epoch, revision: Number(row!.revision), hubId: row!.hub_id };
 }
 
-/** What time it is by the database's clock: milliseconds since the Unix epoch. */
+/** What time it is by the database's clock: whole milliseconds since the Unix epoch. */
 export async function hubNow(db: Queryable): Promise<number> {
   const [row] = await db.execute<{ now: number }>(
-    sql`select extract(epoch from clock_timestamp())::float8 * 1000 as now`,
+    sql`select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as now`,
   );
   return row!.now;
 }

@@ -90,7 +90,8 @@ export function describeAges(name: string, backend: () => Promise<AgesBackend>):
         'three heartbeats went the whole way',
       );
       expect(await gatewayAge('spokecast_heartbeat_age_seconds')).toBeLessThan(2);
-      expect(await scrape(publisher(), 'spokecast_clock_ahead_seconds'), 'one machine, one clock').toBe(0);
+      const clockAhead = (await scrape(publisher(), 'spokecast_clock_ahead_seconds'))!;
+      expect(Math.abs(clockAhead), 'one machine, one clock').toBeLessThan(1);
       const lag = (await gatewayAge('spokecast_heartbeat_lag_seconds_sum'))!;
       expect(lag / (await gatewayAge('spokecast_heartbeat_lag_seconds_count'))!).toBeLessThan(1);
       const stored = () => scrape(publisher(), 'spokecast_heartbeat_stored_age_seconds', { region: west });
