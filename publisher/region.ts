@@ -10,6 +10,7 @@ import { type Backlog, backlogOf, unfinishedIn } from './backlog.ts';
 import { Breaker } from './breaker.ts';
 import { Collector } from './collector.ts';
 import { guardedStore } from './guarded-store.ts';
+import { Lane } from './hand-over.ts';
 import { storedHeartbeatMs } from './heartbeats.ts';
 import { eachKnown, queueNames, type RefreshJob, refreshJobOptions, type SweepJob } from './jobs.ts';
 import { type KeyUseCollector, keyUsesOf } from './key-uses.ts';
@@ -58,6 +59,12 @@ export class Region implements AsyncDisposable {
   #trouble: string | undefined;
   /** Of the refresh jobs that are done. */
   readonly lag = new LongestLag();
+  /** For what is handed over to it, past the queue. */
+  readonly lane = new Lane({
+    publish: (job) => this.#refresh(job),
+    isOpen: () => this.#state === 'open',
+    isQueueEmpty: async () => (await this.jobsUnfinished()) === 0,
+  });
   /** These bring what the region's gateways report to the hub: how they are, and which keys they let in. */
   readonly collector: Collector;
   readonly keyUses: KeyUseCollector;
