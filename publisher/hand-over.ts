@@ -48,37 +48,46 @@ export function handOver(
 /** Under way at once in one region: a store that hangs keeps no more than these from the queue. */
 const atOnceMax = 4;
 
+/** What went into the region's queue is taken to be done after so long: in health it takes a tenth of it. */
+const queuedForMs = 500;
+
 export interface LaneOptions {
   publish(job: RefreshJob): Promise<void>;
   isOpen(): boolean;
-  /** Whether nothing is in the region's queue or under way from it. */
-  isQueueEmpty(): Promise<boolean>;
+  clock: Pick<Clock, 'monotonic'>;
 }
 
 /**
- * The place of one region for what is handed over; what finds no room is for the queue. So is what loosens while there is
- * something in the queue: a key must not overtake the cluster that it points at. What tightens points at nothing new.
+ * The place of one region for what is handed over; what finds no room is for the queue. So is what loosens for a moment
+ * after this publisher has put anything into the queue: a key is not to overtake the cluster that it points at. (Where
+ * it does, for another publisher put the cluster there, the gateway says that the key is dangling, until the cluster
+ * has come.) What tightens points at nothing new.
  */
 export class Lane {
   readonly #options: LaneOptions;
   #atOnce = 0;
+  #queuedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: LaneOptions) {
     this.#options = options;
   }
 
+  /** Jobs go into the region's queue now. */
+  queued(): void {
+    this.#queuedAt = this.#options.clock.monotonic();
+  }
+
   take(jobs: readonly RefreshJob[]): Promise<HandedOver> | 'left' {
-    return this.#atOnce < atOnceMax && this.#options.isOpen() ? this.#publish(jobs) : 'left';
+    const { isOpen, clock } = this.#options;
+    if (this.#atOnce >= atOnceMax || !isOpen()) return 'left';
+    const overtakes = clock.monotonic() - this.#queuedAt < queuedForMs;
+    return overtakes && jobs.some(({ tightens }) => !tightens) ? 'left' : this.#publish(jobs);
   }
 
   async #publish(jobs: readonly RefreshJob[]): Promise<HandedOver> {
-    const { publish, isQueueEmpty } = this.#options;
     this.#atOnce += 1;
     try {
-      for (const job of jobs) {
-        if (!job.tightens && !(await isQueueEmpty())) return 'left';
-        await publish(job);
-      }
+      for (const job of jobs) await this.#options.publish(job);
       return 'published';
     } catch {
       return 'left'; // the worker that takes it from the queue meets the same, and tries again

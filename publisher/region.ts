@@ -60,11 +60,7 @@ export class Region implements AsyncDisposable {
   /** Of the refresh jobs that are done. */
   readonly lag = new LongestLag();
   /** For what is handed over to it, past the queue. */
-  readonly lane = new Lane({
-    publish: (job) => this.#refresh(job),
-    isOpen: () => this.#state === 'open',
-    isQueueEmpty: async () => (await this.jobsUnfinished()) === 0,
-  });
+  readonly lane: Lane;
   /** These bring what the region's gateways report to the hub: how they are, and which keys they let in. */
   readonly collector: Collector;
   readonly keyUses: KeyUseCollector;
@@ -75,6 +71,11 @@ export class Region implements AsyncDisposable {
     this.id = owner.region;
     this.#options = options;
     this.#knownSince = clock.monotonic();
+    this.lane = new Lane({
+      publish: (job) => this.#refresh(job),
+      isOpen: () => this.#state === 'open',
+      clock,
+    });
     this.#breaker = new Breaker({
       failuresMax: options.breakerFailuresMax,
       onOpen: (cause) => this.#enter('behind', cause),
@@ -165,6 +166,7 @@ export class Region implements AsyncDisposable {
   }
 
   async enqueueRefresh(jobs: readonly RefreshJob[]): Promise<void> {
+    this.lane.queued();
     await addJobs(
       this.#refreshQueue,
       jobs.map((data) => ({ name: 'refresh', data, opts: refreshJobOptions(data.tightens) })),

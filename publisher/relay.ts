@@ -77,7 +77,7 @@ export interface RelayOptions {
 
 const queuesAtOnce = 8;
 /** Rows of a turn that are handed over, and such turns at once: what is more is bulk work, which the queues are for. */
-const handedRowsMax = 20;
+export const handedRowsMax = 20;
 const handingsMax = 8;
 /** Longer than publishing takes in health; a region that hangs costs its own rows that much, and no other's. */
 const handedWithinMs = 100;

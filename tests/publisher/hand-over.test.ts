@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Lane } from '../../publisher/hand-over.ts';
 import type { RefreshJob } from '../../publisher/jobs.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const job = (key: string, tightens = false): RefreshJob => ({
   refs: [['agent-key', key]],
@@ -8,17 +9,18 @@ const job = (key: string, tightens = false): RefreshJob => ({
   changedAtMs: 0,
 });
 
-function laneOf(more: { isOpen?: boolean; jobsQueued?: number; publish?: (key: string) => Promise<void> }) {
+function laneOf(more: { isOpen?: boolean; publish?: (key: string) => Promise<void> }) {
   const published: string[] = [];
+  const clock = new VirtualClock();
   const lane = new Lane({
     isOpen: () => more.isOpen ?? true,
-    isQueueEmpty: async () => (more.jobsQueued ?? 0) === 0,
+    clock,
     publish: async ({ refs }) => {
       await more.publish?.(refs[0]![1]);
       published.push(refs[0]![1]);
     },
   });
-  return { lane, published };
+  return { lane, published, clock };
 }
 
 test('what is handed over is published in its order', async () => {
@@ -31,11 +33,14 @@ test('nothing is taken by a region that is not open', () => {
   expect(laneOf({ isOpen: false }).lane.take([job('aki_1', true)])).toBe('left');
 });
 
-test('what loosens overtakes nothing that is queued; what tightens does', async () => {
-  const { lane, published } = laneOf({ jobsQueued: 1 });
+test('what loosens overtakes nothing that was queued just now; what tightens does', async () => {
+  const { lane, published, clock } = laneOf({});
+  lane.queued();
   expect(await lane.take([job('aki_1', true)])).toBe('published');
-  expect(await lane.take([job('aki_2')])).toBe('left');
-  expect(published).toEqual(['aki_1']);
+  expect(lane.take([job('aki_2', true), job('aki_3')])).toBe('left');
+  await clock.advance(500);
+  expect(await lane.take([job('aki_4')])).toBe('published');
+  expect(published).toEqual(['aki_1', 'aki_4']);
 });
 
 test('what fails is left, and the next is published', async () => {

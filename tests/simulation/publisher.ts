@@ -241,7 +241,7 @@ export class SimulatedPublisher {
     const lane = new Lane({
       publish: (job) => eachKnown(job, (refs) => publisher.publish({ refs })),
       isOpen: () => ++this.#handed % 2 === 1,
-      isQueueEmpty: async () => queue.size + queue.busy === 0,
+      clock: this.#parts.clock,
     });
     const handed = lane.take(jobs);
     void Promise.resolve(handed).then((outcome) => hazards.met(`handed over: ${outcome}`));
