@@ -236,7 +236,7 @@ export class SimulatedPublisher {
   /** Every second time the region has room. It is published as a worker does. */
   #handOver(id: string, jobs: readonly RefreshJob[]): ReturnType<RelayPorts['handOver']> {
     const { regions, hazards } = this.#parts;
-    const { region, queue } = regions.find((one) => one.region.id === id)!;
+    const { region } = regions.find((one) => one.region.id === id)!;
     const publisher = this.#publisher(region, this.#process);
     const lane = new Lane({
       publish: (job) => eachKnown(job, (refs) => publisher.publish({ refs })),
