@@ -76,17 +76,16 @@ export interface RelayOptions {
 }
 
 const queuesAtOnce = 8;
-/** Rows of a turn that are handed over, and such turns at once: what is more is bulk work, which the queues are for. */
+/** Rows of a turn that may be handed over: what is more is bulk work, which the queues are for. */
 export const handedRowsMax = 20;
-const handingsMax = 8;
 /** Longer than publishing takes in health; a region that hangs costs its own rows that much, and no other's. */
 const handedWithinMs = 100;
 
 export class Relay implements AsyncDisposable {
   readonly #options: RelayOptions;
   readonly loop: Loop;
-  /** Turns whose rows were handed over and are not completed yet. */
-  readonly #handings = new Set<Promise<void>>();
+  /** The turn whose rows were handed over and are not completed yet. One at a time: where more comes, the queues are. */
+  #handing: Promise<void> | undefined;
   #receipts = 0;
 
   constructor(options: RelayOptions) {
@@ -112,7 +111,7 @@ export class Relay implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.loop.stop();
-    await Promise.all(this.#handings);
+    await this.#handing;
   }
 
   /** One turn; `'again'` while there may be more. */
@@ -147,7 +146,7 @@ export class Relay implements AsyncDisposable {
 
   /** Undefined where all is for the queues. */
   #handOver(changes: readonly Change[], { ready }: Made): Promise<JobsOfRegion[]> | undefined {
-    if (changes.length > handedRowsMax || this.#handings.size >= handingsMax) return undefined;
+    if (changes.length > handedRowsMax || this.#handing !== undefined) return undefined;
     const { ports, clock } = this.#options;
     const publish = (region: string, jobs: readonly RefreshJob[]) => ports.handOver(region, jobs);
     return handOver(ready, { publish, clock, withinMs: handedWithinMs });
@@ -155,10 +154,11 @@ export class Relay implements AsyncDisposable {
 
   /** Ends a turn whose rows were handed over, while the next are under way. */
   #follow(changes: readonly Change[], made: Made, handed: Promise<JobsOfRegion[]>): void {
-    const ended = this.#orRelease(changes, async () => this.#finish(changes, made, await handed))
+    this.#handing = this.#orRelease(changes, async () => this.#finish(changes, made, await handed))
       .catch((error: unknown) => this.#options.onError(error))
-      .finally(() => this.#handings.delete(ended));
-    this.#handings.add(ended);
+      .finally(() => {
+        this.#handing = undefined;
+      });
   }
 
   async #finish(changes: readonly Change[], made: Made, left: readonly JobsOfRegion[]): Promise<void> {
