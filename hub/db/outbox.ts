@@ -91,6 +91,8 @@ export async function claimChanges(
  * some of them have fences, `fenced` are the jobs made for those: in the same statement the rows are counted as
  * relayed and the jobs noted, so that no fence is ever taken for relayed without the jobs it waits for. Whoever waits
  * for one is told: its jobs may be done already.
+ *
+ * As with a claim nobody waits for the disk: a crash of Postgres that loses it gives the rows back.
  */
 export async function completeChanges(
   db: Queryable,
@@ -99,8 +101,9 @@ export async function completeChanges(
   fenced?: readonly FencedJob[],
 ): Promise<void> {
   const gone = sql`delete from ${outbox} where id = any(${idArray(ids)}) and claimed_by = ${claimant}`;
+  const unsynced = sql`set_config('synchronous_commit', 'off', true)`;
   if (fenced === undefined) {
-    await db.execute(gone);
+    await db.execute(sql`with gone as (${gone}) select ${unsynced}`);
     return;
   }
   const column = (name: keyof FencedJob) => textArray(fenced.map((job) => job[name]));
@@ -122,8 +125,9 @@ export async function completeChanges(
       on conflict do nothing),
     registered as (
       insert into fence_jobs (fence, region, receipt) select fence, region, receipt from made on conflict do nothing)
-    select pg_notify(channel, '') from unnest(${textArray([awaitsChannel, fencesChannel])}) as channel
-    where exists (select from locked where awaited_until > now())`);
+    select ${unsynced}, (
+      select count(pg_notify(channel, '')) from unnest(${textArray([awaitsChannel, fencesChannel])}) as channel
+      where exists (select from locked where awaited_until > now()))`);
 }
 
 /** Holds on to rows for another `leaseMs`: what takes longer than a lease would be done again, side by side. */
