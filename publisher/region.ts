@@ -71,11 +71,8 @@ export class Region implements AsyncDisposable {
     this.id = owner.region;
     this.#options = options;
     this.#knownSince = clock.monotonic();
-    this.lane = new Lane({
-      publish: (job) => this.#refresh(job),
-      isOpen: () => this.#state === 'open',
-      clock,
-    });
+    const isOpen = () => this.#state === 'open';
+    this.lane = new Lane({ publish: (job) => this.#refresh(job), isOpen, clock });
     this.#breaker = new Breaker({
       failuresMax: options.breakerFailuresMax,
       onOpen: (cause) => this.#enter('behind', cause),
@@ -114,7 +111,7 @@ export class Region implements AsyncDisposable {
       ports: options.collector,
       onError: (error) => log.warn({ err: error, region: this.id }, 'the gateways could not be listed'),
     });
-    this.keyUses = keyUsesOf(options, this.#store, () => this.#state === 'open');
+    this.keyUses = keyUsesOf(options, this.#store, isOpen);
     this.#prober = new Loop({
       name: `probe ${this.id}`,
       clock,
