@@ -118,8 +118,8 @@ function postgresQueues(options: QueuesOptions): Queues {
     maxLifetimeSeconds: 300,
     onConnect: refuseReadOnly,
     application_name: 'spokecast publisher jobs',
-    // A job needs no disk write of its own: the log is written in order, so the relay's removal of the outbox row,
-    // which is synced, takes the job that stands before it along. A crash can lose both or neither.
+    // A job needs no disk write of its own: the log is written in order, so where the relay's removal of the outbox row
+    // has come to the disk, so has the job that stands before it. A crash can lose both, or the removal alone.
     options: '-c search_path=bullmq -c idle_in_transaction_session_timeout=10000 -c synchronous_commit=off',
   });
   // Every queue and worker of every region listens to the pool they share: Node would warn of a leak at three regions.

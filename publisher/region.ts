@@ -10,6 +10,7 @@ import { type Backlog, backlogOf, unfinishedIn } from './backlog.ts';
 import { Breaker } from './breaker.ts';
 import { Collector } from './collector.ts';
 import { guardedStore } from './guarded-store.ts';
+import { Lane } from './hand-over.ts';
 import { storedHeartbeatMs } from './heartbeats.ts';
 import { eachKnown, queueNames, type RefreshJob, refreshJobOptions, type SweepJob } from './jobs.ts';
 import { type KeyUseCollector, keyUsesOf } from './key-uses.ts';
@@ -58,6 +59,8 @@ export class Region implements AsyncDisposable {
   #trouble: string | undefined;
   /** Of the refresh jobs that are done. */
   readonly lag = new LongestLag();
+  /** For what is handed over to it, past the queue. */
+  readonly lane: Lane;
   /** These bring what the region's gateways report to the hub: how they are, and which keys they let in. */
   readonly collector: Collector;
   readonly keyUses: KeyUseCollector;
@@ -68,6 +71,8 @@ export class Region implements AsyncDisposable {
     this.id = owner.region;
     this.#options = options;
     this.#knownSince = clock.monotonic();
+    const isOpen = () => this.#state === 'open';
+    this.lane = new Lane({ publish: (job) => this.#refresh(job), isOpen, clock });
     this.#breaker = new Breaker({
       failuresMax: options.breakerFailuresMax,
       onOpen: (cause) => this.#enter('behind', cause),
@@ -106,7 +111,7 @@ export class Region implements AsyncDisposable {
       ports: options.collector,
       onError: (error) => log.warn({ err: error, region: this.id }, 'the gateways could not be listed'),
     });
-    this.keyUses = keyUsesOf(options, this.#store, () => this.#state === 'open');
+    this.keyUses = keyUsesOf(options, this.#store, isOpen);
     this.#prober = new Loop({
       name: `probe ${this.id}`,
       clock,
@@ -158,6 +163,7 @@ export class Region implements AsyncDisposable {
   }
 
   async enqueueRefresh(jobs: readonly RefreshJob[]): Promise<void> {
+    this.lane.queued();
     await addJobs(
       this.#refreshQueue,
       jobs.map((data) => ({ name: 'refresh', data, opts: refreshJobOptions(data.tightens) })),

@@ -3,6 +3,7 @@ import type { Clock } from '../contexts/base/clock.ts';
 import { backoffMs, Loop } from '../contexts/base/loop.ts';
 import type { ContextRef } from '../contexts/kinds/index.ts';
 import type { Change, FencedJob, Takes } from '../hub/db/outbox.ts';
+import { type HandedOver, handOver, type JobsOfRegion } from './hand-over.ts';
 import type { RefreshJob } from './jobs.ts';
 import { fencesOf, type PlannedJob, toJobs } from './planned-jobs.ts';
 
@@ -10,7 +11,9 @@ import { fencesOf, type PlannedJob, toJobs } from './planned-jobs.ts';
  * Moves changes from the outbox to the regions' queues.
  *
  * A turn: *claim* rows (a lease, committed before anything else happens) -> *resolve* which regions hold what
- * changed, now that it is committed -> *enqueue* -> *complete* (remove the rows).
+ * changed, now that it is committed -> *enqueue* -> *complete* (remove the rows). A few rows are *handed over* instead
+ * of enqueued (publisher/hand-over.ts): their regions publish them at once, and only what they leave is enqueued. The
+ * relay goes on with other rows meanwhile, so that no region waits for another.
  *
  * Rows that changed a placement are another relay's, which takes nothing else: it also *cascades* them (bumps the
  * contexts that follow the placement; they come back as rows of their own), renewing its lease on the way. That may
@@ -37,6 +40,8 @@ export interface RelayPorts {
   depart(placed: PlacedCluster): Promise<void>;
   /** Regions each context is or was lately held in, by `refText`. */
   holders(refs: readonly ContextRef[]): Promise<ReadonlyMap<string, readonly string[]>>;
+  /** Publishes at once, past the queue; `left` where that is not for now. Never rejects. */
+  handOver(region: string, jobs: readonly RefreshJob[]): Promise<HandedOver> | 'left';
   enqueue(region: string, jobs: readonly RefreshJob[]): Promise<void>;
   /** `fenced`: the jobs that fences wait for, where any of these rows has one. */
   complete(claimant: string, ids: readonly number[], fenced?: readonly FencedJob[]): Promise<void>;
@@ -71,10 +76,16 @@ export interface RelayOptions {
 }
 
 const queuesAtOnce = 8;
+/** Rows of a turn that may be handed over: what is more is bulk work, which the queues are for. */
+export const handedRowsMax = 20;
+/** Longer than publishing takes in health; a region that hangs costs its own rows that much, and no other's. */
+const handedWithinMs = 100;
 
 export class Relay implements AsyncDisposable {
   readonly #options: RelayOptions;
   readonly loop: Loop;
+  /** The turn whose rows were handed over and are not completed yet. One at a time: where more comes, the queues are. */
+  #handing: Promise<void> | undefined;
   #receipts = 0;
 
   constructor(options: RelayOptions) {
@@ -98,8 +109,9 @@ export class Relay implements AsyncDisposable {
     this.loop.wake();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.loop.stop();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.loop.stop();
+    await this.#handing;
   }
 
   /** One turn; `'again'` while there may be more. */
@@ -111,16 +123,47 @@ export class Relay implements AsyncDisposable {
       await this.#relayPlacements(claimed);
       return 'again';
     }
-    try {
+    await this.#orRelease(claimed, async () => {
       const made = this.#make(toJobs(claimed, await ports.holders(claimed)));
-      await this.#toQueues(made.ready);
-      await this.#complete(claimed, made);
+      const handed = this.#handOver(claimed, made);
+      if (handed) this.#follow(claimed, made, handed);
+      else await this.#finish(claimed, made, made.ready);
+    });
+    return 'again';
+  }
+
+  /** Rows whose jobs could not be made are given back before their lease is over. @throws what `work` throws. */
+  async #orRelease(changes: readonly Change[], work: () => Promise<void>): Promise<void> {
+    const { ports, claimant } = this.#options;
+    try {
+      await work();
     } catch (error) {
-      const ids = claimed.map((change) => change.id);
+      const ids = changes.map((change) => change.id);
       await ports.release(claimant, ids).catch(() => {}); // the lease gives them back anyway
       throw error;
     }
-    return 'again';
+  }
+
+  /** Undefined where all is for the queues. */
+  #handOver(changes: readonly Change[], { ready }: Made): Promise<JobsOfRegion[]> | undefined {
+    if (changes.length > handedRowsMax || this.#handing !== undefined) return undefined;
+    const { ports, clock } = this.#options;
+    const publish = (region: string, jobs: readonly RefreshJob[]) => ports.handOver(region, jobs);
+    return handOver(ready, { publish, clock, withinMs: handedWithinMs });
+  }
+
+  /** Ends a turn whose rows were handed over, while the next are under way. */
+  #follow(changes: readonly Change[], made: Made, handed: Promise<JobsOfRegion[]>): void {
+    this.#handing = this.#orRelease(changes, async () => this.#finish(changes, made, await handed))
+      .catch((error: unknown) => this.#options.onError(error))
+      .finally(() => {
+        this.#handing = undefined;
+      });
+  }
+
+  async #finish(changes: readonly Change[], made: Made, left: readonly JobsOfRegion[]): Promise<void> {
+    await this.#toQueues(left);
+    await this.#complete(changes, made);
   }
 
   /** A cluster whose cascade failed stays leased, so that it is tried again later and holds up no other. */
@@ -220,7 +263,7 @@ export class Relay implements AsyncDisposable {
   }
 
   /** Side by side: the last of many regions does not wait for all others' queues. Rejects when all are done. */
-  async #toQueues(jobs: Made['ready']): Promise<void> {
+  async #toQueues(jobs: readonly JobsOfRegion[]): Promise<void> {
     const { ports } = this.#options;
     const results = await settleBounded(jobs, queuesAtOnce, (one) => ports.enqueue(...one));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
@@ -244,7 +287,7 @@ interface Cascaded {
 
 /** The jobs of a turn. */
 interface Made {
-  ready: [region: string, jobs: RefreshJob[]][];
+  ready: JobsOfRegion[];
   count: number;
   fenced: FencedJob[];
 }

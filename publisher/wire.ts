@@ -199,6 +199,7 @@ export function wirePublisher(parts: PublisherParts): PublisherService {
         depart: ({ clusterId, arrives, fences }) =>
           cascadeDeparture(db, clusterId, { fences, tightens: !arrives }),
         holders: (refs) => holdersOf(db, refs),
+        handOver: (region, jobs) => regions.get(region)?.lane.take(jobs) ?? 'left',
         enqueue: (region, jobs) => regions.enqueueRefresh(region, jobs),
         complete: (claimant, ids, fenced) => completeChanges(db, claimant, ids, fenced),
         release: (claimant, ids) => releaseChanges(db, claimant, ids),

@@ -3,6 +3,7 @@ import { type ContextRef, type KindName, kindNames, refText } from '../../contex
 import { textArray } from './builders/builder.ts';
 import { holdersOf } from './builders/index.ts';
 import type { Queryable } from './client.ts';
+import { awaitsChannel, fencesChannel } from './fences.ts';
 import { beginRun } from './runs.ts';
 import { heads, outbox } from './schema.ts';
 
@@ -88,7 +89,10 @@ export async function claimChanges(
 /**
  * Removes rows whose jobs exist now. Rows whose lease another relay has taken over since are left to it. Where
  * some of them have fences, `fenced` are the jobs made for those: in the same statement the rows are counted as
- * relayed and the jobs noted, so that no fence is ever taken for relayed without the jobs it waits for.
+ * relayed and the jobs noted, so that no fence is ever taken for relayed without the jobs it waits for. Whoever waits
+ * for one is told: its jobs may be done already.
+ *
+ * As with a claim nobody waits for the disk: a crash of Postgres that loses it gives the rows back.
  */
 export async function completeChanges(
   db: Queryable,
@@ -97,8 +101,9 @@ export async function completeChanges(
   fenced?: readonly FencedJob[],
 ): Promise<void> {
   const gone = sql`delete from ${outbox} where id = any(${idArray(ids)}) and claimed_by = ${claimant}`;
+  const unsynced = sql`set_config('synchronous_commit', 'off', true)`;
   if (fenced === undefined) {
-    await db.execute(gone);
+    await db.execute(sql`with gone as (${gone}) select ${unsynced}`);
     return;
   }
   const column = (name: keyof FencedJob) => textArray(fenced.map((job) => job[name]));
@@ -107,7 +112,7 @@ export async function completeChanges(
     relayed as materialized (
       select fence, count(*)::integer as rows from gone cross join unnest(gone.fences) as fence group by fence),
     locked as materialized (
-      select id from fences where id in (select fence from relayed) order by id for no key update),
+      select id, awaited_until from fences where id in (select fence from relayed) order by id for no key update),
     counted as (
       update fences f set rows_relayed = f.rows_relayed + relayed.rows, relayed_at = clock_timestamp()
       from locked join relayed on relayed.fence = locked.id where f.id = locked.id),
@@ -117,8 +122,12 @@ export async function completeChanges(
       join locked on locked.id = j.fence),
     concerned as (
       insert into fence_regions (fence, region) select distinct fence, region from made order by 1, 2
-      on conflict do nothing)
-    insert into fence_jobs (fence, region, receipt) select fence, region, receipt from made on conflict do nothing`);
+      on conflict do nothing),
+    registered as (
+      insert into fence_jobs (fence, region, receipt) select fence, region, receipt from made on conflict do nothing)
+    select ${unsynced}, (
+      select count(pg_notify(channel, '')) from unnest(${textArray([awaitsChannel, fencesChannel])}) as channel
+      where exists (select from locked where awaited_until > now()))`);
 }
 
 /** Holds on to rows for another `leaseMs`: what takes longer than a lease would be done again, side by side. */

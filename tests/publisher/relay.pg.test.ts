@@ -42,6 +42,7 @@ function start(takes: Takes, named: string[], errors: unknown[] = []): Relay {
       arrival: async () => {},
       depart: ({ clusterId }) => cascadeDeparture(db, clusterId, { tightens: true }),
       holders: (refs) => holdersOf(db, refs),
+      handOver: () => 'left',
       enqueue: async (region, jobs) => {
         for (const job of jobs) named.push(...job.refs.map(([, key]) => `${region} ${key}`));
       },

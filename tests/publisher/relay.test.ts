@@ -31,6 +31,8 @@ class World {
   readonly failing = new Map<string, number>();
   /** What each relay was given: a test may put something in between. */
   readonly ports = new Map<Relay, RelayPorts>();
+  /** What a region does with what is handed over: it leaves it to the queue, where a test says nothing. */
+  onHandOver: RelayPorts['handOver'] = () => 'left';
   #ids = 0;
 
   add(change: Partial<Change> & { key: string }): void {
@@ -94,6 +96,7 @@ class World {
         step('holders');
         return new Map(refs.map((ref) => [refText(ref), this.holders.get(refText(ref)) ?? []]));
       },
+      handOver: (region, jobs) => this.onHandOver(region, jobs),
       enqueue: async (region, jobs) => {
         step(`enqueue ${region}`);
         for (const job of jobs) this.enqueued.push({ region, job });
@@ -332,6 +335,77 @@ describe('a cluster that moves', () => {
     await world.clock.advance(leaseMs + 1);
     await world.relay('other', 'placements').turn();
     expect([world.departed, world.rows.size]).toEqual([['vci_1'], 0]);
+  });
+});
+
+describe('a few rows are handed over', () => {
+  test('[law 1] and stay in the outbox until their regions have published them, or they are in a queue', async () => {
+    world.add({ key: 'aki_1', regions: ['quick', 'slow', 'full', 'failing'] });
+    let publish!: (outcome: 'published') => void;
+    const outcomes: Record<string, ReturnType<RelayPorts['handOver']>> = {
+      quick: Promise.resolve('published'),
+      slow: new Promise((resolve) => {
+        publish = resolve;
+      }),
+      full: 'left',
+      failing: Promise.resolve('left'),
+    };
+    world.onHandOver = (region) => outcomes[region]!;
+    await using relay = world.relay('relay');
+    await relay.turn();
+    await world.clock.advance(50);
+    expect([world.enqueued, world.rows.size], 'nobody knows of the slow one yet').toEqual([[], 1]);
+    publish('published');
+    await world.clock.advance(0);
+    expect(world.enqueued.map(({ region }) => region)).toEqual(['full', 'failing']);
+    expect(world.rows.size).toBe(0);
+  });
+
+  test('[law 4] a region that hangs keeps its own rows a moment, and no others', async () => {
+    world.onHandOver = (region) => (region === 'hung' ? new Promise(() => {}) : Promise.resolve('published'));
+    await using relay = world.relay('relay');
+    world.add({ key: 'aki_1', regions: ['hung'] });
+    await relay.turn();
+    world.add({ key: 'aki_2', regions: ['well'] });
+    await relay.turn();
+    expect(world.named('well')).toEqual(['aki_2']);
+    expect([...world.rows.values()].map((row) => row.key)).toEqual(['aki_1']);
+    await world.clock.advance(100);
+    expect(world.named('hung')).toEqual(['aki_1']);
+    expect(world.rows.size).toBe(0);
+  });
+
+  test('[law 8] but not many, and one time after another: all else goes into the queues', async () => {
+    const handed: string[] = [];
+    world.onHandOver = (_region, jobs) => {
+      handed.push(...jobs.flatMap(({ refs }) => refs.map(([, key]) => key)));
+      return new Promise(() => {});
+    };
+    await using relay = world.relay('relay');
+    for (let n = 0; n < 21; n++) world.add({ key: `aki_many${n}` });
+    await relay.turn();
+    expect([handed, world.named()]).toEqual([[], expect.objectContaining({ length: 21 })]);
+    for (const key of ['aki_1', 'aki_2']) {
+      world.add({ key });
+      await relay.turn();
+    }
+    expect([handed, world.named().at(-1)]).toEqual([['aki_1'], 'aki_2']);
+    await world.clock.advance(100);
+    expect(world.rows.size).toBe(0);
+  });
+
+  test('[law 1] a process that ends after it handed over: another relay makes the jobs when the lease is over', async () => {
+    world.add({ key: 'aki_1' });
+    world.onHandOver = () => Promise.resolve('published');
+    world.failing.set('complete', 1);
+    world.failing.set('release', 1);
+    await world.relay('killed').turn();
+    await world.clock.advance(leaseMs + 1);
+    expect([world.errors.length, world.rows.size]).toEqual([1, 1]);
+    world.onHandOver = () => 'left';
+    await world.relay('other').turn();
+    expect(world.named()).toEqual(['aki_1']);
+    expect(world.rows.size).toBe(0);
   });
 });
 

@@ -76,6 +76,8 @@ export const required: readonly string[] = [
   'job: redelivered after a stall',
   'job: failed',
   'job: failed for good',
+  'handed over: published',
+  'handed over: left',
   'read: lagging',
   'scan: lagging',
   'store: unavailable',

@@ -266,6 +266,7 @@ export class PostgresRun {
         arrival: async () => {},
         depart: ({ clusterId, arrives }) => cascadeDeparture(db, clusterId, { tightens: !arrives }),
         holders: (refs) => holdersOf(db, refs),
+        handOver: () => 'left',
         enqueue: async (region, jobs) => void this.#jobs.push(...jobs.map((job) => ({ region, job }))),
         complete: (claimant, ids) => completeChanges(db, claimant, ids),
         release: (claimant, ids) => releaseChanges(db, claimant, ids),

@@ -3,6 +3,7 @@ import { type ContextRef, refText } from '../../contexts/kinds/index.ts';
 import type { IdentityOwner, Store } from '../../contexts/store.ts';
 import type { Takes } from '../../hub/db/outbox.ts';
 import { checkNotAhead } from '../../publisher/ahead.ts';
+import { Lane } from '../../publisher/hand-over.ts';
 import { eachKnown, type RefreshJob } from '../../publisher/jobs.ts';
 import { Publisher, type PublisherPort } from '../../publisher/publish.ts';
 import { Relay, type RelayPorts } from '../../publisher/relay.ts';
@@ -46,6 +47,7 @@ export class SimulatedPublisher {
   #relays!: Record<Takes, Relay>;
   readonly #turning = new Set<Takes>();
   #lives = 0;
+  #handed = 0;
   #sweeps = 0;
 
   constructor(parts: PublisherParts) {
@@ -231,6 +233,21 @@ export class SimulatedPublisher {
     });
   }
 
+  /** Every second time the region has room. It is published as a worker does. */
+  #handOver(id: string, jobs: readonly RefreshJob[]): ReturnType<RelayPorts['handOver']> {
+    const { regions, hazards } = this.#parts;
+    const { region } = regions.find((one) => one.region.id === id)!;
+    const publisher = this.#publisher(region, this.#process);
+    const lane = new Lane({
+      publish: (job) => eachKnown(job, (refs) => publisher.publish({ refs })),
+      isOpen: () => ++this.#handed % 2 === 1,
+      clock: this.#parts.clock,
+    });
+    const handed = lane.take(jobs);
+    void Promise.resolve(handed).then((outcome) => hazards.met(`handed over: ${outcome}`));
+    return handed;
+  }
+
   #relayPorts(process: Process): RelayPorts {
     const { hub, faults, regions, plant } = this.#parts;
     const at = <Result>(place: string, work: () => Result | Promise<Result>) =>
@@ -245,6 +262,7 @@ export class SimulatedPublisher {
       arrival: () => at('arrival', () => {}),
       depart: (placed) => at('depart', () => hub.depart(placed)),
       holders: (refs) => at('holders', () => hub.holders(refs)),
+      handOver: (id, jobs) => this.#handOver(id, jobs),
       enqueue: (region: string, jobs: readonly RefreshJob[]) =>
         at('enqueue', () => regions.find((one) => one.region.id === region)!.queue.add(jobs)),
       complete: (claimant, ids) => at('complete', () => hub.complete(claimant, ids)),
