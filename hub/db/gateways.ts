@@ -53,7 +53,8 @@ export async function reportRegion(db: Queryable, report: RegionReport, word: La
 /**
  * Writes down what a region's gateways reported, and then that they were listed. A gateway counts as live from the
  * moment its report was first seen, for as long as it said itself: no two clocks are compared.
- * One that left says so, and is forgotten; one that only stopped reporting stays, for `forgetAfterMs`.
+ * One that left says so, and is forgotten; one that only stopped reporting stays, for `forgetAfterMs` by the earlier of
+ * this publisher's clock and the database's: a fence is not taken for seen because one of them is ahead.
  * Returns how many have reported anew.
  */
 export async function recordGateways(
@@ -63,7 +64,11 @@ export async function recordGateways(
   { nowMs, forgetAfterMs, word }: { nowMs: number; forgetAfterMs: number; word: LastWord },
 ): Promise<number> {
   const isGone = (status: GatewayStatus) => status.expiresAtMs <= status.reportedAtMs;
-  const here = statuses.filter((one) => !isGone(one) && one.expiresAtMs > nowMs - forgetAfterMs);
+  const [read] = await db.execute<{ now_ms: string }>(
+    sql`select extract(epoch from clock_timestamp()) * 1000 as now_ms`,
+  );
+  const surelyMs = Math.min(nowMs, Number(read!.now_ms));
+  const here = statuses.filter((one) => !isGone(one) && one.expiresAtMs > surelyMs - forgetAfterMs);
   const rows = here.map((status) => ({
     ...status,
     lifetimeMs: Math.round(status.expiresAtMs - status.reportedAtMs),
