@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
@@ -19,12 +20,21 @@ function isZombie(pid: number): boolean {
   }
 }
 
-/** A loopback port that was free a moment ago. */
+/** Below those that the kernel gives to outgoing connections, which would be faster than whoever is to listen here. */
+const ports = { from: 20_000, to: 32_000 } as const;
+
+/** A loopback port that was free a moment ago. Of two who ask at the same time each gets another, as good as always. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  for (;;) {
+    const port = randomInt(ports.from, ports.to);
+    const server = createServer();
+    const taken = await new Promise<NodeJS.ErrnoException | undefined>((resolve) => {
+      server.once('error', resolve).listen(port, '127.0.0.1', () => resolve(undefined));
+    });
+    if (taken === undefined) {
+      await new Promise((resolve) => server.close(resolve));
+      return port;
+    }
+    if (taken.code !== 'EADDRINUSE') throw taken;
+  }
 }
