@@ -9,6 +9,7 @@ import { systemClock } from '../../contexts/base/clock.ts';
 import { databaseUrl } from '../../infra/local/postgres.ts';
 import { postgresRole } from '../../infra/local/roles.ts';
 import { Supervisor } from '../../infra/local/supervisor.ts';
+import { givenPostgres } from './given-postgres.ts';
 import { freePort } from './process.ts';
 
 declare module 'vitest' {
@@ -100,6 +101,16 @@ class Services implements AsyncDisposable {
   }
 
   async #startPostgres(): Promise<{ admin: postgres.Sql; url: (database: string) => string }> {
+    const given = givenPostgres();
+    if (given !== undefined) {
+      const url = (database: string) => Object.assign(new URL(given), { pathname: `/${database}` }).href;
+      const admin = postgres(url('postgres'), { max: 2, onnotice: () => {} });
+      // Of a run that was killed. Nobody else may have anything of these names there.
+      const left = await admin`
+        select datname from pg_database where datname ~ '^test_[0-9]+' or datname = ${templateName}`;
+      for (const { datname } of left) await admin`drop database ${admin(datname)} with (force)`;
+      return { admin, url };
+    }
     const port = await freePort();
     const server = {
       directory: join(await this.#temporary(), 'postgres'),
