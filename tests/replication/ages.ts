@@ -135,7 +135,7 @@ export function describeAges(name: string, backend: () => Promise<AgesBackend>):
       await until(async () => (await queueAge())! > 1.5, 'jobs wait');
       expect(
         await scrape(publisher(), 'spokecast_refresh_jobs_unfinished', { region: west }),
-      ).toBeGreaterThan(3);
+      ).toBeGreaterThan(0);
       failing.end();
       await queue.resume();
       await until(async () => (await queueAge())! < 1, 'they are done');

@@ -9,6 +9,7 @@ import { connect, type Database } from '../../hub/db/client.ts';
 import { awaitFence, type FenceProgress, readFence } from '../../hub/db/fences.ts';
 import { beginMutation } from '../../hub/db/mutations.ts';
 import { agentKeys } from '../../hub/db/schema.ts';
+import { handedRowsMax } from '../../publisher/relay.ts';
 import { HubAndSpokes, until } from './support/hub-and-spokes.ts';
 
 const [east, west] = ['us-east-1', 'eu-west-1'] as const;
@@ -179,14 +180,15 @@ describe('fences', () => {
   });
 
   test('[law 3] jobs that were lost are not stored, until a sweep', async () => {
-    const { keys } = await placed([west], 1);
+    // Of more than so many rows the relay makes jobs, and hands nothing over.
+    const { clusterId, keys } = await placed([west], handedRowsMax + 1);
     await wheel.becomes(west, keys[0]!.secret, 200);
     await using queue = await wheel.refreshQueue(west);
     await queue.pause();
     let fence: string;
     try {
       fence = await fenced(
-        (sql) => sql`update agent_keys set permissions = '{more}' where id = ${keys[0]!.id}`,
+        (sql) => sql`update agent_keys set permissions = '{more}' where cluster_id = ${clusterId}`,
       );
       await until(async () => (await queue.count()) > 0, 'the job is made');
       await queue.obliterate({ force: true });
