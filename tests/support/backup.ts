@@ -12,7 +12,7 @@ const run = promisify(execFile);
  * Backups of a test's database on the run's Postgres: `create database ... template` copies the files, as a physical
  * backup does. Everyone who is connected is thrown out, when it is taken and when it is restored.
  *
- * npm's binaries have no `pg_dump`. On a Postgres that was given (SPOKECAST_TEST_POSTGRES_URL) backups are its dumps.
+ * npm's binaries have no `pg_dump`. On a Postgres that was given (TEST_POSTGRES_URL) backups are its dumps.
  */
 export class Backups implements AsyncDisposable {
   readonly #admin: postgres.Sql;

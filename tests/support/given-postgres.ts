@@ -3,5 +3,5 @@
  * What they leave behind there when they are killed is removed by the next run. Backups are then `pg_dump`'s.
  */
 export function givenPostgres(): string | undefined {
-  return process.env.SPOKECAST_TEST_POSTGRES_URL || undefined;
+  return process.env.TEST_POSTGRES_URL || undefined;
 }
