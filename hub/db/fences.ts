@@ -2,6 +2,7 @@ import { type SQL, sql } from 'drizzle-orm';
 import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
 import { fenceRegions, fences } from './fence-tables.ts';
+import { unsynced } from './unsynced.ts';
 
 /**
  * A fence is an id of one change that stands for every context it touched, also for those that follow it after its
@@ -13,10 +14,10 @@ import { fenceRegions, fences } from './fence-tables.ts';
 export const awaitsChannel = 'spokecast_awaits';
 export const fencesChannel = 'spokecast_fences';
 
-/** What notifies has others wait until it has committed, and that somebody waits need not outlive a crash. */
-const unsynced = sql`set_config('synchronous_commit', 'off', true)`;
-
-/** Has publishers look at gateways often while somebody waits. */
+/**
+ * Has publishers look at gateways often while somebody waits. Unsynced: what notifies has others wait until it has
+ * committed, and that somebody waits need not outlive a crash.
+ */
 export async function awaitFence(db: Queryable, id: string, forMs: number): Promise<void> {
   await db.execute(sql`
     with awaited as (

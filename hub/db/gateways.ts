@@ -4,6 +4,7 @@ import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
 import { gateways, regionReports } from './fence-tables.ts';
 import { noteReporting } from './key-uses.ts';
+import { hubNow } from './sweeps.ts';
 
 /** A region as a publisher sees it. */
 export interface RegionReport {
@@ -64,11 +65,11 @@ export async function recordGateways(
   { nowMs, forgetAfterMs, word }: { nowMs: number; forgetAfterMs: number; word: LastWord },
 ): Promise<number> {
   const isGone = (status: GatewayStatus) => status.expiresAtMs <= status.reportedAtMs;
-  const [read] = await db.execute<{ now_ms: string }>(
-    sql`select extract(epoch from clock_timestamp()) * 1000 as now_ms`,
-  );
-  const surelyMs = Math.min(nowMs, Number(read!.now_ms));
-  const here = statuses.filter((one) => !isGone(one) && one.expiresAtMs > surelyMs - forgetAfterMs);
+  const staying = statuses.filter((one) => !isGone(one));
+  const silentAt = (atMs: number) => staying.filter((one) => one.expiresAtMs <= atMs - forgetAfterMs);
+  // Nearly always nobody is, and the database need not be asked what time it is.
+  const silent = silentAt(nowMs).length === 0 ? [] : silentAt(Math.min(nowMs, await hubNow(db)));
+  const here = staying.filter((one) => !silent.includes(one));
   const rows = here.map((status) => ({
     ...status,
     lifetimeMs: Math.round(status.expiresAtMs - status.reportedAtMs),

@@ -6,6 +6,7 @@ import type { Queryable } from './client.ts';
 import { awaitsChannel, fencesChannel } from './fences.ts';
 import { beginRun } from './runs.ts';
 import { heads, outbox } from './schema.ts';
+import { unsynced } from './unsynced.ts';
 
 /** Tells relays that there is something in the outbox. A hint: it stands in the table. */
 export const outboxChannel = 'spokecast_outbox';
@@ -75,7 +76,7 @@ export async function claimChanges(
     where o.id = any(array(select id from free))
     returning o.id, o.kind, o.key, o.regions, o.cause, o.tightens, o.fences,
       floor(extract(epoch from o.created_at) * 1000) as created_at_ms,
-      (select set_config('synchronous_commit', 'off', true)) as unsynced`);
+      (select ${unsynced}) as unsynced`);
   return rows
     .map(({ created_at_ms, unsynced: _, ...row }) => ({
       ...row,
@@ -101,7 +102,6 @@ export async function completeChanges(
   fenced?: readonly FencedJob[],
 ): Promise<void> {
   const gone = sql`delete from ${outbox} where id = any(${idArray(ids)}) and claimed_by = ${claimant}`;
-  const unsynced = sql`set_config('synchronous_commit', 'off', true)`;
   if (fenced === undefined) {
     await db.execute(sql`with gone as (${gone}) select ${unsynced}`);
     return;

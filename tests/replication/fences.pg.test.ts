@@ -71,7 +71,9 @@ describe('fences', () => {
       await beginMutation(tx, { id: fence, tenantId: null });
       await tx.delete(agentKeys).where(eq(agentKeys.id, key.id));
     });
-    for (const region of [east, west]) await wheel.becomes(region, key.secret, 401);
+    // By a poll of half a second: well before one of a minute would have found it.
+    for (const region of [east, west])
+      await until(async () => (await wheel.ask(region, key.secret)) === 401, 'it is found', 20_000);
     await seen(fence);
   });
 
