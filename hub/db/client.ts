@@ -5,6 +5,7 @@ import { systemRandom } from '../../contexts/base/random.ts';
 import type { DatabaseAddress } from './address.ts';
 import { preparing } from './prepared.ts';
 import * as schema from './schema.ts';
+import { unpipelined } from './unpipelined.ts';
 
 export type Db = PostgresJsDatabase<typeof schema>;
 /** A database or a transaction in it. */
@@ -79,8 +80,9 @@ export function connect(where: string | DatabaseAddress, options: ConnectOptions
   const pooled = address.pooler === 'transaction';
   const { pooler, directUrl } = address;
   const opened = open(address.url, pooled, { max: options.max ?? 10 });
-  const sql = pooled ? opened : preparing(opened);
-  const voice = open(address.url, pooled, { max: 1, fetch_types: false }); // it is given none but text
+  const sql = pooled ? unpipelined(opened) : preparing(opened);
+  const spoken = open(address.url, pooled, { max: 1, fetch_types: false }); // it is given none but text
+  const voice = pooled ? unpipelined(spoken) : spoken;
   const direct = pooled && directUrl !== undefined ? open(directUrl, false, { max: 1 }) : undefined;
   const db = drizzle(sql, { schema });
   return {

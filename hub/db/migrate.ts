@@ -6,6 +6,7 @@ import postgres from 'postgres';
 import type { DatabaseAddress } from './address.ts';
 import type { Database } from './client.ts';
 import { whileLocked } from './lock.ts';
+import { unpipelined } from './unpipelined.ts';
 
 const folder = fileURLToPath(new URL('./migrations', import.meta.url));
 /** One migration at a time per database, whoever runs it. The number is arbitrary and ours. */
@@ -34,13 +35,14 @@ export class SchemaError extends Error {
  * @throws SchemaError `SCHEMA_NEWER`, having changed nothing.
  */
 export async function migrate(where: string | DatabaseAddress): Promise<readonly string[]> {
-  const sql = postgres(typeof where === 'string' ? where : where.url, {
+  const opened = postgres(typeof where === 'string' ? where : where.url, {
     max: 2, // one holds the lock
     prepare: false,
     connect_timeout: 5,
     onnotice: () => {},
     connection: { application_name: 'spokecast migrate' },
   });
+  const sql = unpipelined(opened); // through a pooler or not
   try {
     const applied = await whileLocked(sql, { key: migrationLock, patience: 'wait' }, async () => {
       const before = await migrationState(sql);

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { finished } from 'node:stream/promises';
 import type { Upstream } from '../prepared.ts';
 import { responseHeaders, trailers } from './headers.ts';
+import type { RequestBody } from './request-body.ts';
 
 export interface ExchangeTimes {
   connectTimeoutMs: number;
@@ -56,32 +57,6 @@ export interface Attempt {
   readonly answerHeaders: readonly string[];
   /** To be called when the upstream has begun to answer. */
   answered(): void;
-}
-
-/**
- * The body of a request, read at most once, and not before the upstream is there to take it: as long as it is
- * *untouched*, the request can be sent to another upstream. Giving up in the middle leaves the client's connection
- * alone, so that the client can still be told why.
- */
-export class RequestBody implements AsyncIterable<Buffer> {
-  readonly #incoming: IncomingMessage;
-  untouched = true;
-
-  constructor(incoming: IncomingMessage) {
-    this.#incoming = incoming;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
-    this.untouched = false;
-    for await (const chunk of this.#incoming.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
-  }
-}
-
-/** RFC 9112 6.3: a request has a body exactly if it says how that is framed. */
-export function bodyOf(incoming: IncomingMessage): RequestBody | undefined {
-  const { 'content-length': length, 'transfer-encoding': encoding } = incoming.headers;
-  const framed = encoding !== undefined || (length !== undefined && length !== '0');
-  return framed ? new RequestBody(incoming) : undefined;
 }
 
 /** Hands an informational answer (1xx) on. HTTP/1.0 has none. */

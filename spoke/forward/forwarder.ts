@@ -3,13 +3,14 @@ import type { Clock } from '../../contexts/base/clock.ts';
 import type { Random } from '../../contexts/base/random.ts';
 import type { PreparedAgentKey, PreparedCluster, Upstream } from '../prepared.ts';
 import { type Reply, writeReply } from '../replies.ts';
-import { bodyOf, Ending, type RequestBody } from './attempt.ts';
+import { Ending } from './attempt.ts';
 import { Bag } from './bag.ts';
 import { Dialling, UpstreamDeniedError } from './dialling.ts';
 import { type FailedForward, type ForwardOutcome, failureOf, failureReplies, mayRetry } from './failures.ts';
 import { requestHeaders } from './headers.ts';
 import { HopReader } from './hop.ts';
 import { createPlainAgent, exchangePlainly, type PlainAgent } from './plain-exchange.ts';
+import { bodyOf, type RequestBody } from './request-body.ts';
 import type { ForwardSettings } from './settings.ts';
 import { exchangeSpecially, isSpecial, SpecialAgent } from './special-exchange.ts';
 import { upstreamPath } from './target.ts';
@@ -175,6 +176,10 @@ export class Forwarder implements AsyncDisposable {
   async #attempts(ongoing: Ongoing): Promise<ForwardOutcome> {
     const { forward, body } = ongoing;
     const { upstreams } = forward.cluster;
+    if (body?.isSmall && !isSpecial(forward.incoming)) {
+      await body.gather(ongoing.ending);
+      if (ongoing.ending.ended) return this.#ended(ongoing);
+    }
     let tried: Set<Upstream> | undefined;
     let failure: FailedForward | undefined;
     for (let attempts = 1; ; attempts++) {
@@ -190,7 +195,7 @@ export class Forwarder implements AsyncDisposable {
       }
       failure = outcome;
       const { method } = forward.incoming;
-      const unsent = !forward.outgoing.headersSent && (body === undefined || body.untouched);
+      const unsent = !forward.outgoing.headersSent && (body === undefined || body.isSendable);
       if (!unsent || attempts >= this.#settings.attemptsMax || !mayRetry(outcome, method))
         return this.#fail(forward, outcome);
       // A connection that was kept alive may have ended just then: that says nothing against the only upstream.

@@ -41,7 +41,7 @@ export function exchangePlainly(agent: PlainAgent, attempt: Attempt): Promise<vo
         method: attempt.incoming.method as Dispatcher.HttpMethod,
         headers: attempt.headers as string[],
         // Any async iterable will do; the types do not say so.
-        body: (attempt.body as unknown as Dispatcher.DispatchOptions['body']) ?? null,
+        body: attempt.body?.whole ?? (attempt.body as unknown as Dispatcher.DispatchOptions['body']) ?? null,
       },
       exchange,
     );

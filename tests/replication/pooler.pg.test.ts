@@ -1,3 +1,4 @@
+import { sql as query } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { connect } from '../../hub/db/client.ts';
 import { migrate } from '../../hub/db/migrate.ts';
@@ -70,6 +71,23 @@ describeWith('pgbouncer', 'behind a PgBouncer that pools transactions', () => {
     await expect
       .poll(() => heard, { timeout: 30_000 })
       .toEqual(['test_one', 'test_two', 'test_one', 'test_two']);
+  });
+
+  test('more questions at once than there are connections are answered, each of them', async () => {
+    const { databaseUrl, sql } = wheel;
+    await using database = connect(
+      { url: bouncer.through(databaseUrl), pooler: 'transaction' },
+      { applicationName: 'test', max: 2 },
+    );
+    const [one] = await sql<{ id: string }[]>`select id from regions`;
+    const asked = Array.from({ length: 400 }, (_, at) =>
+      // With a value and without one: the driver asks for the types of the first kind before it sends them.
+      at % 2 === 0
+        ? database.db.execute(query`select id, pg_sleep(0.001) from regions where id = ${one!.id}`)
+        : database.db.execute(query`select id from regions`),
+    );
+    const answers = await Promise.all(asked);
+    expect(answers.filter(([row]) => row?.id !== one!.id)).toEqual([]);
   });
 
   test('[law 9] who takes turns by a lock of the database still does, and leaves none behind', async () => {

@@ -77,16 +77,21 @@ describe('a cluster with several upstreams', () => {
       const answer = await send(world.url, { method, headers });
       expect([answer.status, answer.json().code], method).toEqual([502, 'UPSTREAM_BROKEN']);
     }
-    for (const framing of [{ 'content-length': '20' }, { 'transfer-encoding': 'chunked' }]) {
-      const body = 'a body that was read';
-      const read = await send(world.url, {
-        method: 'PUT',
-        headers: { ...headers, ...framing } as never,
-        body,
-      });
+    const small = 'a body that is small';
+    const large = 'x'.repeat(17 * 1024);
+    const put = (body: string, framing: Record<string, string>) =>
+      send(world.url, { method: 'PUT', headers: { ...headers, ...framing } as never, body });
+    // What was read and is not kept cannot be sent again, however idempotent.
+    for (const [body, framing] of [
+      [small, { 'transfer-encoding': 'chunked' }],
+      [large, { 'content-length': String(large.length) }],
+    ] as const) {
+      const read = await put(body, framing);
       expect([read.status, read.json().code]).toEqual([502, 'UPSTREAM_BROKEN']);
     }
-    expect(broken.taken() - before).toBe(4);
+    const kept = await put(small, { 'content-length': String(small.length) });
+    expect([kept.status, kept.text]).toEqual([200, 'good']);
+    expect(broken.taken() - before).toBe(5);
   });
 
   test('an answer is an answer, whatever it says', async () => {
