@@ -9,6 +9,15 @@ if (major < 24) {
   );
   process.exitCode = 78;
 } else {
+  const { enableCompileCache } = await import('node:module');
+  const { existsSync } = await import('node:fs');
+  const { join } = await import('node:path');
+  // What was compiled once is kept for the next start, which takes half the time. Below the user's own cache and not
+  // in the directory for temporary files: whoever can write there could have us run what they like.
+  const { XDG_CACHE_HOME, HOME } = process.env;
+  const home = XDG_CACHE_HOME || HOME;
+  if (home && existsSync(home))
+    enableCompileCache(join(...(XDG_CACHE_HOME ? [home] : [home, '.cache']), 'spokecast', 'compiled'));
   await import('./mended-driver.ts');
   await import('./spokecast.ts');
 }
