@@ -27,7 +27,7 @@ const productionBans: readonly Ban[] = [
   },
   {
     what: /^process\.env$/,
-    home: /^((hub|publisher|spoke)\/config\.ts|infra\/(bin\/\w+|local\/main)\.ts)$/,
+    home: /^((hub|publisher|spoke)\/config\.ts|infra\/(bin\/\w+|local\/main)\.[jt]s)$/,
     instead: "an option in the service's config.ts",
   },
   {
