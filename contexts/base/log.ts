@@ -3,7 +3,7 @@ import { type Logger, type LoggerOptions, pino } from 'pino';
 export type { Logger };
 
 /** Of buffered logs: written at so many bytes or so often, and let go where nobody takes that much. */
-const gathering = { minLength: 16_384, periodicFlush: 1_000, maxLength: 4 * 1024 * 1024 };
+const gathering = { minLength: 8_192, periodicFlush: 1_000, maxLength: 4 * 1024 * 1024 };
 
 /**
  * The log of one process: JSON lines on standard output, one event a line.

@@ -182,7 +182,7 @@ function findBun(): string | undefined {
 }
 
 /** Keys in an order of chance, each of one of the clusters. */
-function makeDemos(): Demo[] {
+export function makeDemos(): Demo[] {
   const digits = (n: number) => String(n).padStart(26, '0');
   const random = seededRandom(5);
   const demos = Array.from({ length: keysMax }, (_, n) => {
@@ -216,7 +216,7 @@ export async function fill(
 }
 
 /** Asks for every key, so that the gateway holds it, and checks what it is told. */
-async function warmAndCheck(url: string, demos: readonly Demo[]): Promise<Known[]> {
+export async function warmAndCheck(url: string, demos: readonly Demo[]): Promise<Known[]> {
   const agent = new Agent({ connections: 64 });
   const results = await settleBounded(demos, 64, async (demo): Promise<Known> => {
     const authorization = `Bearer ${demo.secret}`;

@@ -68,6 +68,10 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
     what: '/v1/authenticate on one core beside node:http, Hono, HAProxy and nginx (needs wrk, haproxy, nginx, libnginx-mod-http-lua, nghttp2-client; bun if it is to take part). --rounds 5 --seconds 5',
     run: async () => (await import('./gateway.ts')).gateway({ rounds: rounds(), seconds: seconds() }),
   },
+  modes: {
+    what: 'what workers, the access log, forward-auth and TLS cost, beside the gateway as it is (needs wrk; openssl for TLS). --rounds 5 --seconds 5',
+    run: async () => (await import('./modes.ts')).modes({ rounds: rounds(), seconds: seconds() }),
+  },
   forwarding: {
     what: 'forwarded requests on one core beside nginx proxy_pass, an undici relay and http-proxy (needs wrk, nginx; http-proxy if it is to take part). --rounds 5 --seconds 5',
     run: async () => (await import('./forwarding.ts')).forwarding({ rounds: rounds(), seconds: seconds() }),
@@ -115,6 +119,11 @@ const benches: Record<string, { what: string; run: () => Promise<void> }> = {
   boot: {
     what: 'a gateway without hub or store, from the start of its process to ready over 100,000 contexts',
     run: async () => (await import('./boot.ts')).boot({ contexts: 100_000, rounds: 3 }),
+  },
+  warm: {
+    what: 'a gateway that reads its whole region of 100,000 contexts before it is ready, beside a bare loop. --rounds 3',
+    run: async () =>
+      (await import('./warm.ts')).warm({ contexts: 100_000, rounds: integer('rounds', values.rounds, 3) }),
   },
 };
 

@@ -3,6 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { systemRandom } from '../../contexts/base/random.ts';
 import { newSecret } from '../../contexts/secrets.ts';
 import { allOf, newDemo, publish } from './support/contexts.ts';
+import { GatewayProcess } from './support/gateway-process.ts';
 import { gatewayWorld } from './support/gateway-world.ts';
 import { send, startUpstream } from './support/upstream.ts';
 
@@ -84,6 +85,21 @@ describe('the access log', () => {
     expect(world.lines.length).toBeGreaterThanOrEqual(3);
     expect(world.lines.length).toBeLessThan(11);
     expect(new Set(world.lines.map(({ code }) => code))).toEqual(new Set(['NO_CREDENTIAL']));
+  });
+
+  test('of a gateway as a process stands on its output, to the last line before it ended', async () => {
+    await using gateway = await GatewayProcess.start({ env: { SPOKECAST_ACCESS_LOG: '1' } });
+    await vi.waitFor(async () => expect((await fetch(`${gateway.url}/healthz`)).status).toBe(200));
+    await send(gateway.url, { path: '/v1/authenticate/the-last' });
+    await gateway.end('SIGTERM');
+    const lines = () =>
+      gateway.output
+        .split('\n')
+        .filter((line) => line.includes('"gateway-access"'))
+        .map((line) => JSON.parse(line) as Line);
+    await expect
+      .poll(lines)
+      .toContainEqual(expect.objectContaining({ path: '/v1/authenticate/the-last', code: 'NO_CREDENTIAL' }));
   });
 
   test('is off unless asked for: nothing listens, nothing is written', async () => {

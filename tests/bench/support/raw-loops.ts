@@ -12,6 +12,8 @@ import { heartbeatBuilder } from '../../../hub/db/builders/heartbeat.ts';
 import { tenantBuilder } from '../../../hub/db/builders/tenant.ts';
 import type { RigStore } from './rig.ts';
 
+type Place = Pick<RigStore, 'endpoint' | 'table'>;
+
 /** The loops that what is measured cannot beat: the same bytes over the same wires, and nothing done with them. */
 
 const derivations = {
@@ -36,7 +38,7 @@ export async function streamRows(sql: postgres.Sql, region: string): Promise<num
  * Pages all contexts of a table, every partition in its own order and all of them side by side, in pages as long as
  * the store gives. Returns how many items there are.
  */
-export async function pageItems({ endpoint, table }: RigStore, shards: number): Promise<number> {
+export async function pageItems({ endpoint, table }: Place, shards: number): Promise<number> {
   const agent = new Agent({ connections: shards });
   let items = 0;
   const page = async (pk: string): Promise<void> => {
@@ -81,7 +83,7 @@ export async function putAll(
  * to get to the state that a seeded region is in sooner than by seeding it.
  */
 export async function bulkFill(
-  { endpoint, table }: RigStore,
+  { endpoint, table }: Place,
   batches: AsyncIterable<readonly object[]>,
 ): Promise<number> {
   const agent = new Agent({ connections: 4 });
