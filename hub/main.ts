@@ -22,6 +22,7 @@ export async function main(environment: Environment, known: readonly string[]): 
   await checkSession(hub.services.database);
   await checkMigrated(hub.services.database, { acceptNewer: config.acceptNewerSchema });
   hub.start();
+  const signalled = untilSignalled(); // before the first request is taken: none is cut off
   const { host, port } = config;
   const server = await startServer({ fetch: hub.app.fetch, host, port, clock: systemClock });
   hub.listensAt(server.url);
@@ -29,7 +30,7 @@ export async function main(environment: Environment, known: readonly string[]): 
 
   await offerSetUp(hub);
 
-  const reason = await Promise.race([untilSignalled(), hub.outdated]);
+  const reason = await Promise.race([signalled, hub.outdated]);
   log.info({ reason: String(reason) }, 'hub ending: requests under way are finished first');
   hub.beginToDrain();
   await systemClock.sleep(config.drainMs);

@@ -24,12 +24,13 @@ export async function main(environment: Environment, known: readonly string[]): 
     await publisher[Symbol.asyncDispose]();
     throw error;
   }
+  const signalled = untilSignalled();
   const server = serve({ fetch: publisher.app.fetch, hostname: config.host, port: config.port });
   log.info(
     { options: printableOptions(publisherOptions, config), queues: publisher.queues.backend },
     'publisher ready',
   );
-  const reason = await Promise.race([untilSignalled(), publisher.outdated]);
+  const reason = await Promise.race([signalled, publisher.outdated]);
   log.info({ reason: String(reason) }, 'publisher ending: jobs in hand are finished first');
   server.close();
   // Postgres, Redis or a store may hang: leases and locks give back what is left in hand.
