@@ -245,6 +245,15 @@ test('[law 6] who listens is told of a change once it has committed, and not by 
   await rename('told');
   await expect.poll(() => heard, patient).toEqual(['spokecast_outbox', 'spokecast_events']);
 
+  // Nobody relays here; where the outbox is empty, relays would look for nothing.
+  await sql`delete from outbox`;
+  heard.length = 0;
+  expect((await make.applicationKey(hub.owner, { role: 'viewer' })).secret).toBeDefined();
+  await expect.poll(() => heard, patient).toEqual(['spokecast_events']);
+  heard.length = 0;
+  await rename('told once more');
+  await expect.poll(() => heard, patient).toEqual(['spokecast_outbox', 'spokecast_events']);
+
   const given = vi.spyOn(hub.hub.services.hints, 'give').mockImplementation(() => {});
   await rename('told by nobody');
   given.mockRestore();
