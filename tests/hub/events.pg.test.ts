@@ -261,3 +261,17 @@ test('[law 6] who listens is told of a change once it has committed, and not by 
   await expect.poll(() => heard, patient).toEqual(['spokecast_outbox', 'spokecast_events', 'marker']);
   for (const one of listening) await one.unlisten();
 });
+
+test('a change that nobody could be told of is made all the same, and counted', async () => {
+  const { services } = hub.hub;
+  await services.hints[Symbol.asyncDispose]();
+  const failed = async () => (await services.metrics.hintsFailed.get()).values[0]!.value;
+  const before = await failed();
+  const notify = vi.spyOn(services.database, 'notify').mockRejectedValue(new Error('no connection is left'));
+  await using follower = await follow();
+  expect((await rename('found by a poll')).status).toBe(200);
+  await services.hints[Symbol.asyncDispose]();
+  notify.mockRestore();
+  expect(await failed()).toBe(before + 1);
+  expect(namesIn(await follower.take(1))).toEqual(['found by a poll']);
+});
