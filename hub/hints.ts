@@ -10,6 +10,9 @@ export interface HintsOptions {
  * Tells relays and followers of events that something has committed, after it has: Postgres would commit transactions
  * that notify one after the other (docs/adr/0048-notify-after-commit.md).
  *
+ * Nobody needs to know what committed: relays are told where there is something in the outbox, whoever wrote it, and a
+ * change that touches no context (an application key, a user) wakes none of them.
+ *
  * One statement is under way at a time. What commits meanwhile is told by the next, however many changes that are, so
  * that hints are fewest when there is most to do. One that fails is not repeated: who listens polls as well, and nothing
  * but a fraction of a second is lost.

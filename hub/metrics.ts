@@ -14,6 +14,7 @@ export interface HubMetrics {
   signIns: Counter<'how' | 'outcome'>;
   databaseErrors: Counter<'fault'>;
   storeReads: Counter<'region' | 'outcome'>;
+  hintsFailed: Counter;
   /** From now on the loop's age is told with each scrape. */
   watch(loop: Loop): void;
 }
@@ -90,6 +91,11 @@ export function createMetrics(options: { process: boolean } = { process: true })
       name: 'spokecast_hub_store_reads_total',
       help: "Reads of regions' stores for GET /v1/contexts, by outcome.",
       labelNames: ['region', 'outcome'],
+      registers,
+    }),
+    hintsFailed: new Counter({
+      name: 'spokecast_hub_hints_failed_total',
+      help: 'Times that relays and event streams could not be told of changes that had committed: their polls find them, up to half a second later.',
       registers,
     }),
     watch: (loop) => void loops.push(loop),

@@ -95,7 +95,10 @@ export function wireHub(config: HubConfig, parts: Parts): Hub {
   });
   const hints = new Hints({
     notify: (channels) => database.notify(channels),
-    onError: (error) => log.warn({ error: loggable(error) }, 'nobody was told of a change; polls find it'),
+    onError: (error) => {
+      metrics.hintsFailed.inc();
+      log.warn({ error: loggable(error) }, 'nobody was told of a change; polls find it');
+    },
   });
   const services: Services = {
     ...{ database, clock, random, log, stores, storeTimeoutMs, gatewayForgetMs, undeleteDays },

@@ -4,6 +4,7 @@ import { jittered, type Random } from '../contexts/base/random.ts';
 import type { Store } from '../contexts/store.ts';
 import type { OpenFences } from '../hub/db/fences.ts';
 import type { Listing, RegionReport } from '../hub/db/gateways.ts';
+import { GatewayReports } from './gateway-reports.ts';
 
 /**
  * Brings what a region's gateways report into their own store to the hub's database, so that the hub can say who has
@@ -35,6 +36,7 @@ export interface CollectorPorts {
 export class Collector implements AsyncDisposable {
   readonly #options: CollectorOptions;
   readonly #loop: Loop;
+  readonly #reports = new GatewayReports();
   #awaited = false;
   /** When all open fences are to be looked at again, by the monotonic clock. */
   #allDueAt = 0;
@@ -79,7 +81,7 @@ export class Collector implements AsyncDisposable {
     if (look().state !== 'open') return ports.report({ region, ...look() });
     const begunAt = clock.monotonic();
     try {
-      const statuses = await store.listGateways(0);
+      const statuses = this.#reports.follow(await store.listGateways(0), clock.monotonic());
       const all = begunAt >= this.#allDueAt;
       const listing = { statuses, begunAgoMs: clock.monotonic() - begunAt };
       await ports.record({ region, ...look() }, listing, all ? 'all' : 'awaited');

@@ -169,5 +169,6 @@ function revisionOf(build: Build): number | null {
 
 function toLoss(build: Build, item: StoredItem): Loss {
   const replaced = item.state === 'context' ? item.envelope.version : `corrupt ${item.seen ?? ''}`;
-  return { key: build.ref.key, revision: revisionOf(build), replaced };
+  const turn = build.state === 'live' ? 'denies' : 'goes';
+  return { key: build.ref.key, revision: revisionOf(build), replaced, turn };
 }

@@ -3,6 +3,7 @@ import type { KindName } from '../../contexts/kinds/index.ts';
 import { textArray } from './builders/builder.ts';
 import type { Queryable } from './client.ts';
 import { type HoldReason, holds, losses, regionContents } from './guard-schema.ts';
+import { countLostKeys, takesKeysAlong } from './lost-keys.ts';
 import { agentKeys, clusters, heartbeats, tenants } from './schema.ts';
 
 /**
@@ -12,6 +13,9 @@ import { agentKeys, clusters, heartbeats, tenants } from './schema.ts';
  * One window a region and kind, shared by all publishers: claims are rows, taken one claimant at a time. A claim is of
  * a context *and* what the region held of it, so that doing the put again costs nothing more, and what was made good
  * and is lost once more does.
+ *
+ * A tenant or a cluster that turns to deny takes its live keys along, which stay as they are and lose nothing
+ * themselves. So it counts twice: as one of its own kind, and its keys in the budget of agent keys.
  *
  * What is asked for together is granted together or held together: of a mass deletion nothing goes through that comes
  * in one piece. What is held stays held though the window moves on, until the hub's row or what the region holds of
@@ -32,6 +36,8 @@ export interface Loss {
   revision: number | null;
   /** What the region holds: a version text, or what stands there in its place. */
   replaced: string;
+  /** It stays and denies, and so does all that stands on it; or it goes, and what goes with it is lost by itself. */
+  turn: 'denies' | 'goes';
 }
 
 export interface HeldLoss {
@@ -69,9 +75,7 @@ export async function claimLosses(
   const held = new Map<string, HeldLoss>();
   await db.transaction(async (tx) => {
     await tx.execute(sql`select set_config('lock_timeout', ${String(lockTimeoutMs)}, true)`);
-    await tx.execute(
-      sql`select pg_advisory_xact_lock(hashtextextended(${`spokecast losses ${region} ${kind}`}, 0))`,
-    );
+    await lockBudget(tx, region, kind);
     const standings = await tx.execute<Standing>(sql`
       select w.key, h.reason, h.detail, case
           when l.key is not null then 'claimed'
@@ -86,10 +90,10 @@ export async function claimLosses(
       standings.filter((row) => row.standing === standing).map((row) => byKey.get(row.key)!);
 
     const fresh = those('new');
-    const refusal = fresh.length > 0 ? await judge(tx, budget, kind, fresh.length) : undefined;
+    const { refusal, lostKeys } = await judge(tx, budget, kind, fresh);
     if (refusal) for (const { key } of fresh) held.set(key, refusal);
-    else await grant(tx, region, kind, fresh, true);
-    await grant(tx, region, kind, those('approved'), false);
+    else await grant(tx, region, kind, fresh, { counted: true, lostKeys });
+    await grant(tx, region, kind, those('approved'), { counted: false });
     for (const { key, standing, reason, detail } of standings)
       if (standing === 'held') held.set(key, { reason, detail });
     await hold(
@@ -102,28 +106,81 @@ export async function claimLosses(
   return held;
 }
 
-/** Why this many more must not be lost now; undefined where they may. */
+/** One claimant at a time, until the transaction ends. Whoever takes two takes that of agent keys last. */
+async function lockBudget(tx: Queryable, region: string, kind: KindName): Promise<void> {
+  await tx.execute(
+    sql`select pg_advisory_xact_lock(hashtextextended(${`spokecast losses ${region} ${kind}`}, 0))`,
+  );
+}
+
+interface Judged {
+  /** Why none of them must be lost now; undefined where all may. */
+  refusal?: HeldLoss;
+  /** The agent keys that each takes along. */
+  lostKeys?: ReadonlyMap<string, number>;
+}
+
 async function judge(
   tx: Queryable,
   budget: Budget,
   kind: KindName,
-  count: number,
-): Promise<HeldLoss | undefined> {
-  const { region, percent, min, windowMs } = budget;
-  const [found] = await tx.execute<{ empty: boolean; used: number; contexts: number }>(sql`
-    select not exists (select from ${rowsOf[kind]}) as empty,
-      (select count(*)::int from ${losses} where region = ${region} and kind = ${kind} and counted
-        and at > clock_timestamp() - ${windowMs} * interval '1 millisecond') as used,
-      coalesce((select contexts from ${regionContents} where region = ${region} and kind = ${kind}), 0) as contexts`);
-  const { empty, used, contexts } = found!;
-  if (empty) return { reason: 'kind-empty', detail: `the hub has no ${kind} at all any more` };
-  const limit = Math.max(min, Math.floor((contexts * percent) / 100));
-  if (used + count <= limit) return undefined;
-  const lately = `${used} in the last ${Math.round(windowMs / 1000)} s`;
+  wanted: readonly Loss[],
+): Promise<Judged> {
+  if (wanted.length === 0) return {};
+  const { region, windowMs } = budget;
+  const room = await readRoom(tx, budget, kind);
+  if (room.empty)
+    return { refusal: { reason: 'kind-empty', detail: `the hub has no ${kind} at all any more` } };
+  const lately = (used: number) => `${used} in the last ${Math.round(windowMs / 1000)} s`;
+  if (room.used + wanted.length > room.limit)
+    return {
+      refusal: {
+        reason: 'budget',
+        detail: `${wanted.length} lost at once and ${lately(room.used)}, of ${room.contexts} contexts; at most ${room.limit} may be`,
+      },
+    };
+  const denying = wanted.filter(({ turn }) => turn === 'denies').map(({ key }) => key);
+  if (denying.length === 0 || !takesKeysAlong(kind)) return {};
+  await lockBudget(tx, region, 'agent-key');
+  const { used, contexts, limit } = await readRoom(tx, budget, 'agent-key');
+  const max = Math.max(0, limit - used);
+  const lostKeys = await countLostKeys(tx, region, kind, denying, max);
+  const count = [...lostKeys.values()].reduce((sum, keys) => sum + keys, 0);
+  if (count <= max) return { lostKeys };
   return {
-    reason: 'budget',
-    detail: `${count} lost at once and ${lately}, of ${contexts} contexts; at most ${limit} may be`,
+    refusal: {
+      reason: 'budget',
+      detail: `more than ${max} agent keys would stop to work with what turns to deny, beside ${lately(used)}, of ${contexts}; at most ${limit} may`,
+    },
   };
+}
+
+interface Room extends Record<string, unknown> {
+  /** The hub has no row of the kind. */
+  empty: boolean;
+  /** Losses that count in the window. */
+  used: number;
+  /** What the region held of the kind when it was last swept. */
+  contexts: number;
+}
+
+async function readRoom(
+  tx: Queryable,
+  { region, percent, min, windowMs }: Budget,
+  kind: KindName,
+): Promise<Room & { limit: number }> {
+  const counted = sql`from ${losses} where region = ${region} and counted
+    and at > clock_timestamp() - ${windowMs} * interval '1 millisecond'`;
+  // Those that tenants and clusters took along are lost keys like any other.
+  const takenAlong =
+    kind === 'agent-key'
+      ? sql`(select coalesce(sum(lost_keys), 0)::int ${counted} and kind in ('tenant', 'cluster'))`
+      : sql`0`;
+  const [found] = await tx.execute<Room>(sql`
+    select not exists (select from ${rowsOf[kind]}) as empty,
+      (select count(*)::int ${counted} and kind = ${kind}) + ${takenAlong} as used,
+      coalesce((select contexts from ${regionContents} where region = ${region} and kind = ${kind}), 0) as contexts`);
+  return { ...found!, limit: Math.max(min, Math.floor((found!.contexts * percent) / 100)) };
 }
 
 async function grant(
@@ -131,12 +188,14 @@ async function grant(
   region: string,
   kind: KindName,
   granted: readonly Loss[],
-  counted: boolean,
+  { counted, lostKeys }: { counted: boolean; lostKeys?: Judged['lostKeys'] },
 ): Promise<void> {
   if (granted.length === 0) return;
+  const keys = sql`, ${sql.param(`{${granted.map(({ key }) => lostKeys?.get(key) ?? 0).join(',')}}`)}::integer[]`;
   await tx.execute(sql`
-    insert into ${losses} (region, kind, key, replaced, counted)
-    select ${region}, ${kind}, g.key, g.replaced, ${counted} from (${table(granted)}) g on conflict do nothing`);
+    insert into ${losses} (region, kind, key, replaced, counted, lost_keys)
+    select ${region}, ${kind}, g.key, g.replaced, ${counted}, g.lost_keys
+    from (${table(granted, keys, sql`, lost_keys`)}) g on conflict do nothing`);
 }
 
 async function hold(

@@ -3,6 +3,7 @@ import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { systemRandom } from '../../contexts/base/random.ts';
 import type { DatabaseAddress } from './address.ts';
+import { outboxChannel } from './outbox.ts';
 import { preparing } from './prepared.ts';
 import * as schema from './schema.ts';
 import { unpipelined } from './unpipelined.ts';
@@ -25,7 +26,8 @@ export interface Database extends AsyncDisposable {
   listen(channel: string, wake: () => void): Promise<'listening' | 'deaf'>;
   /**
    * Notifies all of these channels, whatever the pool is busy with: on a connection of its own, from the first time on.
-   * Waits for no disk, as a transaction that notifies has others wait for it until it has committed.
+   * Waits for no disk, as a transaction that notifies has others wait for it until it has committed. That of the outbox
+   * is left out while the outbox is empty, as nobody would find anything to do there.
    */
   notify(channels: readonly string[]): Promise<void>;
 }
@@ -97,7 +99,8 @@ export function connect(where: string | DatabaseAddress, options: ConnectOptions
     async notify(channels) {
       await voice`
         select set_config('synchronous_commit', 'off', true), pg_notify(channel, '')
-        from unnest(string_to_array(${channels.join()}, ',')) channel`;
+        from unnest(string_to_array(${channels.join()}, ',')) channel
+        where channel <> ${outboxChannel} or exists (select from outbox)`;
     },
     async [Symbol.asyncDispose]() {
       const all = [sql, voice, ...(direct ? [direct] : [])];

@@ -95,7 +95,10 @@ export const gateways = pgTable(
     startedAt: moment('started_at').notNull(),
     /** By the gateway's clock. */
     reportedAt: moment('reported_at').notNull(),
-    /** By this database's clock: when this report was first seen. It counts as live for `lifetime_ms` from here. */
+    /**
+     * By this database's clock: when this report was first seen. It counts as live for `lifetime_ms` from here. One that
+     * was old when it was seen counts as seen that long ago.
+     */
     observedAt: moment('observed_at').notNull(),
     lifetimeMs: integer('lifetime_ms').notNull(),
     watermark: bigint('watermark', { mode: 'number' }).notNull(),

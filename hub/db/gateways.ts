@@ -27,9 +27,14 @@ export async function readRegionLooks(db: Queryable): Promise<Map<string, Region
   );
 }
 
+export interface ListedGateway extends GatewayStatus {
+  /** For how long whoever lists it has found this very report; 0 for one that is new to it. */
+  unmovedMs: number;
+}
+
 /** What was read from a region's store. */
 export interface Listing {
-  statuses: readonly GatewayStatus[];
+  statuses: readonly ListedGateway[];
   /** Milliseconds since the reading was begun. */
   begunAgoMs: number;
 }
@@ -53,9 +58,13 @@ export async function reportRegion(db: Queryable, report: RegionReport, word: La
 
 /**
  * Writes down what a region's gateways reported, and then that they were listed. A gateway counts as live from the
- * moment its report was first seen, for as long as it said itself: no two clocks are compared.
- * One that left says so, and is forgotten; one that only stopped reporting stays, for `forgetAfterMs` by the earlier of
- * this publisher's clock and the database's: a fence is not taken for seen because one of them is ahead.
+ * moment its report was first seen, for as long as it said itself: no two clocks are compared. One that left says so,
+ * and is forgotten; one that only stopped reporting is waited for, for `forgetAfterMs`.
+ *
+ * A report that is new here may be of a gateway that ended long ago, or of one whose clock is behind. It says itself that
+ * it is older than `forgetAfterMs`, by the earlier of this publisher's clock and the database's; then it has its own
+ * lifetime to move. Until then it is waited for like any other, and a fence is not taken for seen without it.
+ *
  * Returns how many have reported anew.
  */
 export async function recordGateways(
@@ -66,26 +75,28 @@ export async function recordGateways(
 ): Promise<number> {
   const isGone = (status: GatewayStatus) => status.expiresAtMs <= status.reportedAtMs;
   const staying = statuses.filter((one) => !isGone(one));
-  const silentAt = (atMs: number) => staying.filter((one) => one.expiresAtMs <= atMs - forgetAfterMs);
+  const oldAt = (atMs: number) => staying.filter((one) => one.expiresAtMs <= atMs - forgetAfterMs);
   // Nearly always nobody is, and the database need not be asked what time it is.
-  const silent = silentAt(nowMs).length === 0 ? [] : silentAt(Math.min(nowMs, await hubNow(db)));
-  const here = staying.filter((one) => !silent.includes(one));
+  const old = new Set(oldAt(nowMs).length === 0 ? [] : oldAt(Math.min(nowMs, await hubNow(db))));
+  const waitedForMs = (one: ListedGateway) => lifetimeMsOf(one) + (old.has(one) ? 0 : forgetAfterMs);
+  const here = staying.filter((one) => one.unmovedMs <= waitedForMs(one));
   const rows = here.map((status) => ({
     ...status,
-    lifetimeMs: Math.round(status.expiresAtMs - status.reportedAtMs),
+    lifetimeMs: lifetimeMsOf(status),
+    seenAgoMs: old.has(status) ? forgetAfterMs : 0,
   }));
   const moment = (column: string) => sql.raw(`to_timestamp(g."${column}" / 1000.0)`);
   const changed = await db.execute(sql`
     insert into ${gateways} as held (region, id, build, started_at, reported_at, observed_at, lifetime_ms, watermark,
       feed_incarnation, cached_contexts, degraded)
-    select ${report.region}, g.id, g.build, ${moment('startedAtMs')}, ${moment('reportedAtMs')}, clock_timestamp(),
-      g."lifetimeMs", g.watermark, g."feedIncarnation", g."cachedContexts", g.degraded
+    select ${report.region}, g.id, g.build, ${moment('startedAtMs')}, ${moment('reportedAtMs')},
+      clock_timestamp() - g."seenAgoMs" * interval '1 millisecond', g."lifetimeMs", g.watermark, g."feedIncarnation", g."cachedContexts", g.degraded
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as g (id text, build text, "startedAtMs" float8,
-      "reportedAtMs" float8, "lifetimeMs" integer, watermark bigint, "feedIncarnation" text, "cachedContexts" integer,
+      "reportedAtMs" float8, "lifetimeMs" integer, "seenAgoMs" float8, watermark bigint, "feedIncarnation" text, "cachedContexts" integer,
       degraded boolean)
     order by g.id
     on conflict (region, id) do update set build = excluded.build, started_at = excluded.started_at,
-      reported_at = excluded.reported_at, observed_at = excluded.observed_at, lifetime_ms = excluded.lifetime_ms,
+      reported_at = excluded.reported_at, observed_at = clock_timestamp(), lifetime_ms = excluded.lifetime_ms,
       watermark = excluded.watermark, feed_incarnation = excluded.feed_incarnation,
       cached_contexts = excluded.cached_contexts, degraded = excluded.degraded
     where held.reported_at is distinct from excluded.reported_at
@@ -97,6 +108,10 @@ export async function recordGateways(
   await noteReporting(db, report.region, here);
   await writeReport(db, report, word, begunAgoMs);
   return changed.length;
+}
+
+function lifetimeMsOf(status: GatewayStatus): number {
+  return Math.round(status.expiresAtMs - status.reportedAtMs);
 }
 
 async function writeReport(

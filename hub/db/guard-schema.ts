@@ -30,6 +30,8 @@ export const losses = pgTable(
     replaced: text('replaced').notNull(),
     /** False where a person approved it: it takes nothing from the budget. */
     counted: boolean('counted').notNull(),
+    /** Agent keys that stopped to work with it: a tenant or a cluster that turned to deny takes its own along. */
+    lostKeys: integer('lost_keys').notNull().default(0),
     at: timestamp('at', { withTimezone: true }).notNull().default(sql`clock_timestamp()`),
   },
   (t) => [

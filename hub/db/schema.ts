@@ -246,7 +246,8 @@ export const agentKeys = pgTable(
     updatedAt,
   },
   (t) => [
-    index('agent_keys_cluster').on(t.clusterId, t.id),
+    // With what says whether they work, so that those of a cluster are counted without reading them (hub/db/lost-keys.ts).
+    index('agent_keys_cluster_live').on(t.clusterId, t.id, t.status, t.expiresAt),
     index('agent_keys_cluster_name').on(t.clusterId, t.name),
     index('agent_keys_tenant').on(t.tenantId, t.id),
     index('agent_keys_by_name').on(foldedName(t.name), t.id),

@@ -245,10 +245,33 @@ test('[law 6] who listens is told of a change once it has committed, and not by 
   await rename('told');
   await expect.poll(() => heard, patient).toEqual(['spokecast_outbox', 'spokecast_events']);
 
+  // Nobody relays here; where the outbox is empty, relays would look for nothing.
+  await sql`delete from outbox`;
+  heard.length = 0;
+  expect((await make.applicationKey(hub.owner, { role: 'viewer' })).secret).toBeDefined();
+  await expect.poll(() => heard, patient).toEqual(['spokecast_events']);
+  heard.length = 0;
+  await rename('told once more');
+  await expect.poll(() => heard, patient).toEqual(['spokecast_outbox', 'spokecast_events']);
+
   const given = vi.spyOn(hub.hub.services.hints, 'give').mockImplementation(() => {});
   await rename('told by nobody');
   given.mockRestore();
   await sql`select pg_notify('marker', '')`;
   await expect.poll(() => heard, patient).toEqual(['spokecast_outbox', 'spokecast_events', 'marker']);
   for (const one of listening) await one.unlisten();
+});
+
+test('a change that nobody could be told of is made all the same, and counted', async () => {
+  const { services } = hub.hub;
+  await services.hints[Symbol.asyncDispose]();
+  const failed = async () => (await services.metrics.hintsFailed.get()).values[0]!.value;
+  const before = await failed();
+  const notify = vi.spyOn(services.database, 'notify').mockRejectedValue(new Error('no connection is left'));
+  await using follower = await follow();
+  expect((await rename('found by a poll')).status).toBe(200);
+  await services.hints[Symbol.asyncDispose]();
+  notify.mockRestore();
+  expect(await failed()).toBe(before + 1);
+  expect(namesIn(await follower.take(1))).toEqual(['found by a poll']);
 });

@@ -2,7 +2,7 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../contexts/base/clock.ts';
 import { noteSeen, notifyProgress } from '../../hub/db/fences.ts';
-import { type LastWord, recordGateways } from '../../hub/db/gateways.ts';
+import { type LastWord, type ListedGateway, recordGateways } from '../../hub/db/gateways.ts';
 import { trimLedger } from '../../hub/db/housekeeping.ts';
 import { claimChanges, completeChanges, type FencedJob } from '../../hub/db/outbox.ts';
 import { type Receipt, writeReceipt } from '../../hub/db/receipts.ts';
@@ -71,6 +71,12 @@ const receipt = (id: string, more: Partial<Receipt> = {}): Receipt => ({
   ...{ id, storedAgoMs: 2, announcedAgoMs: 1, feed, heldBack: null, ...more },
 });
 
+/** A gateway as whoever lists the region finds it. */
+const listed = (id: string, more: Partial<ListedGateway> = {}): ListedGateway => ({
+  ...gateway(id, more),
+  unmovedMs: more.unmovedMs ?? 0,
+});
+
 /** A publisher lists these gateways in each region. */
 async function report(
   regions: string[],
@@ -78,7 +84,7 @@ async function report(
 ) {
   for (const region of regions) {
     const statuses = gateways.map(({ id, watermark, incarnation = feed.incarnation }) =>
-      gateway(id, {
+      listed(id, {
         ...{ region, watermark, feedIncarnation: incarnation },
         reportedAtMs: systemClock.now(),
         expiresAtMs: systemClock.now() + 15_000,
@@ -281,7 +287,7 @@ describe('a fence', () => {
     expect(forgottenInMs).toBeGreaterThan(915_000 - 110_000);
     expect(forgottenInMs).toBeLessThanOrEqual(915_000 - 60_000);
     const now = systemClock.now();
-    const left = gateway('gw_1', { region: north, reportedAtMs: now, expiresAtMs: now });
+    const left = listed('gw_1', { region: north, reportedAtMs: now, expiresAtMs: now });
     await recordGateways(
       db(),
       { region: north, ...open },
@@ -294,11 +300,51 @@ describe('a fence', () => {
   test('forgets no gateway because the clock of the publisher that lists it is ahead', async () => {
     await empty();
     const now = systemClock.now();
-    const live = gateway('gw_1', { region: north, reportedAtMs: now, expiresAtMs: now + 15_000 });
+    const live = listed('gw_1', { region: north, reportedAtMs: now, expiresAtMs: now + 15_000 });
     const ahead = { ...forgetting(north), nowMs: now + 24 * 3_600_000 };
     await recordGateways(db(), { region: north, ...open }, { statuses: [live], begunAgoMs: 0 }, ahead);
     const { items } = (await hub.owner.get(`/v1/regions/${north}/gateways`)).body;
     expect(items.map(({ id }: { id: string }) => id)).toEqual(['gw_1']);
+  });
+
+  test('[law 6] waits for a gateway whose own clock is far behind or ahead, and for no ghost of one', async () => {
+    await empty();
+    const hourMs = 3_600_000;
+    const list = async (...statuses: ListedGateway[]) => {
+      await recordGateways(
+        ...([db(), { region: north, ...open }, { statuses, begunAgoMs: 0 }, forgetting(north)] as const),
+      );
+      const rows = await sql`select id, observed_at > now() - interval '1 minute' as lately from gateways
+        where region = ${north} order by id`;
+      return rows.map(({ id, lately }) => `${id} ${lately ? 'lately' : 'long ago'}`);
+    };
+    const nowMs = systemClock.now();
+    const off = (id: string, byMs: number, unmovedMs: number, watermark = 1) => {
+      const at = nowMs + byMs;
+      const moments = { reportedAtMs: at, expiresAtMs: at + 15_000, unmovedMs };
+      return listed(id, { region: north, watermark, feedIncarnation: feed.incarnation, ...moments });
+    };
+    const { fence } = await newKey();
+    const receipts = twoJobs();
+    await relay(receipts);
+    for (const id of Object.values(receipts)) await writeReceipt(db(), receipt(id));
+    await report([south], [{ id: 'gw_1', watermark: 7 }]);
+    // New, and old by its own word: it may be a ghost, and is waited for as long as it may be none.
+    expect(await list(off('gw_behind', -hourMs, 0))).toEqual(['gw_behind long ago']);
+    expect((await look(fence)).regions[0]).toMatchObject({ state: 'stored', gateways: 1, seenBy: 0 });
+    expect(await list(off('gw_behind', -hourMs, 14_000))).toEqual(['gw_behind long ago']);
+    expect(await list(off('gw_behind', -hourMs + 5000, 0))).toEqual(['gw_behind lately']); // it lives
+    // It stops: as long as any other it is unknown, whatever its report says.
+    expect(await list(off('gw_behind', -hourMs + 5000, 600_000))).toEqual(['gw_behind lately']);
+    expect((await look(fence)).regions[0]).toMatchObject({ state: 'stored', gateways: 1, seenBy: 0 });
+    expect(await list(off('gw_behind', -hourMs + 6000, 0, 7))).toEqual(['gw_behind lately']);
+    expect((await look(fence)).complete).toBe(true);
+    // Ghosts, which nobody has removed from the store: one was told of by its own word, one says that it is of tomorrow.
+    await empty();
+    expect(await list(off('gw_ghost', -hourMs, 0))).toEqual(['gw_ghost long ago']);
+    await sql`update gateways set observed_at = observed_at - interval '16 seconds'`;
+    expect(await list(off('gw_ghost', -hourMs, 16_000))).toEqual([]);
+    expect(await list(off('gw_ghost', 24 * hourMs, 916_000))).toEqual([]);
   });
 
   test('forgets a gateway that has been unknown for long', async () => {

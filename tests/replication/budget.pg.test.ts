@@ -103,6 +103,29 @@ describe('[law 9] mass death', () => {
     expect((await it.sweep()).plan).toBeNull();
   });
 
+  test('one tenant suspended, or one cluster disabled, by SQL is held where it takes too many keys along; through the API it is not', async () => {
+    await it.freshWindow();
+    const { keys, tenantId, clusterId } = await it.keysOf(25);
+    await wheel.sql`update tenants set status = 'suspended' where id = ${tenantId}`;
+    await it.isHeld(1);
+    await wheel.sql`update clusters set status = 'disabled' where id = ${clusterId}`;
+    await it.isHeld(2);
+    expect((await it.sweep()).counts).toMatchObject({ held: 2, stale: 0, written: 0 });
+    expect(await it.answers(keys)).toEqual([200]);
+    expect((await it.holds('&kind=tenant'))[0]?.detail).toMatch(
+      /^more than 20 agent keys would stop to work/,
+    );
+    await wheel.sql`update tenants set status = 'active' where id = ${tenantId}`;
+    await wheel.sql`update clusters set status = 'active' where id = ${clusterId}`;
+    await it.isHeld(0);
+    const suspended = await hub.owner.patch(`/v1/tenants/${tenantId}`, { status: 'suspended' });
+    expect(suspended.status).toBe(200);
+    await it.allBecome(keys, 403);
+    expect(await it.publishing()).toMatchObject({ held: 0 });
+    expect((await hub.owner.patch(`/v1/tenants/${tenantId}`, { status: 'active' })).status).toBe(200);
+    await it.allBecome(keys, 200);
+  });
+
   test('keys that all expire at once are held as well', async () => {
     await it.freshWindow();
     const { keys, ids } = await it.keysOf(30);

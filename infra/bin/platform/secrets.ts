@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { isRunning, readHolder, thisProcess } from '../../../contexts/base/holder.ts';
+import { mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { ConfigurationError, type Environment } from '../../../contexts/base/options.ts';
 import type { AgentKeysCreate } from '../../client/hub-api.ts';
 import { DurableLog, recordsOf } from './durable-log.ts';
+import { lock } from './lock.ts';
 
 /** A new key's secret, as a line of the file or of the command's standard input. */
 export interface SecretRecord {
@@ -183,35 +183,4 @@ function mustHoldRecords(path: string): void {
   throw new ConfigurationError([
     `--secrets-out ${path} holds something else than secrets of agent keys: name another file`,
   ]);
-}
-
-/** @throws ConfigurationError while another process has it. */
-function lock(path: string): Disposable {
-  const unfinished = `${path}.${process.pid}.new`;
-  for (;;) {
-    try {
-      writeFileSync(unfinished, JSON.stringify(thisProcess()), { mode: 0o600 });
-      linkSync(unfinished, path); // fails when it is there: the one atomic way to create it with its content
-      return { [Symbol.dispose]: () => rmSync(path, { force: true }) };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
-        throw new ConfigurationError([`${dirname(path)} cannot be written: ${(error as Error).message}`]);
-    } finally {
-      rmSync(unfinished, { force: true });
-    }
-    const holder = readHolder(readIfThere(path));
-    if (holder && isRunning(holder))
-      throw new ConfigurationError([
-        `another \`spokecast apply\` (process ${holder.pid}) writes secrets there: wait until it has ended, or name another file`,
-      ]);
-    rmSync(path, { force: true });
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
 }

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { settleBounded } from '../../../contexts/base/bounded.ts';
 import { systemClock } from '../../../contexts/base/clock.ts';
@@ -5,8 +6,9 @@ import { type Budget, claimLosses, type Loss, trimLosses } from '../../../hub/db
 import { buildContexts } from '../../../hub/db/builders/index.ts';
 import { connect } from '../../../hub/db/client.ts';
 import { approvePlan, concludeHolds, countHolds, listHolds } from '../../../hub/db/holds.ts';
+import { countLostKeys, lostKeysCounted } from '../../../hub/db/lost-keys.ts';
 import { beginSweep } from '../../../hub/db/sweeps.ts';
-import { begun, HubDatabase } from './hub-database.ts';
+import { begun, HubDatabase, verifier } from './hub-database.ts';
 
 let hub: HubDatabase;
 beforeAll(async () => {
@@ -24,7 +26,7 @@ beforeEach(async () => {
 
 const budget: Budget = { region: 'r1', percent: 10, min: 20, windowMs: 600_000 };
 const lossesOf = (from: number, count: number, replaced = 'v1'): Loss[] =>
-  Array.from({ length: count }, (_, i) => ({ key: `k${from + i}`, revision: null, replaced }));
+  Array.from({ length: count }, (_, i) => ({ key: `k${from + i}`, revision: null, replaced, turn: 'goes' }));
 const claim = async (losses: readonly Loss[], more: Partial<Budget> = {}) => {
   const held = await claimLosses(hub.db, { ...budget, ...more }, 'agent-key', losses);
   return held.size;
@@ -116,6 +118,98 @@ describe('[law 9] the budget of losses', () => {
   });
 });
 
+describe('[law 9] the keys that a tenant or a cluster takes along where it turns to deny', () => {
+  const keysOf = async (cluster: string, count: number, more = {}) => {
+    const row = { cluster_id: cluster, name: 'k', verifier, ...more };
+    const rows = Array.from({ length: count }, (_, i) => ({ id: `aki_${cluster}_${keys + i}`, ...row }));
+    keys += count;
+    await hub.sql`insert into agent_keys ${hub.sql(rows)}`;
+  };
+  let keys = 0;
+  const turning = (key: string, turn: Loss['turn'] = 'denies'): Loss => ({
+    ...{ key, revision: null, replaced: 'v1', turn },
+  });
+  const claimOf = (kind: 'tenant' | 'cluster', wanted: Loss[], region = 'r1') =>
+    claimLosses(hub.db, { ...budget, region }, kind, wanted);
+  beforeAll(async () => {
+    for (const one of ['a', 'b', 'c']) await hub.cluster(`vci_${one}`, `ten_${one}`, 'r1');
+    await hub.cluster('vci_aa', 'ten_a', 'r2');
+    await keysOf('vci_a', 12);
+    await keysOf('vci_aa', 30);
+    await keysOf('vci_b', 8);
+    await keysOf('vci_c', 21);
+    await keysOf('vci_a', 30, { status: 'disabled' });
+    await keysOf('vci_a', 30, { expires_at: new Date(0) });
+  });
+
+  afterAll(async () => {
+    await hub.sql`delete from tenants where id <> 'ten_1'`;
+    await hub.sql`delete from heads where key like 'aki_vci_%'`;
+  });
+
+  test('count as keys: one suspended tenant is one tenant and as many keys', async () => {
+    const held = await claimOf('tenant', [turning('ten_c')]);
+    expect(held.get('ten_c')).toEqual({
+      reason: 'budget',
+      detail:
+        'more than 20 agent keys would stop to work with what turns to deny, beside 0 in the last 600 s, of 0; at most 20 may',
+    });
+    expect(await claimOf('cluster', [turning('vci_c')])).toHaveProperty('size', 1);
+    await hub.sql`insert into region_contents (region, kind, contexts) values ('r1', 'agent-key', 210)`;
+    expect(await claimOf('tenant', [turning('ten_c')])).toHaveProperty('size', 1); // what was held stays so
+    await hub.sql`delete from holds`;
+    expect(await claimOf('tenant', [turning('ten_c')])).toHaveProperty('size', 0);
+  });
+
+  test('are those of the region that work, and share their budget with keys that are lost by themselves', async () => {
+    expect(await claimOf('tenant', [turning('ten_a')])).toHaveProperty('size', 0);
+    expect(await claimOf('tenant', [turning('ten_a')], 'r2')).toHaveProperty('size', 1);
+    expect(await claim(lossesOf(0, 9))).toBe(9);
+    expect(await claim(lossesOf(20, 8))).toBe(0);
+    expect(await claimOf('cluster', [turning('vci_b')])).toHaveProperty('size', 1);
+  });
+
+  test('are held together, and claimed once for the same turn', async () => {
+    expect(
+      await claimOf(
+        'tenant',
+        ['ten_a', 'ten_b', 'ten_1'].map((key) => turning(key)),
+      ),
+    ).toHaveProperty('size', 3);
+    await hub.sql`delete from holds`;
+    for (let i = 0; i < 3; i++)
+      expect(await claimOf('tenant', [turning('ten_a'), turning('ten_b')])).toHaveProperty('size', 0);
+    expect(await claim(lossesOf(0, 1))).toBe(1);
+    await hub.sql`update losses set at = at - interval '11 minutes'`;
+    expect(await claim(lossesOf(30, 20))).toBe(0);
+  });
+
+  test('count for themselves where it goes and they go with it', async () => {
+    expect(await claimOf('tenant', [turning('ten_c', 'goes')])).toHaveProperty('size', 0);
+    expect(await claim(lossesOf(0, 20))).toBe(0);
+  });
+
+  test('are counted from an index, and no further than there is room', async () => {
+    await keysOf('vci_c', 2000);
+    expect(await countLostKeys(hub.db, 'r1', 'tenant', ['ten_c'], 50)).toEqual(new Map([['ten_c', 51]]));
+    const plan = await hub.db.transaction(async (tx) => {
+      // Whether it can be had from the index: these tables are small enough to be read in any way.
+      for (const way of ['seqscan', 'bitmapscan', 'indexscan'])
+        await tx.execute(`set local enable_${way} = off`);
+      const query = lostKeysCounted('r1', 'tenant', ['ten_c'], 50);
+      return JSON.stringify(await tx.execute(sql`explain (analyze, format json) ${query}`));
+    });
+    const scans = [...plan.matchAll(/\{[^{}]*"Relation Name":"agent_keys"[^{}]*\}/g)].map(([text]) =>
+      JSON.parse(text),
+    );
+    expect(scans).toEqual([
+      expect.objectContaining({
+        ...{ 'Node Type': 'Index Only Scan', 'Index Name': 'agent_keys_cluster_live', 'Actual Rows': 51 },
+      }),
+    ]);
+  });
+});
+
 describe('[law 9] what is held', () => {
   test('is listed in pages, counted, and gone when the head has moved', async () => {
     await hub.sql.begin(async (sql) => {
@@ -123,7 +217,10 @@ describe('[law 9] what is held', () => {
     });
     const rows =
       await hub.sql`select key, revision from heads where kind = 'agent-key' and key <> 'aki_0' order by key`;
-    const losses = rows.map(({ key, revision }) => ({ key, revision: Number(revision), replaced: 'v1' }));
+    const losses = rows.map(({ key, revision }) => ({
+      ...{ key, revision: Number(revision), replaced: 'v1' },
+      turn: 'goes' as const,
+    }));
     expect(await claim(losses)).toBe(25);
     const first = await listHolds(hub.db, 'r1', { limit: 20 });
     const after = { kind: 'agent-key', key: first.at(-1)!.key };

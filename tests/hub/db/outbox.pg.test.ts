@@ -271,6 +271,9 @@ test('[law 1] [law 6] whoever promises to notify after the commit is spared it i
   expect(await heardBy('plain')).toEqual(['the outbox', 'plain']);
   await hub.database.notify(['spokecast_outbox', 'spokecast_events']);
   expect(await heardBy('kept')).toEqual(['the outbox', 'kept']);
+  await hub.emptyOutbox();
+  await hub.database.notify(['spokecast_outbox', 'spokecast_events']);
+  expect(await heardBy('nothing to do')).toEqual(['nothing to do']);
   session.release();
 });
 
