@@ -17,6 +17,7 @@ import type { Services } from '../../services.ts';
 import { type Html, pageAnswer } from '../layout.ts';
 import { type Page, seeOther } from '../page.ts';
 import { hidden } from '../parts/fields.ts';
+import { table } from '../parts/table.ts';
 import { moment } from './fields.ts';
 import { whoIsSignedIn } from './login.ts';
 
@@ -30,20 +31,25 @@ export async function keysSection({ user, scope, scopes }: SignedIn, services: S
 ${
   keys.length === 0
     ? ''
-    : html`<table>
-<thead><tr><th scope="col">Name</th><th scope="col">Of</th><th scope="col">Role</th><th scope="col">Ends</th><th scope="col">Last used</th><th scope="col">Revoke</th></tr></thead>
-<tbody>${keys.map(
-        (key) => html`<tr><td>${key.name}</td><td>${scopeName(key.tenantId)}</td><td>${key.role}</td>
-<td>${key.expiresAt ? moment(key.expiresAt) : 'never'}</td><td>${key.lastUsedAt ? moment(key.lastUsedAt) : 'never'}</td>
-<td><form method="post" action="/account/keys/revoke"><input type="hidden" name="key" value="${key.id}">
-<button type="submit">Revoke</button></form></td></tr>`,
-      )}</tbody></table>`
+    : table({
+        caption: 'Your application keys',
+        head: ['Name', 'Of', 'Role', 'Ends', 'Last used', 'Revoke'],
+        rows: keys.map((key) => [
+          key.name,
+          scopeName(key.tenantId),
+          key.role,
+          key.expiresAt ? moment(key.expiresAt) : 'never',
+          key.lastUsedAt ? moment(key.lastUsedAt) : 'never',
+          html`<form method="post" action="/account/keys/revoke">${hidden('key', key.id)}<button type="submit">Revoke</button></form>`,
+        ]),
+        empty: '',
+      })
 }
 ${scope ? newKeyForm(scope, services) : ''}</section>`;
 }
 
 function newKeyForm({ tenantId, name, role }: Scope, { random }: Services): Html {
-  const within = roles.slice(roles.indexOf(role));
+  const within = roles.slice(roles.indexOf(role)).reverse(); // the least first: that is what stands chosen
   const key = `${scopeKey(tenantId)}.${Buffer.from(random.bytes(16)).toString('hex')}`;
   return html`<form method="post" action="/account/keys">${hidden('idempotencyKey', key)}
 <p><label for="key-name">New key for ${name}, called</label><br><input id="key-name" name="name" required maxlength="120"></p>
