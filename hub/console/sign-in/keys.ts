@@ -1,5 +1,6 @@
 import { html } from 'hono/html';
 import { type Role, roles } from '../../auth/actor.ts';
+import { waysIn } from '../../auth/identities.ts';
 import { keyDays, makePersonalKey, personalKeys, revokePersonalKey } from '../../auth/personal-keys.ts';
 import { isStillSignedIn, type Scope, type SignedIn, scopeKey, whyNowhere } from '../../auth/sessions.ts';
 import { inTransaction } from '../../data/transaction.ts';
@@ -18,7 +19,8 @@ import { type Html, pageAnswer } from '../layout.ts';
 import { type Page, seeOther } from '../page.ts';
 import { hidden } from '../parts/fields.ts';
 import { table } from '../parts/table.ts';
-import { moment } from './fields.ts';
+import { moment, passwordField } from './fields.ts';
+import { unlessHolder } from './holder.ts';
 import { whoIsSignedIn } from './login.ts';
 
 /** A person's own application keys, on the page `/account`. */
@@ -45,16 +47,21 @@ ${
         empty: '',
       })
 }
-${scope ? newKeyForm(scope, services) : ''}</section>`;
+${scope ? newKeyForm(scope, await waysIn(services.database.db, user.id), services) : ''}</section>`;
 }
 
-function newKeyForm({ tenantId, name, role }: Scope, { random }: Services): Html {
+function newKeyForm(
+  { tenantId, name, role }: Scope,
+  { hasPassword }: { hasPassword: boolean },
+  { random }: Services,
+): Html {
   const within = roles.slice(roles.indexOf(role)).reverse(); // the least first: that is what stands chosen
   const key = `${scopeKey(tenantId)}.${Buffer.from(random.bytes(16)).toString('hex')}`;
   return html`<form method="post" action="/account/keys">${hidden('idempotencyKey', key)}
 <p><label for="key-name">New key for ${name}, called</label><br><input id="key-name" name="name" required maxlength="120"></p>
 <p><label for="key-role">Role</label><br><select id="key-role" name="role">${within.map((one) => html`<option>${one}</option>`)}</select></p>
 <p><label for="key-days">Ends after</label><br><select id="key-days" name="days">${keyDays.map((days) => html`<option value="${days}">${days} days</option>`)}</select></p>
+${hasPassword ? passwordField('Present password', 'present', 'present-for-key') : ''}
 <p><button type="submit">Make a key</button></p>
 </form>`;
 }
@@ -75,6 +82,8 @@ export const makeKeyForm: Page = {
     if (!scope) fail('FORBIDDEN', whyNowhere(person));
     const wanted = { scope, role, days, name: name.data };
     const claim = claimOf(form, user.id, wanted);
+    const refusal = await unlessHolder(call, person);
+    if (refusal) return refusal;
     const made = await inTransaction(services, async (db) => {
       if (!(await isStillSignedIn(db, person))) return 'signed-out';
       const kept = claim ? await claimOrReplay(db, claim) : 'claimed';
