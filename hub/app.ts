@@ -87,18 +87,18 @@ export function createApp(
     ...consolePages,
     ...Object.keys(pages).map((path) => ({ method: 'GET', path })),
   ].map(({ method, path }) => ({ method, matches: pathPattern(path) }));
-  app.notFound(
-    answer('none', (c) => {
-      const methods = new Set(
-        known.filter(({ matches }) => matches.test(c.req.path)).map(({ method }) => method),
-      );
-      if (methods.size === 0)
-        throw new ProblemError('NOT_FOUND', {
-          detail: `There is nothing at this path. /docs lists what there is.`,
-        });
-      throw new ProblemError('METHOD_NOT_ALLOWED', { headers: { allow: [...methods].sort().join(', ') } });
-    }),
-  );
+  const nothing: Run = (c) => {
+    const methods = new Set(
+      known.filter(({ matches }) => matches.test(c.req.path)).map(({ method }) => method),
+    );
+    if (methods.size === 0)
+      throw new ProblemError('NOT_FOUND', {
+        detail: `There is nothing at this path. /docs lists what there is.`,
+      });
+    throw new ProblemError('METHOD_NOT_ALLOWED', { headers: { allow: [...methods].sort().join(', ') } });
+  };
+  const [toPrograms, toPeople] = [answer('none', nothing), answer('none', nothing, problemPage)];
+  app.notFound((c) => (isAskedByPerson(c) ? toPeople(c) : toPrograms(c)));
   // What the router itself throws, before a handler runs.
   app.onError((error, c) =>
     answer('none', () => {
@@ -106,6 +106,13 @@ export function createApp(
     })(c),
   );
   return app;
+}
+
+/** Whether somebody typed an address, or followed a link: browsers name HTML, programs hardly ever do. */
+function isAskedByPerson({ req }: Context<Env>): boolean {
+  return (
+    req.method === 'GET' && !req.path.startsWith('/v1/') && /\btext\/html\b/.test(req.header('accept') ?? '')
+  );
 }
 
 function healthAndReference(

@@ -17,6 +17,8 @@ export interface Actor {
   role: Role;
   /** What the role is in: a tenant, or (null) the platform. */
   tenantId: string | null;
+  /** When the person signed in, who is there by a session; undefined of an application key. Milliseconds since 1970. */
+  signedInAtMs?: number;
 }
 
 /** Of two roles the one that may do less. */

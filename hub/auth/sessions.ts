@@ -98,8 +98,22 @@ export async function signedIn(request: Request, services: Services): Promise<Si
     session,
     scopes,
     scope,
-    actor: scope && { id, userId: id, name, role: scope.role, tenantId: scope.tenantId },
+    actor: scope && {
+      ...{ id, userId: id, name, role: scope.role, tenantId: scope.tenantId },
+      signedInAtMs: session.createdAt.getTime(),
+    },
   };
+}
+
+/** For how long somebody counts as having just signed in. */
+const recentlyMs = 10 * 60_000;
+
+/**
+ * Whether who signed in then is still taken for the holder of the account, in what outlasts the session: a browser that
+ * was left open, or a cookie that was found, may be in other hands by now.
+ */
+export function signedInLately(signedInAtMs: number, { clock }: Pick<Services, 'clock'>): boolean {
+  return clock.now() - signedInAtMs <= recentlyMs;
 }
 
 function byName(a: Scope, b: Scope): number {

@@ -48,11 +48,13 @@ export async function answerHtml(
 /** What went wrong, as a page for people. */
 export async function problemPage({ document, headers: more }: ProblemError): Promise<Response> {
   const errors = document.errors ?? [];
+  const onward =
+    document.status === 404 ? html`<a href="/">To the overview</a>` : html`<a href="/login">Sign in</a>`;
   return pageAnswer(
     document.title,
     html`<p>${document.detail}</p>
 ${errors.length > 0 ? html`<ul>${errors.map(({ pointer, detail }) => html`<li>${pointer.replace(/^\//, '')} ${detail}</li>`)}</ul>` : ''}
-<p><a href="/login">Sign in</a></p>`,
+<p>${onward}</p>`,
     { status: document.status, more },
   );
 }

@@ -16,7 +16,7 @@ import {
   commandLinePage,
 } from './sign-in/command-line.ts';
 import { invitationForm, invitationPage } from './sign-in/invitation.ts';
-import { makeKeyForm, revokeKeyForm } from './sign-in/keys.ts';
+import { makeKeyForm, revokeKeyForm } from './sign-in/key-forms.ts';
 import { login, loginPage } from './sign-in/login.ts';
 import { logout } from './sign-in/logout.ts';
 import { oidcCallback, oidcLink, oidcStart } from './sign-in/oidc.ts';

@@ -21,7 +21,7 @@ export function referencePage(document: ApiDocument): string {
 <body>
 <nav aria-label="Contents">
 <h1>${title} <small>${version}</small></h1>
-<p><a href="/openapi.json">openapi.json</a>, <a href="/platform.schema.json">platform.schema.json</a></p>
+<p><a href="/">Console</a>, <a href="/openapi.json">openapi.json</a>, <a href="/platform.schema.json">platform.schema.json</a></p>
 ${chapters.map(({ name, operations }) => html`<h2>${name}</h2><ul>${operations.map((operation) => html`<li><a href="#${anchor(operation)}"><b class="${operation.method}">${operation.method}</b> ${operation.path}</a></li>`)}</ul>`)}
 <h2>More</h2><ul><li><a href="#permissions">Who may do what</a></li><li><a href="#problems">Problems</a></li><li><a href="#schemas">Schemas</a></li></ul>
 </nav>

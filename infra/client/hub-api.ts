@@ -58,6 +58,8 @@ export class HubApi {
       const page = (await this.call(id, ...([{ ...input, query }] as unknown as InputOf<Id>))) as Page<
         ItemOf<Id>
       >;
+      if (!Array.isArray(page?.items))
+        throw new HubUnreachable(this.url, new Error('what answers there is no hub: it gives no list'));
       yield* page.items;
       cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);

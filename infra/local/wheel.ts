@@ -65,11 +65,17 @@ export class Wheel implements AsyncDisposable {
   /** Writes of wheel.json follow each other; a removal at the end follows them all. */
   #writing: Promise<void> = Promise.resolve();
 
-  /** @throws WheelRefused when another wheel has the directory or somebody has the ports. */
+  /** @throws WheelRefused when the directory cannot be made, another wheel has it, or somebody has the ports. */
   static async open(input: WheelInput): Promise<Wheel> {
     const { options, clock } = input;
     const directory = resolve(options.directory);
-    await mkdir(directory, { recursive: true });
+    await mkdir(directory, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+      const reason =
+        error.code === 'EEXIST' || error.code === 'ENOTDIR' ? 'a file is in the way' : error.code;
+      throw new WheelRefused(
+        `the directory ${directory} cannot be made (${reason}). Choose another: npm start -- --dir <directory>`,
+      );
+    });
     await using held = new AsyncDisposableStack();
     const lock = held.use(await lockDirectory(directory));
     const databasePassword = await rememberedPassword(directory, input);

@@ -269,3 +269,42 @@ test('a form that is sent twice does a thing once, and both are told so', async 
   expect(await sweeps()).toBe(before + 1);
   await twice('/deletions', `/tenants/${gone}/undelete`);
 });
+
+test('a page says whose list it is and what was deleted with what; an address where nothing is has a page too', async () => {
+  const { link } = await make.user(hub.owner, [{ role: 'owner' }]);
+  const browser = new Visitor(hub.url);
+  await browser.follow(link, { name: 'Eyes', password: goodPassword });
+  const tenant = await make.tenant(hub.owner, 'Lone tenant');
+  const clusters = [
+    await make.cluster(hub.owner, tenant, [north]),
+    await make.cluster(hub.owner, tenant, [north]),
+  ];
+  await make.agentKey(hub.owner, clusters[0]!);
+  for (const path of ['/clusters', '/agent-keys', '/audit-log', '/deletions']) {
+    expect((await browser.open(`${path}?tenantId=${tenant}`)).text).toContain(
+      `<a href="/tenants/${tenant}">Lone tenant</a> alone. <a href="${path}">`,
+    );
+    expect((await browser.open(path)).text).not.toContain('</a> alone.');
+  }
+
+  await hub.owner.delete(`/v1/clusters/${clusters[0]}`);
+  await hub.owner.delete(`/v1/tenants/${tenant}?cascade=true`);
+  const { text } = await browser.open('/deletions');
+  expect(text).toContain('1 agent key<');
+  expect(text).toContain('1 cluster, no agent keys<');
+  expect(text).toContain('Lone tenant (deleted too)');
+
+  const accept = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+  const lost = await browser.send('GET', '/nothing', undefined, accept);
+  expect([lost.status, lost.headers.get('content-type')]).toEqual([404, 'text/html; charset=utf-8']);
+  expect(lost.text).toContain('To the overview');
+  for (const [path, headers] of [
+    ['/nothing', {}],
+    ['/v1/nothing', accept],
+  ] as const) {
+    const told = await browser.send('GET', path, undefined, headers);
+    expect([told.status, told.headers.get('content-type')]).toEqual([404, 'application/problem+json']);
+  }
+  const since = '2020-01-01T00:00';
+  expect((await browser.open(`/audit-log?since=${since}`)).text).toContain(`value="${since}:00"`);
+});

@@ -27,7 +27,7 @@ async function person(memberships: { tenantId?: string | null; role: string }[])
 
 /** A key as the page `/account` makes one. */
 async function keyOf(browser: Visitor, role: string, days = '30') {
-  const answer = await browser.submit('/account/keys', { name: 'mine', role, days });
+  const answer = await browser.submit('/account/keys', { name: 'mine', role, days, present: goodPassword });
   const secret = /spa_\w+/.exec(answer.text)?.[0];
   expect([answer.status, secret]).toEqual([200, expect.any(String)]);
   return hub.as(secret);
@@ -61,7 +61,7 @@ describe("a person's application key", () => {
     const idempotencyKey = /name="idempotencyKey" value="([^"]+)"/.exec(
       (await browser.open('/account')).text,
     )![1]!;
-    const form = { idempotencyKey, name: 'once', role: 'viewer', days: '7' };
+    const form = { idempotencyKey, name: 'once', role: 'viewer', days: '7', present: goodPassword };
     const answers = await Promise.all([1, 2].map(() => browser.submit('/account/keys', form)));
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     expect(answers.flatMap(({ text }) => text.match(/spa_\w{20,}/g) ?? [])).toHaveLength(1);
@@ -101,7 +101,9 @@ describe("a person's application key", () => {
     await sql.begin(async (tx) => {
       await tx`select from users where id = ${id} for update`; // as every change of a person begins
       await tx`delete from application_keys where user_id = ${id}`;
-      making = browser.submit('/account/keys', { name: 'late', role: 'viewer', days: '30' });
+      making = browser.submit('/account/keys', {
+        ...{ name: 'late', role: 'viewer', days: '30', present: goodPassword },
+      });
       await expect.poll(async () => (await waiting()).length, { timeout: 30_000 }).toBe(1);
       await tx`delete from memberships where user_id = ${id}`;
     });
@@ -135,7 +137,9 @@ describe("a person's application key", () => {
     let making: Promise<{ status: number; location: string | null }> | undefined;
     await sql.begin(async (tx) => {
       await tx`select from users where id = ${id} for update`; // as the use of a link begins
-      making = browser.submit('/account/keys', { name: 'late', role: 'viewer', days: '30' });
+      making = browser.submit('/account/keys', {
+        ...{ name: 'late', role: 'viewer', days: '30', present: goodPassword },
+      });
       const waiting = () => sql`
         select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
       await expect.poll(async () => (await waiting()).length, { timeout: 30_000 }).toBe(1);
@@ -202,6 +206,33 @@ describe("a person's application key", () => {
     expect((await hub.owner.post('/v1/application-keys', body)).body.errors).toMatchObject([
       { pointer: '/personal' },
     ]);
+  });
+
+  test('is made for who shows the password, or has just signed in, and not for who finds a session open', async () => {
+    const { id, browser } = await person([{ role: 'owner' }]);
+    const form = { name: 'found', role: 'viewer', days: '7' };
+    for (const present of ['', 'a guess of some length']) {
+      const answer = await browser.submit('/account/keys', { ...form, present });
+      expect([answer.status, answer.text]).toEqual([
+        401,
+        expect.stringContaining('present password is wrong'),
+      ]);
+    }
+    const byApi = (name: string, personal: boolean) =>
+      browser.api('POST', '/v1/application-keys', {
+        ...{ role: 'viewer', name, personal, expiresAt: new Date(clock.now() + 3_600_000).toISOString() },
+      });
+    expect((await byApi('just now', true)).status).toBe(201);
+
+    await clock.advance(600_001);
+    for (const personal of [true, false])
+      expect((await byApi('later', personal)).body).toMatchObject({ status: 403, code: 'FORBIDDEN' });
+    const typed = await browser.submit('/application-keys/new', { name: 'typed', role: 'viewer' });
+    expect([typed.status, typed.text]).toEqual([403, expect.stringContaining('value="typed"')]);
+    expect(typed.text).toContain('You signed in a while ago');
+    await keyOf(browser, 'viewer'); // with the password
+    const rows = await sql`select name from application_keys where created_by = ${id} order by id`;
+    expect(rows.map(({ name }) => name)).toEqual(['just now', 'mine']);
   });
 
   test("is the person's to see and revoke, and nobody else's", async () => {
@@ -275,6 +306,19 @@ describe('a code for the command line', () => {
     const disabled = await codeFor(browser);
     await hub.owner.patch(`/v1/users/${id}`, { status: 'disabled' });
     expect((await exchange(disabled)).status).toBe(410);
+  });
+
+  test('is given by who has just signed in, or shows the password', async () => {
+    const { browser } = await person([{ role: 'viewer' }]);
+    const query = `/command-line?${new URLSearchParams(asked)}`;
+    expect((await browser.open(query)).text).not.toContain('name="present"');
+    await clock.advance(600_001);
+    expect((await browser.open(query)).text).toContain('name="present"');
+    const refused = await browser.submit('/command-line', { ...asked, present: 'a guess of some length' });
+    expect([refused.status, refused.headers.get('refresh')]).toEqual([401, null]);
+    expect(refused.text).toContain('name="present"');
+    const let_ = await browser.submit('/command-line', { ...asked, present: goodPassword });
+    expect([let_.status, let_.headers.get('refresh')]).toEqual([200, expect.stringContaining('code=')]);
   });
 
   test('is given after a question, to who is signed in, and only back to this machine', async () => {

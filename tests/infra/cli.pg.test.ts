@@ -61,6 +61,13 @@ describe('the commands of the API', () => {
       await json(`agent-keys update ${key.id} --expires-at 2099-01-01T00:00:00Z --permissions none`),
     ).toMatchObject({ permissions: [], expiresAt: '2099-01-01T00:00:00.000Z' });
     expect(await json(`agent-keys update ${key.id} --expires-at none`)).toMatchObject({ expiresAt: null });
+    for (const [given, networks] of [
+      ['10.0.0.0/8', ['10.0.0.0/8']],
+      ['none', null], // there is no empty list of these
+    ] as const)
+      expect(await json(`agent-keys update ${key.id} --allowed-networks ${given}`)).toMatchObject({
+        allowedNetworks: networks,
+      });
     expect(await spokecast(`agent-keys delete ${key.id} --yes`)).toMatchObject({
       exitCode: 0,
       stderr: 'done\n',

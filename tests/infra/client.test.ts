@@ -110,6 +110,11 @@ describe.each([
     expect(server.seen).toHaveLength(4);
   });
 
+  test('takes what gives no list for no hub', async () => {
+    await using server = await serve((_, response) => response.end('{"path":"/v1/tenants"}'));
+    await expect(client(server.url).items('listTenants').next()).rejects.toThrow('is no hub');
+  });
+
   test('tells a refusal from no answer, and no key in either', async () => {
     await using server = await serve(({ url }, response) => {
       if (url.startsWith('/v1/fences')) return; // hangs

@@ -9,9 +9,14 @@ import { defineRoute } from '../../http/route.ts';
 import { AgentKeyCreated, requireCluster, toAgentKey } from './agent-key.ts';
 import { newKeyFields, newKeyRow } from './new-key.ts';
 
-const body = z.strictObject({ clusterId: idOf('cluster'), ...newKeyFields }).openapi('AgentKeyCreate', {
-  example: { clusterId: 'vci_01k9c0v8w1e4qafk3s7m2t6xhz', name: 'agent 7', permissions: ['read', 'write'] },
-});
+const body = z
+  .strictObject({
+    clusterId: idOf('cluster').openapi({ description: 'The one cluster that it opens.' }),
+    ...newKeyFields,
+  })
+  .openapi('AgentKeyCreate', {
+    example: { clusterId: 'vci_01k9c0v8w1e4qafk3s7m2t6xhz', name: 'agent 7', permissions: ['read', 'write'] },
+  });
 
 export const createAgentKey = defineRoute({
   method: 'POST',

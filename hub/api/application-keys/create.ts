@@ -2,6 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { covers } from '../../access.ts';
 import { role } from '../../auth/actor.ts';
 import { hasTooManyKeys } from '../../auth/personal-keys.ts';
+import { signedInLately } from '../../auth/sessions.ts';
 import { checkedExpiry } from '../../data/expiry.ts';
 import { expiresAt, idOf, name } from '../../http/fields.ts';
 import { blame, fail } from '../../http/problems.ts';
@@ -29,13 +30,17 @@ const body = z
   })
   .openapi('ApplicationKeyCreate', { example: { role: 'admin', name: 'terraform' } });
 
+const signedInLongAgo =
+  'You signed in a while ago, and a key outlasts your session. Sign out, sign in, and do this again within ten minutes.';
+
 export const createApplicationKey = defineRoute({
   method: 'POST',
   path: '/v1/application-keys',
   operationId: 'createApplicationKey',
   tag: 'application-keys',
   summary: 'Create an application key',
-  description: 'With at most the rights of the key that creates it. The answer holds the secret, this once.',
+  description:
+    'With at most the rights of the key that creates it. The answer holds the secret, this once. A person whom a session lets in must have signed in within the last ten minutes.',
   operation: 'application-keys.write',
   body,
   answer: { status: 201, description: 'The key with its secret.', schema: ApplicationKeyCreated },
@@ -47,6 +52,10 @@ export const createApplicationKey = defineRoute({
     if (tenantId !== null) await requireTenant(db, actor, tenantId, '/tenantId');
     if (!covers(actor, { role, tenantId }))
       fail('FORBIDDEN', 'The new key would have rights that yours does not have.');
+
+    // A key outlasts the session: it is not for who found a browser open.
+    if (actor.signedInAtMs !== undefined && !signedInLately(actor.signedInAtMs, services))
+      fail('FORBIDDEN', signedInLongAgo);
 
     const userId = call.body.personal ? actor.userId : null;
     if (call.body.personal && userId === null)

@@ -10,7 +10,7 @@ import { placeCluster } from './placements.ts';
 
 const body = z
   .strictObject({
-    tenantId: idOf('tenant'),
+    tenantId: idOf('tenant').openapi({ description: 'Whose cluster it is.' }),
     name: name.openapi({ example: 'orders' }),
     upstreamUrl,
     upstreams: upstreams.nullable().optional(),

@@ -27,7 +27,7 @@ export const activityPage: Screen = {
     if (part === 'changes') return { part: list };
     return {
       title: 'Activity',
-      content: html`<p class="hint">The changes of the last day, latest first, each on its way: committed, then relayed, stored, announced and seen in every region concerned.</p>${list}`,
+      content: html`<p class="hint">The changes of the last day, latest first, each on its way: committed, then relayed, stored, announced and seen in every region concerned. Gateways go by a change as soon as it is announced; that they have <em>seen</em> it they tell some seconds later.</p>${list}`,
     };
   },
 };

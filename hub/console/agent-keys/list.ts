@@ -7,6 +7,7 @@ import { hidden, selectField, textField } from '../parts/fields.ts';
 import { pager, table } from '../parts/table.ts';
 import { moment, state } from '../parts/words.ts';
 import { type Html, may, needed, type Screen, type View } from '../screen.ts';
+import { narrowedTo } from '../tenants/names.ts';
 import type { KeyListed } from './keys.ts';
 
 const filters = ['search', 'clusterId', 'tenantId', 'status', 'unusedDays'] as const;
@@ -31,7 +32,7 @@ export const keyList: Screen = {
       : '';
     return {
       title: 'Agent keys',
-      content: html`${done(view)}<div class="bar">${searchForm(query)}${create}</div>${found}`,
+      content: html`${done(view)}${await narrowedTo(view, query.tenantId)}<div class="bar">${searchForm(query)}${create}</div>${found}`,
     };
   },
 };

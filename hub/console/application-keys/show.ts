@@ -4,7 +4,7 @@ import { done } from '../parts/done.ts';
 import { hidden } from '../parts/fields.ts';
 import { facts } from '../parts/table.ts';
 import { id as idText, moment, state } from '../parts/words.ts';
-import { may, needed, type Screen } from '../screen.ts';
+import { type Content, may, needed, type Screen } from '../screen.ts';
 import { tenantNames } from '../tenants/names.ts';
 import { personNames } from '../users/names.ts';
 
@@ -35,10 +35,16 @@ export const applicationKeyPage: Screen = {
         ],
         ['Expires', body.expiresAt === null ? 'never' : moment(body.expiresAt, nowMs)],
         ['Last used', body.lastUsedAt === null ? 'never' : moment(body.lastUsedAt, nowMs)],
-        ['Made by', body.createdBy ?? 'not recorded'],
+        ['Made by', body.createdBy === null ? 'not recorded' : maker(body.createdBy)],
         ['Created', moment(body.createdAt, nowMs)],
         ['Changed', moment(body.updatedAt, nowMs)],
       ])}<p><a href="/audit-log?actorId=${id}">What was done with it</a> · <a href="/audit-log?resourceType=application-key&amp;resourceId=${id}">What was changed, by whom</a></p>`,
     };
   },
 };
+
+/** A person, or another key, as far as there is a page about it. */
+function maker(id: string): Content {
+  const list = id.startsWith('usr_') ? 'users' : id.startsWith('apk_') ? 'application-keys' : undefined;
+  return list ? html`<a href="/${list}/${id}">${idText(id)}</a>` : id;
+}

@@ -24,6 +24,13 @@
     return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
   }
 
+  /** A minute of today or yesterday, in UTC as all times here are. */
+  function minute(seconds) {
+    return seconds === null || seconds === undefined
+      ? '–'
+      : new Date(seconds * 1000).toISOString().slice(11, 16);
+  }
+
   function draw(place) {
     const { at, series } = JSON.parse(place.dataset.plot);
     const dashes = [[], [8, 4], [2, 3]];
@@ -39,9 +46,12 @@
         height: 220,
         padding: [null, 32, null, null], // half of the last label
         scales: { y: { range: (_plot, _least, most) => [0, Math.max(most ?? 0, 100)] } },
-        axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(milliseconds) }],
+        axes: [
+          { ...axis, values: (_, ticks) => ticks.map(minute) },
+          { ...axis, size: 64, values: (_, ticks) => ticks.map(milliseconds) },
+        ],
         series: [
-          {},
+          { label: 'UTC', value: (_, seconds) => minute(seconds) },
           ...series.map(({ region }, index) => ({
             label: region,
             stroke: css(colours[index % colours.length]),

@@ -5,7 +5,7 @@ import { selectField, textField } from '../parts/fields.ts';
 import { pager, table } from '../parts/table.ts';
 import { moment, state } from '../parts/words.ts';
 import { type Html, may, needed, type Screen, type View } from '../screen.ts';
-import { tenantNames } from '../tenants/names.ts';
+import { narrowedTo, tenantNames } from '../tenants/names.ts';
 import type { ClusterView } from './typed.ts';
 
 const filters = ['search', 'tenantId', 'status', 'region'] as const;
@@ -30,7 +30,7 @@ export const clusterList: Screen = {
       : '';
     return {
       title: 'Clusters',
-      content: html`${done(view)}<div class="bar">${searchForm(query)}${create}</div>${found}<p><a href="/deletions">What was deleted, to bring it back</a></p>`,
+      content: html`${done(view)}${await narrowedTo(view, query.tenantId)}<div class="bar">${searchForm(query)}${create}</div>${found}<p><a href="/deletions">What was deleted, to bring it back</a></p>`,
     };
   },
 };

@@ -5,9 +5,9 @@ import { undeleteTenant } from '../../api/tenants/undelete.ts';
 import { afterChange, done } from '../parts/done.ts';
 import { hidden } from '../parts/fields.ts';
 import { pager, table } from '../parts/table.ts';
-import { count, moment } from '../parts/words.ts';
+import { counted, moment } from '../parts/words.ts';
 import { may, needed, type Screen, type View } from '../screen.ts';
-import { tenantNames } from '../tenants/names.ts';
+import { narrowedTo, tenantNames } from '../tenants/names.ts';
 
 /** What was deleted and can still be brought back. */
 export const deletionList: Screen = {
@@ -24,16 +24,23 @@ export const deletionList: Screen = {
       view,
       body.items.map(({ tenantId }) => tenantId),
     );
+    const gone = new Map(
+      body.items
+        .filter(({ resourceType }) => resourceType === 'tenant')
+        .map(({ resourceId, name }) => [resourceId, `${name} (deleted too)`]),
+    );
     return {
       title: 'Deleted',
-      content: html`${done(view)}<p>Tenants and clusters that can be brought back as they were: the same ids, and the same secrets that agents have. After the time below they are gone for good.</p>${table(
+      content: html`${done(view)}${await narrowedTo(view, query.tenantId)}<p>Tenants and clusters that can be brought back as they were: the same ids, and the same secrets that agents have. After the time below they are gone for good.</p>${table(
         {
           caption: 'What was deleted',
           head: ['What', 'Tenant', 'Comes back with it', 'Deleted', 'Gone for good', 'Bring back'],
           rows: body.items.map(({ resourceType, resourceId, name, tenantId, clusters, agentKeys, ...at }) => [
             html`${resourceType} <strong>${name}</strong>`,
-            names.get(tenantId) ?? (resourceType === 'tenant' ? '–' : tenantId),
-            `clusters: ${count(clusters)}, agent keys: ${count(agentKeys)}`,
+            resourceType === 'tenant' ? '–' : (names.get(tenantId) ?? gone.get(tenantId) ?? tenantId),
+            resourceType === 'tenant'
+              ? `${counted(clusters, 'cluster')}, ${counted(agentKeys, 'agent key')}`
+              : counted(agentKeys, 'agent key'),
             moment(at.deletedAt, nowMs),
             moment(at.purgeAt, nowMs),
             mayRestore(view, resourceType)

@@ -14,7 +14,7 @@ export async function lagPlot({ api, nowMs }: View): Promise<Html> {
     const byMinute = new Map(lags.map(({ minute, lagMs }) => [Date.parse(minute) / 1000, lagMs]));
     return { region, lags: at.map((second) => byMinute.get(second) ?? null) };
   });
-  return html`<section id="lags" aria-labelledby="lags-title" hx-get="/?part=lags" hx-trigger="every 30s" hx-swap="outerHTML"><h2 id="lags-title">Lag in the last hour</h2><p class="hint">From a change’s commit until it was announced in the region; the longest of each minute. Heartbeats are among them.</p>${
+  return html`<section id="lags" aria-labelledby="lags-title" hx-get="/?part=lags" hx-trigger="every 30s" hx-swap="outerHTML"><h2 id="lags-title">Lag in the last hour</h2><p class="hint">From a change’s commit until it was announced in the region; the longest of each minute, in UTC. Heartbeats are among them.</p>${
     series.length === 0
       ? html`<div class="empty"><p><strong>Nothing was measured yet.</strong> A publisher writes a number a minute for every region that is open. Is one running?</p></div>`
       : html`<div class="plot" data-plot="${JSON.stringify({ at, series })}"></div><ul class="inline">${series.map(

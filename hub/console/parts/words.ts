@@ -45,6 +45,11 @@ export function count(number: number): string {
   return number.toLocaleString('en').replaceAll(',', '\u202f');
 }
 
+/** So many things of a name whose plural takes an s. */
+export function counted(number: number, name: string): string {
+  return `${number === 0 ? 'no' : count(number)} ${name}${number === 1 ? '' : 's'}`;
+}
+
 /** An id that can be read aloud and copied. */
 export function id(text: string): Html {
   return html`<code class="id">${text}</code>`;

@@ -10,6 +10,12 @@ const causes = {
   requested: 'somebody asked',
 };
 
+/** What is made while a region is filled comes on top of what was counted when it began. */
+function filled({ filled, total }: { filled: number; total: number | null }): string {
+  if (total === null) return count(filled);
+  return filled >= total ? count(filled) : `${count(filled)} of ${count(total)}`;
+}
+
 /** Every filling of a region, of one or of all. */
 export const seedingList: Screen = {
   method: 'GET',
@@ -28,7 +34,7 @@ export const seedingList: Screen = {
           moment(requestedAt, nowMs),
           causes[cause],
           html`${state(phase)}${error ? html`<span class="why">${error}</span>` : ''}`,
-          `${count(contexts.filled)} of ${contexts.total === null ? '?' : count(contexts.total)}`,
+          filled(contexts),
           readyAfterMs === null ? '–' : duration(readyAfterMs),
         ]),
         empty: html`<p><strong>No region was seeded yet.</strong> A region is filled when it is <a href="/regions">added</a>, when its table is lost, and when somebody asks; it serves once it is verified to hold everything.</p>`,

@@ -4,6 +4,8 @@ import { type SignedIn, scopeKey, sessionsOf } from '../../auth/sessions.ts';
 import type { Services } from '../../services.ts';
 import { type Html, pageAnswer } from '../layout.ts';
 import type { Page } from '../page.ts';
+import { hidden } from '../parts/fields.ts';
+import { table } from '../parts/table.ts';
 import { faults, hiddenEmail, moment, newPasswordField, passwordField } from './fields.ts';
 import { keysSection } from './keys.ts';
 import { whoIsSignedIn } from './login.ts';
@@ -27,6 +29,7 @@ export async function accountAnswer(
   const content = html`${faults(wrong)}
 <p>${person.user.name}, ${person.user.email}
 <form method="post" action="/logout"><button type="submit">Sign out</button></form></p>
+${person.scope ? html`<p><a href="/">To the overview</a></p>` : ''}
 ${scopesSection(person)}
 ${await waysInSection(person, services)}
 ${await keysSection(person, services)}
@@ -82,18 +85,19 @@ ${newPasswordField()}
 async function sessionsSection({ user, session }: SignedIn, services: Services): Promise<Html> {
   const all = await sessionsOf(services.database.db, user.id, services);
   return html`<section><h2>Where you are signed in</h2>
-<table>
-<thead><tr><th scope="col">Browser</th><th scope="col">Network</th><th scope="col">Since</th><th scope="col">Last seen</th><th scope="col"><span>Sign out</span></th></tr></thead>
-<tbody>${all.map(
-    (one) => html`<tr><td>${one.userAgent || 'unknown'}</td><td>${one.source}</td>
-<td>${moment(one.createdAt)}</td><td>${moment(one.lastSeenAt)}</td>
-<td>${
-      one.id === session.id
-        ? 'this one'
-        : html`<form method="post" action="/account/sessions/end"><input type="hidden" name="session" value="${one.id}">
-<button type="submit">Sign out</button></form>`
-    }</td></tr>`,
-  )}</tbody>
-</table>
+${table({
+  caption: 'Where you are signed in',
+  head: ['Browser', 'Network', 'Since', 'Last seen', 'Sign out'],
+  rows: all.map((one) => [
+    one.userAgent || 'unknown',
+    html`<span class="whole">${one.source}</span>`,
+    moment(one.createdAt),
+    moment(one.lastSeenAt),
+    one.id === session.id
+      ? 'this one'
+      : html`<form method="post" action="/account/sessions/end">${hidden('session', one.id)}<button type="submit">Sign out</button></form>`,
+  ]),
+  empty: '',
+})}
 <form method="post" action="/account/sessions/end-all"><button type="submit">Sign out everywhere</button></form></section>`;
 }

@@ -1,12 +1,16 @@
 import { html } from 'hono/html';
 import { authenticate } from '../../auth/authenticate.ts';
 import { allowCommandLine, commandLineDays, exchangeCode } from '../../auth/command-line.ts';
+import { waysIn } from '../../auth/identities.ts';
 import { revokePersonalKey } from '../../auth/personal-keys.ts';
-import { type SignedIn, whyNowhere } from '../../auth/sessions.ts';
+import { type SignedIn, signedInLately, whyNowhere } from '../../auth/sessions.ts';
 import { name as nameSchema } from '../../http/fields.ts';
 import { fail } from '../../http/problems.ts';
+import type { Services } from '../../services.ts';
 import { pageAnswer } from '../layout.ts';
 import { type Page, seeOther } from '../page.ts';
+import { faults, passwordField } from './fields.ts';
+import { type Refuse, unlessHolder } from './holder.ts';
 import { whoIsSignedIn } from './login.ts';
 
 /** What `spokecast login --browser` asks for: where it listens on the person's machine, and what proves it is the one. */
@@ -23,7 +27,7 @@ export const commandLinePage: Page = {
   async handle(call) {
     const asked = readAsked((name) => call.url.searchParams.get(name) ?? '');
     const { person, instead } = await whoIsSignedIn(call);
-    return instead ?? question(person, asked);
+    return instead ?? question(person, asked, call.services);
   },
 };
 
@@ -35,6 +39,11 @@ export const commandLineForm: Page = {
     const { person, instead } = await whoIsSignedIn(call);
     if (instead) return instead;
     if (!person.scope) fail('FORBIDDEN', whyNowhere(person));
+    const isLate = !signedInLately(person.session.createdAt.getTime(), call.services);
+    const refuse: Refuse = (wrong, status, more) =>
+      question(person, asked, call.services, { wrong, status, more });
+    const refusal = isLate ? await unlessHolder(call, person, refuse) : undefined;
+    if (refusal) return refusal;
     const allowed = await allowCommandLine(person, asked.challenge, call.services);
     if (allowed.outcome === 'signed-out') return seeOther('/login');
     const { code } = allowed;
@@ -97,17 +106,28 @@ function readAsked(get: (name: string) => string): Asked {
   return { port, state, challenge, name: name.data };
 }
 
-function question(person: SignedIn, { port, state, challenge, name }: Asked): Promise<Response> {
-  const { user, scope } = person;
+/** Who has just signed in on the way here is not asked for the password once more. */
+async function question(
+  person: SignedIn,
+  { port, state, challenge, name }: Asked,
+  services: Services,
+  shown: { wrong?: string[]; status?: number; more?: Record<string, string> | undefined } = {},
+): Promise<Response> {
+  const { user, scope, session } = person;
   if (!scope) fail('FORBIDDEN', whyNowhere(person));
+  const { hasPassword } = await waysIn(services.database.db, user.id);
+  const asksPassword = hasPassword && !signedInLately(session.createdAt.getTime(), services);
+  const { wrong = [], status = 200, more = {} } = shown;
   return pageAnswer(
     'Let the command line act as you?',
-    html`<p><code>spokecast login</code> on this machine asks for an application key of yours, called “${name}”.
+    html`${faults(wrong)}<p><code>spokecast login</code> on this machine asks for an application key of yours, called “${name}”.
 It could do what you can as ${scope.role} of ${scope.name}, for ${commandLineDays} days. You are ${user.email}.</p>
 <p>Go on only if you have just run it yourself. To act elsewhere, <a href="/account">choose where you act</a> first.</p>
 <form method="post" action="/command-line">
 ${Object.entries({ port, state, challenge, name }).map(([field, value]) => html`<input type="hidden" name="${field}" value="${value}">`)}
+${asksPassword ? passwordField('Present password', 'present') : ''}
 <p><button type="submit">Let it</button> <a href="/account">Do not</a></p>
 </form>`,
+    { status, more },
   );
 }

@@ -1,24 +1,13 @@
 import { html } from 'hono/html';
-import { type Role, roles } from '../../auth/actor.ts';
-import { keyDays, makePersonalKey, personalKeys, revokePersonalKey } from '../../auth/personal-keys.ts';
-import { isStillSignedIn, type Scope, type SignedIn, scopeKey, whyNowhere } from '../../auth/sessions.ts';
-import { inTransaction } from '../../data/transaction.ts';
-import { name as nameSchema } from '../../http/fields.ts';
-import type { Form } from '../../http/form.ts';
-import {
-  checkIdempotencyKey,
-  claimOrReplay,
-  type IdempotencyClaim,
-  keepAnswer,
-  requestHash,
-} from '../../http/idempotency.ts';
-import { fail } from '../../http/problems.ts';
+import { roles } from '../../auth/actor.ts';
+import { waysIn } from '../../auth/identities.ts';
+import { keyDays, personalKeys } from '../../auth/personal-keys.ts';
+import { type Scope, type SignedIn, scopeKey } from '../../auth/sessions.ts';
 import type { Services } from '../../services.ts';
-import { type Html, pageAnswer } from '../layout.ts';
-import { type Page, seeOther } from '../page.ts';
+import type { Html } from '../layout.ts';
 import { hidden } from '../parts/fields.ts';
-import { moment } from './fields.ts';
-import { whoIsSignedIn } from './login.ts';
+import { table } from '../parts/table.ts';
+import { moment, passwordField } from './fields.ts';
 
 /** A person's own application keys, on the page `/account`. */
 export async function keysSection({ user, scope, scopes }: SignedIn, services: Services): Promise<Html> {
@@ -30,97 +19,35 @@ export async function keysSection({ user, scope, scopes }: SignedIn, services: S
 ${
   keys.length === 0
     ? ''
-    : html`<table>
-<thead><tr><th scope="col">Name</th><th scope="col">Of</th><th scope="col">Role</th><th scope="col">Ends</th><th scope="col">Last used</th><th scope="col">Revoke</th></tr></thead>
-<tbody>${keys.map(
-        (key) => html`<tr><td>${key.name}</td><td>${scopeName(key.tenantId)}</td><td>${key.role}</td>
-<td>${key.expiresAt ? moment(key.expiresAt) : 'never'}</td><td>${key.lastUsedAt ? moment(key.lastUsedAt) : 'never'}</td>
-<td><form method="post" action="/account/keys/revoke"><input type="hidden" name="key" value="${key.id}">
-<button type="submit">Revoke</button></form></td></tr>`,
-      )}</tbody></table>`
+    : table({
+        caption: 'Your application keys',
+        head: ['Name', 'Of', 'Role', 'Ends', 'Last used', 'Revoke'],
+        rows: keys.map((key) => [
+          key.name,
+          scopeName(key.tenantId),
+          key.role,
+          key.expiresAt ? moment(key.expiresAt) : 'never',
+          key.lastUsedAt ? moment(key.lastUsedAt) : 'never',
+          html`<form method="post" action="/account/keys/revoke">${hidden('key', key.id)}<button type="submit">Revoke</button></form>`,
+        ]),
+        empty: '',
+      })
 }
-${scope ? newKeyForm(scope, services) : ''}</section>`;
+${scope ? newKeyForm(scope, await waysIn(services.database.db, user.id), services) : ''}</section>`;
 }
 
-function newKeyForm({ tenantId, name, role }: Scope, { random }: Services): Html {
-  const within = roles.slice(roles.indexOf(role));
+function newKeyForm(
+  { tenantId, name, role }: Scope,
+  { hasPassword }: { hasPassword: boolean },
+  { random }: Services,
+): Html {
+  const within = roles.slice(roles.indexOf(role)).reverse(); // the least first: that is what stands chosen
   const key = `${scopeKey(tenantId)}.${Buffer.from(random.bytes(16)).toString('hex')}`;
   return html`<form method="post" action="/account/keys">${hidden('idempotencyKey', key)}
 <p><label for="key-name">New key for ${name}, called</label><br><input id="key-name" name="name" required maxlength="120"></p>
 <p><label for="key-role">Role</label><br><select id="key-role" name="role">${within.map((one) => html`<option>${one}</option>`)}</select></p>
 <p><label for="key-days">Ends after</label><br><select id="key-days" name="days">${keyDays.map((days) => html`<option value="${days}">${days} days</option>`)}</select></p>
+${hasPassword ? passwordField('Present password', 'present', 'present-for-key') : ''}
 <p><button type="submit">Make a key</button></p>
 </form>`;
 }
-
-export const makeKeyForm: Page = {
-  method: 'POST',
-  path: '/account/keys',
-  async handle(call) {
-    const { person, instead } = await whoIsSignedIn(call);
-    if (instead) return instead;
-    const { form, services, requestId } = call;
-    const { user, scope } = person;
-    const name = nameSchema.safeParse(form.get('name'));
-    const role = roles.find((one) => one === form.get('role'));
-    const days = keyDays.find((one) => String(one) === form.get('days'));
-    if (!name.success || role === undefined || days === undefined)
-      fail('VALIDATION_FAILED', `A key needs a name, a role, and one of ${keyDays.join(', ')} days.`);
-    if (!scope) fail('FORBIDDEN', whyNowhere(person));
-    const wanted = { scope, role, days, name: name.data };
-    const claim = claimOf(form, user.id, wanted);
-    const made = await inTransaction(services, async (db) => {
-      if (!(await isStillSignedIn(db, person))) return 'signed-out';
-      const kept = claim ? await claimOrReplay(db, claim) : 'claimed';
-      if (kept !== 'claimed') return 'already';
-      const key = await makePersonalKey(db, user, wanted, requestId, services);
-      if (key === 'too-many') fail('TOO_MANY_KEYS');
-      if (claim) await keepAnswer(db, claim, { status: 200, body: null, etag: null, fence: null });
-      return key;
-    });
-    if (made === 'signed-out') return seeOther('/login');
-    if (made === 'already')
-      return pageAnswer(
-        'The key was made already',
-        html`<p>It was shown then, and is kept nowhere. Where it is lost, revoke it and make another.</p>
-<p><a href="/account">Your keys</a></p>`,
-      );
-    return pageAnswer(
-      'Your new key',
-      html`<p>This is the key, shown this once and kept nowhere:</p>
-<p><code>${made.secret}</code></p>
-<p><a href="/account">I have it</a></p>`,
-    );
-  },
-};
-
-/** What makes two sendings of the form one key, in the scope that the form spoke of. */
-function claimOf(
-  form: Form,
-  userId: string,
-  { scope, ...wanted }: { scope: Scope; role: Role; days: number; name: string },
-): IdempotencyClaim | undefined {
-  const key = form.given('idempotencyKey');
-  if (key === undefined) return undefined;
-  checkIdempotencyKey(key);
-  const here = scopeKey(scope.tenantId);
-  if (!key.startsWith(`${here}.`))
-    fail('FORBIDDEN', `The form was opened where you do not act any more; you act in ${scope.name} now.`);
-  return {
-    applicationKeyId: `${userId}/account`,
-    ...{ key, requestHash: requestHash('POST', '/account/keys', { ...wanted, in: here }) },
-  };
-}
-
-export const revokeKeyForm: Page = {
-  method: 'POST',
-  path: '/account/keys/revoke',
-  async handle(call) {
-    const { person, instead } = await whoIsSignedIn(call);
-    if (instead) return instead;
-    const { user } = person;
-    const key = { id: call.form.get('key'), userId: user.id };
-    await revokePersonalKey(key, user, call.requestId, call.services);
-    return seeOther('/account');
-  },
-};

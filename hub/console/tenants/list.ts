@@ -3,7 +3,7 @@ import { listTenants } from '../../api/tenants/list.ts';
 import { done } from '../parts/done.ts';
 import { textField } from '../parts/fields.ts';
 import { pager, table } from '../parts/table.ts';
-import { moment, state } from '../parts/words.ts';
+import { id as idText, moment, state } from '../parts/words.ts';
 import { may, needed, type Screen } from '../screen.ts';
 
 export const tenantList: Screen = {
@@ -28,7 +28,7 @@ export const tenantList: Screen = {
       head: ['Tenant', 'Id', 'Status', 'Created'],
       rows: body.items.map(({ id, name, status, createdAt }) => [
         html`<a href="/tenants/${id}">${name}</a>`,
-        html`<code>${id}</code>`,
+        idText(id),
         state(status),
         moment(createdAt, nowMs),
       ]),

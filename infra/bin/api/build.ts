@@ -191,6 +191,11 @@ async function pages(hub: HubClient, path: string, query: object, count: number)
     const answer = await hub.get<{ items: object[]; nextCursor: string | null }>(
       path + queryText({ ...query, limit, cursor }),
     );
+    if (!Array.isArray(answer?.items))
+      throw new HubRequestError(
+        `what answers at ${hub.url} is no hub: it gives no list. Is SPOKECAST_HUB_URL right? A gateway or an upstream has other ports`,
+        exitCodes.unreachable,
+      );
     items.push(...answer.items);
     cursor = answer.nextCursor ?? undefined;
   } while (cursor !== undefined && items.length < count);

@@ -16,8 +16,8 @@ function flagOf(field: Field): Option {
   const notes = [
     required ? 'required' : '',
     type === 'json' ? 'as JSON, or @path of a file that holds it' : '',
-    type === 'list' ? 'may be repeated; `none` for an empty list' : '',
-    nullable ? '`none` for none' : '',
+    type === 'list' ? 'may be repeated' : '',
+    nullable ? '`none` for null' : type === 'list' ? '`none` for an empty list' : '',
   ].filter(Boolean);
   const words = description.replace(/\.$/, '').replaceAll('\n', ' ');
   const text = [words, notes.length > 0 ? `(${notes.join('; ')})` : ''].filter(Boolean).join(' ');
@@ -41,8 +41,9 @@ export function valuesOf(
 
 function parsed(field: Field, given: string | readonly string[]): unknown {
   const { type, nullable, name } = field;
-  if (typeof given !== 'string') return given.length === 1 && given[0] === 'none' ? [] : given;
-  if (nullable && given === 'none') return null;
+  const isNone = given === 'none' || (given.length === 1 && given[0] === 'none');
+  if (nullable && isNone) return null;
+  if (typeof given !== 'string') return isNone ? [] : given;
   switch (type) {
     case 'number': {
       const number = Number(given);

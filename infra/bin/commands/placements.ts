@@ -61,7 +61,7 @@ export function addPlacements(group: Command, cli: Cli): void {
     'move',
     'serve a cluster in another region instead: made there before it is broken here',
   );
-  move.argument('<from>').argument('<to>');
+  move.argument('<from>', 'the region that serves it now').argument('<to>', 'the region that is to');
   addChangeFlags(move, 'PATCH');
   move.action(async (id: string, from: string, to: string, flags: Flags) => {
     await alter(id, flags, (before) => {

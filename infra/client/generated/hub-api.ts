@@ -137,6 +137,7 @@ export type Placement = {
 };
 
 export type ClusterCreate = {
+  /** Whose cluster it is. */
   tenantId: string;
   /** Trimmed; no control characters. */
   name: string;
@@ -227,6 +228,7 @@ export type AgentKeyCreated = {
 };
 
 export type AgentKeyCreate = {
+  /** The one cluster that it opens. */
   clusterId: string;
   /** Trimmed; no control characters. */
   name: string;
