@@ -8,6 +8,8 @@ import type { Queryable } from './client.ts';
  *   losses (law 9).
  * - It counts to that fence.
  * - Nobody is notified of it before it has committed. Then the caller gives a hint (docs/adr/0048-notify-after-commit.md).
+ * - Plans are kept as Postgres sees fit: a row brings some thirty statements of triggers and foreign keys with it, and
+ *   to plan each of them anew took longer than to run them (docs/adr/0051-cheap-creations.md).
  */
 export async function beginMutation(
   tx: Queryable,
@@ -15,5 +17,5 @@ export async function beginMutation(
 ): Promise<void> {
   await tx.execute(sql`
     select set_config('spokecast.intended', 'on', true), set_config('spokecast.notify', 'after-commit', true),
-      open_fence(${fence.id}, ${fence.tenantId}::text)`);
+      set_config('plan_cache_mode', 'auto', true), open_fence(${fence.id}, ${fence.tenantId}::text)`);
 }
