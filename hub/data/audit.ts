@@ -3,6 +3,7 @@ import type { Actor } from '../auth/actor.ts';
 import { auditLog } from '../db/audit-table.ts';
 import type { Queryable } from '../db/client.ts';
 import type { Services } from '../services.ts';
+import type { SendAlong } from './transaction.ts';
 
 /** One thing that was done. `before` and `after` are representations, in which there are no secrets and no verifiers. */
 export interface AuditEntry {
@@ -51,6 +52,8 @@ export interface AuditedCall {
   actor: Pick<Actor, 'id' | 'name'>;
   requestId: string;
   services: Pick<Services, 'clock' | 'random'>;
+  /** Where there is one, the entries are sent by it. */
+  sendAlong?: SendAlong;
 }
 
 /** Writes the entries in the transaction of what they tell of: neither is there without the other. */
@@ -69,5 +72,7 @@ export async function writeAudit(
     before: entry.before as Record<string, unknown> | undefined,
     after: entry.after as Record<string, unknown> | undefined,
   }));
-  await call.db.insert(auditLog).values(rows);
+  const written = call.db.insert(auditLog).values(rows);
+  if (call.sendAlong) call.sendAlong(written);
+  else await written;
 }

@@ -6,19 +6,60 @@ import { databaseFault } from './errors.ts';
 const attemptsMax = 4;
 
 /**
+ * Sends a statement whose answer nobody needs before the commit's: what comes after it, be it the commit, is sent at
+ * once, in this order. Where it fails, so does all that follows, and the transaction fails with its error.
+ */
+export type SendAlong = (statement: { execute(): Promise<unknown> }) => void;
+
+/**
  * Runs `work` in one transaction and runs it again, from the start, when the database had to break a tie between
  * transactions (deadlock, serialization). Anything else it throws rolls back and is thrown on.
  */
 export async function inTransaction<Result>(
   services: { database: Database; clock: Clock; random: Random },
-  work: (tx: Queryable) => Promise<Result>,
+  work: (tx: Queryable, sendAlong: SendAlong) => Promise<Result>,
 ): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await services.database.db.transaction(work);
+      return await attempted(services.database, work);
     } catch (error) {
       if (databaseFault(error) !== 'conflict' || attempt === attemptsMax) throw error;
       await services.clock.sleep(jittered(services.random, 20 * 2 ** attempt, 0.5));
     }
   }
+}
+
+async function attempted<Result>(
+  { db }: Database,
+  work: (tx: Queryable, sendAlong: SendAlong) => Promise<Result>,
+): Promise<Result> {
+  const sent: Promise<unknown>[] = [];
+  let failed: { error: unknown } | undefined;
+  const sendAlong: SendAlong = (statement) => {
+    const answered = statement.execute();
+    answered.catch((error) => {
+      failed ??= { error };
+    });
+    sent.push(answered);
+  };
+  try {
+    const result = await db.transaction(async (tx) => {
+      const done = await work(tx, sendAlong);
+      if (sent.length > 0) await everythingSent();
+      return done;
+    });
+    await Promise.all(sent); // a commit of what has failed is answered as a rollback, and no failure
+    return result;
+  } catch (error) {
+    throw failed ? failed.error : error; // what comes after it failed of that
+  }
+}
+
+/**
+ * Resolves when every promise that could go on has: the statements that were begun are with the driver then, however
+ * many promises deep the way there is, and whatever follows them goes out behind them. One that went out behind the
+ * commit would be outside of the transaction.
+ */
+function everythingSent(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
 }

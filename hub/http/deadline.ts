@@ -6,19 +6,18 @@ import { ProblemError } from './problems.ts';
  * statement's, a store's); the client is not kept waiting for them.
  */
 export async function withDeadline<Result>(clock: Clock, ms: number, work: Promise<Result>): Promise<Result> {
-  const done = new AbortController();
-  const late = clock.sleep(ms, done.signal).then(() => {
-    if (done.signal.aborted) return work;
-    throw new ProblemError('DATABASE_UNAVAILABLE', {
-      detail: `No answer within ${ms} ms. Whether a change was made is unknown.`,
-      headers: { 'retry-after': '1' },
-    });
-  });
+  const late = Promise.withResolvers<never>();
+  const timer = clock.timer(ms, () =>
+    late.reject(
+      new ProblemError('DATABASE_UNAVAILABLE', {
+        detail: `No answer within ${ms} ms. Whether a change was made is unknown.`,
+        headers: { 'retry-after': '1' },
+      }),
+    ),
+  );
   try {
-    return await Promise.race([work, late]);
+    return await Promise.race([work, late.promise]);
   } finally {
-    done.abort();
-    late.catch(() => {});
-    work.catch(() => {});
+    timer.cancel();
   }
 }

@@ -61,13 +61,9 @@ export async function claimOrReplay(tx: Queryable, claim: IdempotencyClaim): Pro
   return { status: kept.status, body, etag, fence };
 }
 
-/** Keeps the answer for those who ask again. */
-export async function keepAnswer(
-  tx: Queryable,
-  claim: IdempotencyClaim,
-  { status, ...answer }: KeptAnswer,
-): Promise<void> {
-  await tx.update(idempotencyKeys).set({ status, body: answer }).where(isRow(claim));
+/** The statement that keeps the answer for those who ask again. */
+export function keepingAnswer(tx: Queryable, claim: IdempotencyClaim, { status, ...answer }: KeptAnswer) {
+  return tx.update(idempotencyKeys).set({ status, body: answer }).where(isRow(claim));
 }
 
 /** Removes up to `limit` answers older than that: their keys make new requests from then on. Returns how many. */

@@ -7,7 +7,7 @@ import type { Actor } from '../auth/actor.ts';
 import { whoAsks } from '../auth/who.ts';
 import { loggable } from '../data/errors.ts';
 import { inTransaction } from '../data/transaction.ts';
-import { beginMutation } from '../db/mutations.ts';
+import { mutationOpening } from '../db/mutations.ts';
 import { isComplete } from '../fence-waits.ts';
 import type { Services } from '../services.ts';
 import { readJson } from './body.ts';
@@ -16,7 +16,7 @@ import {
   checkIdempotencyKey,
   claimOrReplay,
   type KeptAnswer,
-  keepAnswer,
+  keepingAnswer,
   requestHash,
 } from './idempotency.ts';
 import { fail } from './problems.ts';
@@ -138,16 +138,18 @@ async function runMutation(
     requestHash: requestHash(route.method, c.req.path, { query: base.query, body: base.body }),
   };
   let afterCommit: (() => void)[] = [];
-  const done = await inTransaction(services, async (tx) => {
+  const done = await inTransaction(services, async (tx, sendAlong) => {
     afterCommit = [];
     const kept = claim ? await claimOrReplay(tx, claim) : 'claimed';
     if (kept !== 'claimed') return { response: replayed(kept), fence: kept.fence };
     const fence = newId('fence', services.clock, services.random);
-    await beginMutation(tx, { id: fence, tenantId: base.actor.tenantId });
-    const answer = await route.handle({ ...base, db: tx, afterCommit: (action) => afterCommit.push(action) });
+    sendAlong(mutationOpening(tx, { id: fence, tenantId: base.actor.tenantId }));
+    const call = { ...base, db: tx, sendAlong };
+    const answer = await route.handle({ ...call, afterCommit: (action) => afterCommit.push(action) });
     if (claim) {
       const body = answer.replay ?? answer.body ?? null;
-      await keepAnswer(tx, claim, { status: route.answer.status, body, etag: etagOfAnswer(answer), fence });
+      const etag = etagOfAnswer(answer);
+      sendAlong(keepingAnswer(tx, claim, { status: route.answer.status, body, etag, fence }));
     }
     return { response: respond(route, answer, fence), fence };
   });

@@ -1,6 +1,7 @@
 import type { z } from '@hono/zod-openapi';
 import type { Operation } from '../access.ts';
 import type { Actor } from '../auth/actor.ts';
+import type { SendAlong } from '../data/transaction.ts';
 import type { Queryable } from '../db/client.ts';
 import type { Tag } from '../reference/tags.ts';
 import type { Services } from '../services.ts';
@@ -64,6 +65,8 @@ export interface Call<Params, Query, Body> {
   /** The transaction of a mutation; for GET, the pool. */
   db: Queryable;
   services: Services;
+  /** As {@link SendAlong} says; absent for GET. */
+  sendAlong?: SendAlong;
   afterCommit(action: () => void): void;
 }
 

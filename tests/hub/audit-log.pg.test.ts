@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { connect } from '../../hub/db/client.ts';
 import { startHub, type TestHub } from './support/hub.ts';
 import * as make from './support/things.ts';
 
@@ -45,6 +46,33 @@ describe('the audit log', () => {
     expect((await hub.owner.post('/v1/tenants', { name: 'Taken' })).status).toBe(409);
     expect(await total()).toBe(before);
   });
+
+  test.each<Record<string, string>>([{}, { 'idempotency-key': 'once' }])(
+    'tells of what is done, or it is not done: %j',
+    async (headers) => {
+      await using database = connect(hub.databaseUrl, { applicationName: 'test', max: 1 });
+      const name = `told ${JSON.stringify(headers)}`;
+      const create = () => hub.owner.post('/v1/tenants', { name }, { headers });
+      const made = async () => (await database.sql`select from tenants where name = ${name}`).length;
+      const refuse = (code: string, times: number) =>
+        database.sql.unsafe(`
+        create sequence refusals;
+        create function refuse() returns trigger language plpgsql as $$
+          begin
+            if nextval('refusals') <= ${times} then raise 'refused' using errcode = '${code}'; end if;
+            return new;
+          end $$;
+        create trigger refuse before insert on audit_log for each row execute function refuse()`);
+      const allow = () => database.sql.unsafe('drop sequence refusals; drop function refuse cascade');
+      await refuse('raise_exception', 1);
+      expect([(await create()).status, await made()]).toEqual([500, 0]);
+      await allow();
+      await refuse('deadlock_detected', 2);
+      expect([(await create()).status, await made()]).toEqual([201, 1]);
+      await allow();
+      expect((await hub.owner.get('/v1/audit-log?action=tenant.create')).body.items[0].after.name).toBe(name);
+    },
+  );
 
   test('is filtered by resource, action, actor, tenant and time', async () => {
     const tenant = await make.tenant(hub.owner);

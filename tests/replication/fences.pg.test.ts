@@ -7,7 +7,7 @@ import { systemRandom } from '../../contexts/base/random.ts';
 import { newId } from '../../contexts/ids.ts';
 import { connect, type Database } from '../../hub/db/client.ts';
 import { awaitFence, type FenceProgress, readFence } from '../../hub/db/fences.ts';
-import { beginMutation } from '../../hub/db/mutations.ts';
+import { mutationOpening } from '../../hub/db/mutations.ts';
 import { agentKeys } from '../../hub/db/schema.ts';
 import { handedRowsMax } from '../../publisher/relay.ts';
 import { HubAndSpokes, until } from './support/hub-and-spokes.ts';
@@ -68,7 +68,7 @@ describe('fences', () => {
     // All that the hub does in its transaction. What it does after that, nobody does.
     const fence = newId('fence', systemClock, systemRandom);
     await database.db.transaction(async (tx) => {
-      await beginMutation(tx, { id: fence, tenantId: null });
+      await mutationOpening(tx, { id: fence, tenantId: null });
       await tx.delete(agentKeys).where(eq(agentKeys.id, key.id));
     });
     // By a poll of half a second: well before one of a minute would have found it.

@@ -6,7 +6,7 @@ import { idOf, name, settings } from '../../http/fields.ts';
 import { defineRoute } from '../../http/route.ts';
 import { requireTenant } from '../tenants/tenant.ts';
 import { Cluster, placementList, toCluster, upstreams, upstreamUrl, withUniqueName } from './cluster.ts';
-import { placeCluster } from './placements.ts';
+import { checkRegions, placeCluster } from './placements.ts';
 
 const body = z
   .strictObject({
@@ -49,7 +49,8 @@ export const createCluster = defineRoute({
   async handle(call) {
     const { db, actor, services } = call;
     const { placements, settings = {}, ...rest } = call.body;
-    await requireTenant(db, actor, rest.tenantId, '/tenantId');
+    // Sent together, answered in this order.
+    await Promise.all([requireTenant(db, actor, rest.tenantId, '/tenantId'), checkRegions(db, placements)]);
     const id = newId('cluster', services.clock, services.random);
     const [row] = await withUniqueName(rest.name, () =>
       db

@@ -5,16 +5,12 @@ import { placements, regions } from '../../db/schema.ts';
 import { type FieldErrors, fail } from '../../http/problems.ts';
 import type { ClusterRow, PlacementInput } from './cluster.ts';
 
-/**
- * Places a new cluster. Returns its placements in the order of their regions.
- * @throws as {@link replacePlacements}.
- */
+/** Places a new cluster in regions that were checked. Returns its placements in the order of their regions. */
 export async function placeCluster(
   db: Queryable,
   clusterId: string,
   wanted: readonly PlacementInput[],
 ): Promise<ClusterRow['placements']> {
-  await checkRegions(db, wanted, new Map());
   const placed = await addPlacements(db, clusterId, wanted);
   return placed.sort((a, b) => (a.region < b.region ? -1 : 1));
 }
@@ -22,7 +18,7 @@ export async function placeCluster(
 /**
  * Makes the cluster's placements the wanted set, touching only what differs: a placement that stays as it is moves
  * no head. Returns whether anything changed. The caller holds the cluster's row lock.
- * @throws ProblemError 422 naming regions that do not exist, 409 naming new ones that are not active.
+ * @throws as {@link checkRegions}.
  */
 export async function replacePlacements(
   db: Queryable,
@@ -63,11 +59,15 @@ function addPlacements(db: Queryable, clusterId: string, added: readonly Placeme
     .returning({ region: placements.region, overrides: placements.overrides });
 }
 
-/** The regions are locked until the transaction ends, so that none is disabled or deleted under a new placement. */
-async function checkRegions(
+/**
+ * Makes sure that the regions of placements are there and take them, but for those that are held already. They are
+ * locked until the transaction ends, so that none is disabled or deleted under a new placement.
+ * @throws ProblemError 422 naming regions that do not exist, 409 naming new ones that are not active.
+ */
+export async function checkRegions(
   db: Queryable,
   wanted: readonly PlacementInput[],
-  held: ReadonlyMap<string, unknown>,
+  held: ReadonlyMap<string, unknown> = new Map(),
 ): Promise<void> {
   const ids = wanted.map(({ region }) => region);
   const rows = await db

@@ -9,7 +9,7 @@ import {
   checkIdempotencyKey,
   claimOrReplay,
   type IdempotencyClaim,
-  keepAnswer,
+  keepingAnswer,
   requestHash,
 } from '../../http/idempotency.ts';
 import { fail } from '../../http/problems.ts';
@@ -44,7 +44,7 @@ export const makeKeyForm: Page = {
       if (kept !== 'claimed') return 'already';
       const key = await makePersonalKey(db, user, wanted, requestId, services);
       if (key === 'too-many') fail('TOO_MANY_KEYS');
-      if (claim) await keepAnswer(db, claim, { status: 200, body: null, etag: null, fence: null });
+      if (claim) await keepingAnswer(db, claim, { status: 200, body: null, etag: null, fence: null });
       return key;
     });
     if (made === 'signed-out') return seeOther('/login');

@@ -47,6 +47,15 @@ describe('randomness', () => {
     expect(systemRandom.bytes(33)).toHaveLength(33);
   });
 
+  test('bytes are drawn once, however many were drawn before, and stay as they were', () => {
+    const drawn = Array.from({ length: 1000 }, (_, at) => systemRandom.bytes(at % 3 === 0 ? 5000 : 33));
+    const texts = drawn.map((bytes) => Buffer.from(bytes).toString('hex'));
+    systemRandom.bytes(4096);
+    expect(drawn.map((bytes) => Buffer.from(bytes).toString('hex'))).toEqual(texts);
+    const runs = drawn.flatMap((bytes) => [bytes.subarray(0, 16), bytes.subarray(-16)]);
+    expect(new Set(runs.map((run) => Buffer.from(run).toString('hex'))).size).toBe(runs.length);
+  });
+
   test.each([
     [0, 80],
     [0.5, 100],
