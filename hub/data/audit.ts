@@ -73,6 +73,5 @@ export async function writeAudit(
     after: entry.after as Record<string, unknown> | undefined,
   }));
   const written = call.db.insert(auditLog).values(rows);
-  if (call.sendAlong) call.sendAlong(written);
-  else await written;
+  await (call.sendAlong ? call.sendAlong(written) : written);
 }

@@ -7,9 +7,10 @@ const attemptsMax = 4;
 
 /**
  * Sends a statement whose answer nobody needs before the commit's: what comes after it, be it the commit, is sent at
- * once, in this order. Where it fails, so does all that follows, and the transaction fails with its error.
+ * once, in this order. Where it fails, so does all that follows, and the transaction fails with its error. Resolves when
+ * it is on its way.
  */
-export type SendAlong = (statement: { execute(): Promise<unknown> }) => void;
+export type SendAlong = (statement: { execute(): Promise<unknown> }) => Promise<void>;
 
 /**
  * Runs `work` in one transaction and runs it again, from the start, when the database had to break a tie between
@@ -41,13 +42,10 @@ async function attempted<Result>(
       failed ??= { error };
     });
     sent.push(answered);
+    return everythingSent();
   };
   try {
-    const result = await db.transaction(async (tx) => {
-      const done = await work(tx, sendAlong);
-      if (sent.length > 0) await everythingSent();
-      return done;
-    });
+    const result = await db.transaction((tx) => work(tx, sendAlong));
     await Promise.all(sent); // a commit of what has failed is answered as a rollback, and no failure
     return result;
   } catch (error) {
@@ -56,9 +54,9 @@ async function attempted<Result>(
 }
 
 /**
- * Resolves when every promise that could go on has: the statements that were begun are with the driver then, however
- * many promises deep the way there is, and whatever follows them goes out behind them. One that went out behind the
- * commit would be outside of the transaction.
+ * Resolves when every promise that could go on has: a statement that was begun is with the driver then, however many
+ * promises deep the way there is, and whatever follows goes out behind it. What went out behind the commit would be
+ * outside of the transaction.
  */
 function everythingSent(): Promise<void> {
   return new Promise((resolve) => process.nextTick(resolve));

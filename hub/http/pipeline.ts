@@ -143,13 +143,13 @@ async function runMutation(
     const kept = claim ? await claimOrReplay(tx, claim) : 'claimed';
     if (kept !== 'claimed') return { response: replayed(kept), fence: kept.fence };
     const fence = newId('fence', services.clock, services.random);
-    sendAlong(mutationOpening(tx, { id: fence, tenantId: base.actor.tenantId }));
+    await sendAlong(mutationOpening(tx, { id: fence, tenantId: base.actor.tenantId }));
     const call = { ...base, db: tx, sendAlong };
     const answer = await route.handle({ ...call, afterCommit: (action) => afterCommit.push(action) });
     if (claim) {
       const body = answer.replay ?? answer.body ?? null;
       const etag = etagOfAnswer(answer);
-      sendAlong(keepingAnswer(tx, claim, { status: route.answer.status, body, etag, fence }));
+      await sendAlong(keepingAnswer(tx, claim, { status: route.answer.status, body, etag, fence }));
     }
     return { response: respond(route, answer, fence), fence };
   });
