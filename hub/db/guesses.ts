@@ -76,11 +76,24 @@ export async function knowPlace(
     on conflict (name) do update set failures = 0, known_until = excluded.known_until`);
 }
 
+/** Rows that one statement removes: nobody's sign-in waits for all of them. */
+const trimmedAtOnce = 1_000;
+
 /** Removes what counts no more. */
 export async function trimGuesses(db: Queryable, nowMs: number): Promise<void> {
   const now = at(nowMs);
-  await db.execute(sql`delete from ${guesses} where known_until is null and window_ends_at <= ${now}`);
-  await db.execute(sql`delete from ${guesses} where known_until <= ${now} and window_ends_at <= ${now}`);
+  await removeAll(db, sql`known_until is null and window_ends_at <= ${now}`);
+  await removeAll(db, sql`known_until <= ${now} and window_ends_at <= ${now}`);
+}
+
+async function removeAll(db: Queryable, over: SQL): Promise<void> {
+  for (let removed = trimmedAtOnce; removed === trimmedAtOnce; ) {
+    const rows = await db.execute(sql`
+      delete from ${guesses} where name = any(array(
+        select name from ${guesses} where ${over} limit ${trimmedAtOnce} for update skip locked))
+      returning 1`);
+    removed = rows.length;
+  }
 }
 
 /** Of more than `max` of either kind, those that end soonest are removed. */
