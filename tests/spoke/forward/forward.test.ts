@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test, vi } from 'vitest';
@@ -262,22 +262,49 @@ describe('forwarding', () => {
   });
 });
 
-test('[law 8] a client that falls silent in the middle of its body loses its connection', async () => {
-  const environment = {
-    SPOKECAST_UPSTREAM_HEADERS_TIMEOUT_MS: '100',
-    SPOKECAST_UPSTREAM_IDLE_TIMEOUT_MS: '100',
-  };
-  await using world = await forwardWorld(echo, { environment });
-  const { hostname, port, pathname } = new URL(world.url);
-  const socket = connect(Number(port), hostname);
-  await using _ended = { [Symbol.asyncDispose]: async () => void socket.destroy() };
-  socket.on('error', () => {}).resume();
-  socket.write(`POST ${pathname} HTTP/1.1\r\nhost: gateway\r\nauthorization: ${world.authorization}\r\n`);
-  socket.write('content-length: 1000\r\n\r\nthe beginning');
-  await vi.waitFor(() => expect(socket.closed).toBe(true), { timeout: 20_000 });
-  const aborted = 'spokecast_forwards_total{outcome="client-aborted"}';
-  await vi.waitFor(async () => expect(await world.metric(aborted)).toBe(1), { timeout: 30_000 });
+test('a small body that comes in pieces is whole before the upstream is asked, and the next request has the connection', async () => {
+  let asked = 0;
+  await using world = await forwardWorld((incoming, outgoing) => {
+    asked += 1;
+    incoming.pipe(outgoing);
+  });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  using _ended = { [Symbol.dispose]: () => agent.destroy() };
+  const headers = { authorization: world.authorization, 'content-length': '7' };
+  for (const turn of [1, 2]) {
+    const outgoing = request(world.url, { method: 'POST', headers, agent });
+    outgoing.write('one ');
+    await vi.waitFor(async () => expect(await world.metric('spokecast_forwards_under_way')).toBe(1));
+    expect(asked).toBe(turn - 1);
+    outgoing.end('two');
+    const answer = await answerOf(outgoing);
+    expect([answer.status, answer.text, outgoing.reusedSocket]).toEqual([200, 'one two', turn === 2]);
+  }
+  expect(asked).toBe(2);
 });
+
+test.each([
+  ['that is kept whole', 1_000],
+  ['that is streamed', 100_000],
+])(
+  '[law 8] a client that falls silent in the middle of a body %s loses its connection',
+  async (_, length) => {
+    const environment = {
+      SPOKECAST_UPSTREAM_HEADERS_TIMEOUT_MS: '100',
+      SPOKECAST_UPSTREAM_IDLE_TIMEOUT_MS: '100',
+    };
+    await using world = await forwardWorld(echo, { environment });
+    const { hostname, port, pathname } = new URL(world.url);
+    const socket = connect(Number(port), hostname);
+    await using _ended = { [Symbol.asyncDispose]: async () => void socket.destroy() };
+    socket.on('error', () => {}).resume();
+    socket.write(`POST ${pathname} HTTP/1.1\r\nhost: gateway\r\nauthorization: ${world.authorization}\r\n`);
+    socket.write(`content-length: ${length}\r\n\r\nthe beginning`);
+    await vi.waitFor(() => expect(socket.closed).toBe(true), { timeout: 20_000 });
+    const aborted = 'spokecast_forwards_total{outcome="client-aborted"}';
+    await vi.waitFor(async () => expect(await world.metric(aborted)).toBe(1), { timeout: 30_000 });
+  },
+);
 
 describe('upstreams that fail', () => {
   test('unreachable: 502', async () => {
