@@ -14,6 +14,9 @@ import nodeModule from 'node:module';
  *   they rolled it back, or who waits for ever for an answer that they were given. Mended, each fails.
  * - A connection that closes while the driver asks for types on it rejects a promise that nobody holds, and the
  *   process ends.
+ * - Idle connections are taken in turn, so that all that were ever needed at once are used by turns ever after. Each
+ *   is a process of its own at Postgres, which has to load the catalogue and the triggers' plans before its first
+ *   change (ADR 0051). Mended, the one that was used last is taken: few are needed then, and those know their plans.
  *
  * This has to be imported before anything that imports the driver is even loaded. Another version of the driver is
  * left as it is; then tests/infra/mended-driver.pg.test.ts tells whether this is still needed.
@@ -38,6 +41,15 @@ const faults: Readonly<Record<string, readonly Fault[]>> = {
     ['return fetchArrayTypes()\n', 'return fetchArrayTypes().catch(() => {})\n'],
   ],
   'index.js': [
+    [
+      ', open = Queue()\n',
+      ', open = ((xs = []) => ({\n' +
+        '          get length() { return xs.length },\n' +
+        '          remove: x => xs.includes(x) ? (xs.splice(xs.indexOf(x), 1), x) : null,\n' +
+        '          push: x => (xs.push(x), x),\n' +
+        '          shift: () => xs.pop()\n' +
+        '        }))()\n',
+    ],
     [
       'let savepoints = 0\n      , connection\n',
       'let savepoints = 0\n      , cut = null\n      , connection\n',

@@ -84,6 +84,18 @@ const reserved = (mend: string) => `
   console.log(JSON.stringify({ again, said, both: both.map(([{ one }]) => one) }));
   process.exit(0);
 `;
+/** Four questions at once, then eight one after the other: over how many connections do those go? */
+const inARow = (mend: string) => `
+  ${mend}
+  const { default: postgres } = await import('postgres');
+  const sql = postgres(process.env.DATABASE_URL, { max: 4 });
+  const pid = async (seconds) => (await sql\`select pg_backend_pid() as pid, pg_sleep(\${seconds})\`)[0].pid;
+  const atOnce = await Promise.all([pid(0.2), pid(0.2), pid(0.2), pid(0.2)]);
+  const after = [];
+  for (let times = 0; times < 8; times++) after.push(await pid(0));
+  console.log(JSON.stringify([new Set(atOnce).size, new Set(after).size]));
+  process.exit(0);
+`;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const mend = "await import('./infra/bin/mended-driver.ts');";
 
@@ -120,6 +132,11 @@ describe('the driver, cut off in a transaction', () => {
   test('as the services load it, a reserved session that was cut off stays so', async () => {
     const { stdout } = await run(reserved(mend));
     expect(JSON.parse(stdout)).toEqual({ again: 7, said: 'CONNECTION_CLOSED', both: [1, 2] });
+  });
+
+  test('as the services load it, takes the connection that was used last; as it comes, all by turns', async () => {
+    expect(JSON.parse((await run(inARow(mend))).stdout)).toEqual([4, 1]);
+    expect(JSON.parse((await run(inARow(''))).stdout)).toEqual([4, 4]);
   });
 
   test('as it comes, rolls back another transaction, which is told that it was committed: else the mend can go', async () => {
