@@ -10,6 +10,7 @@ import {
   createAuthenticateHandlers,
 } from './authenticate-route.ts';
 import { agentKeyHeader } from './credentials.ts';
+import type { Decision } from './decide.ts';
 import { connectionsCheckingIntervalOf } from './door.ts';
 import type { Explainer } from './explain/explainer.ts';
 import { mountExplanations } from './explain/route.ts';
@@ -77,45 +78,46 @@ function createClusterHandler(
 ): (incoming: IncomingMessage, outgoing: ServerResponse, tunnelHead?: Buffer) => void {
   const { authenticator, forwarder, metrics, region, clock, log, access } = parts;
   const refuse = writeReplyEarly;
-  return async (incoming, outgoing, tunnelHead) => {
+  return (incoming, outgoing, tunnelHead) => {
     const startedAt = clock.monotonic();
-    try {
-      const target = readTarget(incoming.url ?? '');
-      if (target.state === 'bad-path') return refuse(incoming, outgoing, badPath);
-      const { clusterId, rest } = target;
-      const agentKey = incoming.headers[agentKeyHeader];
-      const authorization = everyValue(incoming, 'authorization');
-      const decided = authenticator.authenticate(
-        {
-          authorization,
-          agentKey: typeof agentKey === 'string' ? agentKey : undefined,
-          clusterId,
-          from: incoming,
-        },
-        startedAt,
-      );
-      const decision = decided instanceof Promise ? await decided : decided;
+    const fail = (error: unknown) => {
+      log.error({ err: error }, 'forwarding a request failed by a mistake of ours');
+      refuse(incoming, outgoing, internalError);
+    };
+    const target = readTarget(incoming.url ?? '');
+    if (target.state === 'bad-path') return refuse(incoming, outgoing, badPath);
+    const { clusterId, rest } = target;
+    const agentKey = incoming.headers[agentKeyHeader];
+    const authorization = everyValue(incoming, 'authorization');
+    const go = (decision: Decision) => {
       metrics.decided('forward', decision, clock.monotonic() - startedAt);
       access?.decided(incoming, decision);
       if (decision.outcome === 'refused') return refuse(incoming, outgoing, answerOf(decision, region));
-      const outcome = await forwarder.forward({
-        incoming,
-        outgoing,
-        key: decision.key,
-        verifier: decision.retiring ?? decision.key.verifier,
-        ...(decision.rate
-          ? { answerHeaders: Object.entries(rateLimitHeaders(decision.rate, 'agent-key')).flat() }
-          : {}),
-        shown: agentKey === undefined ? authorization : undefined,
-        cluster: decision.cluster,
-        rest,
-        tunnelHead,
-        onSent: access && ((origin) => access.sentTo(incoming, origin)),
-      });
-      metrics.forwarded(outcome, clock.monotonic() - startedAt);
+      const { key, rate, retiring, cluster } = decision;
+      forwarder
+        .forward({
+          incoming,
+          outgoing,
+          key,
+          verifier: retiring ?? key.verifier,
+          answerHeaders: rate && Object.entries(rateLimitHeaders(rate, 'agent-key')).flat(),
+          shown: agentKey === undefined ? authorization : undefined,
+          cluster,
+          rest,
+          tunnelHead,
+          onSent: access && ((origin) => access.sentTo(incoming, origin)),
+        })
+        .then((outcome) => metrics.forwarded(outcome, clock.monotonic() - startedAt))
+        .catch(fail);
+    };
+    try {
+      const shownKey = typeof agentKey === 'string' ? agentKey : undefined;
+      const shown = { authorization, agentKey: shownKey, clusterId, from: incoming };
+      const decided = authenticator.authenticate(shown, startedAt);
+      if (decided instanceof Promise) decided.then(go).catch(fail);
+      else go(decided);
     } catch (error) {
-      log.error({ err: error }, 'forwarding a request failed by a mistake of ours');
-      refuse(incoming, outgoing, internalError);
+      fail(error);
     }
   };
 }

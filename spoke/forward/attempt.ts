@@ -15,6 +15,8 @@ export interface ExchangeTimes {
 /** What is under way and can be ended before it is over. */
 export interface Cancellable {
   cancel(): void;
+  /** The client has all of its answer. */
+  finished?(): void;
 }
 
 /**
@@ -33,6 +35,11 @@ export class Ending {
     if (this.#ended) return;
     this.#ended = true;
     this.#listener?.cancel();
+  }
+
+  /** It is over in the good way. */
+  finish(): void {
+    this.#listener?.finished?.();
   }
 
   /** In place of who listened before. Cancels at once where the end has come already. */

@@ -3,13 +3,13 @@ import type { Clock } from '../../contexts/base/clock.ts';
 import type { Random } from '../../contexts/base/random.ts';
 import type { PreparedAgentKey, PreparedCluster, Upstream } from '../prepared.ts';
 import { type Reply, writeReply } from '../replies.ts';
-import { Ending } from './attempt.ts';
+import { type Attempt, Ending } from './attempt.ts';
 import { Bag } from './bag.ts';
 import { Dialling, UpstreamDeniedError } from './dialling.ts';
 import { type FailedForward, type ForwardOutcome, failureOf, failureReplies, mayRetry } from './failures.ts';
 import { requestHeaders } from './headers.ts';
 import { HopReader } from './hop.ts';
-import { createPlainAgent, exchangePlainly, type PlainAgent } from './plain-exchange.ts';
+import { exchangePlainly, PlainAgent } from './plain-exchange.ts';
 import { bodyOf, type RequestBody } from './request-body.ts';
 import type { ForwardSettings } from './settings.ts';
 import { exchangeSpecially, isSpecial, SpecialAgent } from './special-exchange.ts';
@@ -34,7 +34,7 @@ export interface Forward {
   /** The `authorization` that the secret was read from, if it was: it goes no further. */
   shown?: string | undefined;
   /** What the answer says beside what the upstream says, as names and values by turns. */
-  answerHeaders?: readonly string[];
+  answerHeaders?: readonly string[] | undefined;
   cluster: PreparedCluster;
   /** As {@link readTarget} split it. */
   rest: string;
@@ -48,8 +48,21 @@ export interface Forward {
 interface Ongoing {
   readonly forward: Forward;
   readonly body: RequestBody | undefined;
+  /** What undici cannot do: a tunnel, or trailers of a request. */
+  readonly isSpecial: boolean;
   /** Ended when the client has gone, or when the permission has. */
   readonly ending: Ending;
+  /** To be told once, when all is over. */
+  readonly over: (outcome: ForwardOutcome) => void;
+  /** In place of `over`: a mistake of ours. */
+  readonly mistaken: (error: unknown) => void;
+  /** It was upgraded, and that is over. */
+  tunnelled: boolean;
+  attempts: number;
+  /** Upstreams that failed it. */
+  tried: Set<Upstream> | undefined;
+  /** What the last of them failed with. */
+  failure: FailedForward | undefined;
   /** What the client is told whose permission has gone. */
   withdrawn: Reply | undefined;
   /** What is new was decided about just now. */
@@ -88,7 +101,7 @@ export class Forwarder implements AsyncDisposable {
     this.#clock = parts.clock;
     this.#events = parts.events;
     const dialling = new Dialling(settings.upstreamNetworks);
-    this.#plain = createPlainAgent(settings, dialling, connectionsMax);
+    this.#plain = new PlainAgent(settings, dialling, connectionsMax);
     this.#special = new SpecialAgent(settings, dialling, parts.clock, connectionsMax + tunnelsMax);
     this.#upstreams = new Upstreams({ failuresMax, outMs, connectionsMax }, parts);
     this.#hops = new HopReader(trustedProxies);
@@ -107,37 +120,61 @@ export class Forwarder implements AsyncDisposable {
     return this.#upstreams.out;
   }
 
-  /** Sends the request on and its answer back. Resolves when both are over; never rejects. */
-  async forward(forward: Forward): Promise<ForwardOutcome> {
-    const { forwardsMax, tunnelsMax } = this.#settings;
-    const tunnel = forward.tunnelHead !== undefined;
-    if (tunnel ? this.#tunnels >= tunnelsMax : this.underWay >= forwardsMax)
-      return this.#fail(forward, 'overloaded');
-    const { incoming, outgoing } = forward;
-    const body = tunnel ? undefined : bodyOf(incoming);
-    const ending = new Ending();
-    const ongoing: Ongoing = {
-      forward,
-      body,
-      ending,
-      withdrawn: undefined,
-      isNew: true,
-      carriedBytes: -1,
-      carriedAt: 0,
-      place: 0,
-    };
-    this.#ongoing.add(ongoing);
-    if (tunnel) this.#tunnels += 1;
-    outgoing.on('close', () => {
-      if (!outgoing.writableFinished) ending.end();
+  /**
+   * Sends the request on and its answer back. Resolves when both are over; rejects with a mistake of ours only.
+   *
+   * Between here and the exchange nothing is awaited where nothing has to be: each `async` on the way would cost a
+   * request a promise, a generator and a turn of the queue.
+   */
+  forward(forward: Forward): Promise<ForwardOutcome> {
+    return new Promise((resolve, reject) => {
+      const { forwardsMax, tunnelsMax } = this.#settings;
+      const { incoming, outgoing } = forward;
+      const tunnel = forward.tunnelHead !== undefined;
+      if (tunnel ? this.#tunnels >= tunnelsMax : this.underWay >= forwardsMax) {
+        resolve(this.#fail(forward, 'overloaded'));
+        return;
+      }
+      const ending = new Ending();
+      let left = false;
+      const leave = () => {
+        if (left) return;
+        left = true;
+        this.#ongoing.delete(ongoing);
+        if (tunnel) this.#tunnels -= 1;
+      };
+      const ongoing: Ongoing = {
+        forward,
+        body: tunnel ? undefined : bodyOf(incoming),
+        isSpecial: tunnel || isSpecial(incoming),
+        ending,
+        over: (outcome) => {
+          leave();
+          resolve(outcome);
+        },
+        mistaken: (error) => {
+          leave();
+          reject(error);
+        },
+        tunnelled: false,
+        attempts: 0,
+        tried: undefined,
+        failure: undefined,
+        withdrawn: undefined,
+        isNew: true,
+        carriedBytes: -1,
+        carriedAt: 0,
+        place: 0,
+      };
+      this.#ongoing.add(ongoing);
+      if (tunnel) this.#tunnels += 1;
+      outgoing.on('close', () => {
+        if (outgoing.writableFinished) ending.finish();
+        else ending.end();
+      });
+      if (outgoing.closed || outgoing.destroyed) ending.end();
+      this.#begin(ongoing);
     });
-    if (outgoing.closed || outgoing.destroyed) ending.end();
-    try {
-      return await this.#attempts(ongoing);
-    } finally {
-      this.#ongoing.delete(ongoing);
-      if (tunnel) this.#tunnels -= 1;
-    }
   }
 
   /**
@@ -173,82 +210,120 @@ export class Forwarder implements AsyncDisposable {
     } else if (now - ongoing.carriedAt >= headersTimeoutMs + idleTimeoutMs) outgoing.destroy();
   }
 
-  async #attempts(ongoing: Ongoing): Promise<ForwardOutcome> {
-    const { forward, body } = ongoing;
-    const { upstreams } = forward.cluster;
-    if (body?.isSmall && !isSpecial(forward.incoming)) {
-      await body.gather(ongoing.ending);
-      if (ongoing.ending.ended) return this.#ended(ongoing);
+  #begin(ongoing: Ongoing): void {
+    const { body, ending, isSpecial } = ongoing;
+    if (!body?.isSmall || isSpecial) {
+      this.#attempt(ongoing);
+      return;
     }
-    let tried: Set<Upstream> | undefined;
-    let failure: FailedForward | undefined;
-    for (let attempts = 1; ; attempts++) {
-      const upstream = this.#upstreams.choose(upstreams, tried);
-      if (upstream === undefined) return this.#fail(forward, failure ?? 'overloaded');
-      const outcome = await this.#attempt(ongoing, upstream);
-      switch (outcome) {
-        case 'forwarded':
-        case 'tunnelled':
-        case 'client-aborted':
-        case 'withdrawn':
-          return outcome;
+    body
+      .gather(ending)
+      .then(() => {
+        if (ending.ended) ongoing.over(this.#ended(ongoing));
+        else this.#attempt(ongoing);
+      })
+      .catch(ongoing.mistaken);
+  }
+
+  /** One upstream is asked, and {@link #settle} is told what came of it. */
+  #attempt(ongoing: Ongoing): void {
+    const { forward, body, ending } = ongoing;
+    const { incoming, outgoing, key, rest, tunnelHead } = forward;
+    let done: (() => void) | undefined;
+    try {
+      const upstream = this.#upstreams.choose(forward.cluster.upstreams, ongoing.tried);
+      if (upstream === undefined) {
+        ongoing.over(this.#fail(forward, ongoing.failure ?? 'overloaded'));
+        return;
       }
-      failure = outcome;
-      const { method } = forward.incoming;
-      const unsent = !forward.outgoing.headersSent && (body === undefined || body.isSendable);
-      if (!unsent || attempts >= this.#settings.attemptsMax || !mayRetry(outcome, method))
-        return this.#fail(forward, outcome);
-      // A connection that was kept alive may have ended just then: that says nothing against the only upstream.
-      if (outcome !== 'broken' || upstreams.length > 1 || attempts > 1) {
-        tried ??= new Set();
-        tried.add(upstream);
-      }
-      this.#events.retried(outcome);
+      ongoing.attempts += 1;
+      const attempt: Attempt = {
+        incoming,
+        outgoing,
+        upstream,
+        body,
+        answerHeaders: forward.answerHeaders ?? none,
+        path: upstreamPath(upstream.basePath, rest),
+        headers: requestHeaders(incoming.rawHeaders, key, this.#hops.read(incoming), forward.shown),
+        ending,
+        answered: () => this.#upstreams.answered(upstream),
+      };
+      forward.onSent?.(upstream.origin);
+      const end = this.#upstreams.begin(upstream);
+      done = end;
+      const settle = (error?: unknown) => {
+        end();
+        try {
+          this.#settle(ongoing, upstream, error);
+        } catch (mistake) {
+          ongoing.mistaken(mistake);
+        }
+      };
+      if (tunnelHead !== undefined) this.#tunnel(ongoing, attempt, end).then(() => settle(), settle);
+      else if (ongoing.isSpecial)
+        exchangeSpecially(this.#special, attempt, 'with-trailers').then(() => settle(), settle);
+      else exchangePlainly(this.#plain, attempt, settle);
+    } catch (mistake) {
+      done?.();
+      ongoing.mistaken(mistake);
     }
   }
 
-  async #attempt(ongoing: Ongoing, upstream: Upstream): Promise<ForwardOutcome> {
-    const { forward, body, ending } = ongoing;
-    const { incoming, outgoing, key, rest, tunnelHead } = forward;
-    const attempt = {
-      ...{ incoming, outgoing, upstream, body, answerHeaders: forward.answerHeaders ?? [] },
-      path: upstreamPath(upstream.basePath, rest),
-      headers: requestHeaders(incoming.rawHeaders, key, this.#hops.read(incoming), forward.shown),
+  /** Resolves when the tunnel is over, or when the upstream has answered with something else and that is over. */
+  async #tunnel(ongoing: Ongoing, attempt: Attempt, done: () => void): Promise<void> {
+    const { forward, ending } = ongoing;
+    const opened = await exchangeSpecially(this.#special, attempt, 'upgrade');
+    if (opened === undefined) return;
+    attempt.answered();
+    done(); // a tunnel is no request under way
+    await runTunnel(forward.outgoing, forward.tunnelHead!, opened, {
+      idleTimeoutMs: this.#settings.tunnelIdleTimeoutMs,
       ending,
-      answered: () => this.#upstreams.answered(upstream),
-    };
-    forward.onSent?.(upstream.origin);
-    const done = this.#upstreams.begin(upstream);
-    try {
-      if (tunnelHead !== undefined) {
-        const opened = await exchangeSpecially(this.#special, attempt, 'upgrade');
-        if (opened === undefined) return 'forwarded';
-        attempt.answered();
-        done(); // a tunnel is no request under way
-        await runTunnel(outgoing, tunnelHead, opened, {
-          idleTimeoutMs: this.#settings.tunnelIdleTimeoutMs,
-          ending,
-          answerHeaders: attempt.answerHeaders,
-        });
-        return ongoing.withdrawn ? 'withdrawn' : 'tunnelled';
-      }
-      if (isSpecial(incoming)) await exchangeSpecially(this.#special, attempt, 'with-trailers');
-      else await exchangePlainly(this.#plain, attempt);
-      return 'forwarded';
-    } catch (error) {
-      if (ending.ended) return this.#ended(ongoing);
-      // Where the upstream is, is no failure of its own: it is not left alone for it, however many ask.
-      if (error instanceof UpstreamDeniedError) {
-        this.#events.upstreamDenied(error, key);
-        return 'denied';
-      }
-      const failure = failureOf(error);
-      if (failure !== 'refused' && this.#upstreams.failed(upstream) === 'put-out')
-        this.#events.upstreamOut(upstream.origin, failure);
-      return failure;
-    } finally {
-      done();
+      answerHeaders: attempt.answerHeaders,
+    });
+    ongoing.tunnelled = true;
+  }
+
+  /** An attempt is over, `error` being what it failed with: so is the forward, unless it is tried once more. */
+  #settle(ongoing: Ongoing, upstream: Upstream, error: unknown): void {
+    const { forward, body, withdrawn } = ongoing;
+    if (error === undefined) {
+      const tunnelled = withdrawn ? 'withdrawn' : 'tunnelled';
+      ongoing.over(ongoing.tunnelled ? tunnelled : 'forwarded');
+      return;
     }
+    if (ongoing.ending.ended) {
+      ongoing.over(this.#ended(ongoing));
+      return;
+    }
+    const failure = this.#failed(forward, upstream, error);
+    ongoing.failure = failure;
+    const { method } = forward.incoming;
+    const { attempts } = ongoing;
+    const unsent = !forward.outgoing.headersSent && (body === undefined || body.isSendable);
+    if (!unsent || attempts >= this.#settings.attemptsMax || !mayRetry(failure, method)) {
+      ongoing.over(this.#fail(forward, failure));
+      return;
+    }
+    // A connection that was kept alive may have ended just then: that says nothing against the only upstream.
+    if (failure !== 'broken' || forward.cluster.upstreams.length > 1 || attempts > 1) {
+      ongoing.tried ??= new Set();
+      ongoing.tried.add(upstream);
+    }
+    this.#events.retried(failure);
+    this.#attempt(ongoing);
+  }
+
+  #failed(forward: Forward, upstream: Upstream, error: unknown): FailedForward {
+    // Where the upstream is, is no failure of its own: it is not left alone for it, however many ask.
+    if (error instanceof UpstreamDeniedError) {
+      this.#events.upstreamDenied(error, forward.key);
+      return 'denied';
+    }
+    const failure = failureOf(error);
+    if (failure !== 'refused' && this.#upstreams.failed(upstream) === 'put-out')
+      this.#events.upstreamOut(upstream.origin, failure);
+    return failure;
   }
 
   #ended({ forward, withdrawn }: Ongoing): ForwardOutcome {
@@ -277,6 +352,8 @@ export class Forwarder implements AsyncDisposable {
     await this.#plain.destroy();
   }
 }
+
+const none: readonly string[] = [];
 
 /** Answers, or cuts the answer that has begun. */
 function answerInstead({ incoming, outgoing }: Forward, reply: Reply): void {

@@ -46,6 +46,20 @@ interface Rule {
 }
 
 /**
+ * Which names there are rules for, by first letter (in bits) and length: nearly all others are passed over at the cost
+ * of that look.
+ */
+const ruledLengths = new Uint32Array(128);
+for (const name of [...hopByHop, 'host', 'via', 'expect', 'trailer', 'forwarded', 'authorization'])
+  ruledLengths[name.charCodeAt(0)]! |= 1 << name.length;
+for (const letter of 'xs') ruledLengths[letter.charCodeAt(0)] = ~0; // `x-forwarded-...` and `spokecast-...`
+
+/** Whether there may be a rule for the name. Of what there is none for, only whoever has `Connection` list it has one. */
+function mayHaveRule(name: string): boolean {
+  return name.length > 31 || ((ruledLengths[name.charCodeAt(0) | 0x20]! >>> name.length) & 1) === 1;
+}
+
+/**
  * The rules of names seen lately. The same few names come with every request, and to look one up is cheaper than to
  * lower it and match it. Anybody can invent names, so there is a bound, and long names are not remembered.
  */
@@ -83,6 +97,10 @@ export function requestHeaders(
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i]!;
     const value = raw[i + 1]!;
+    if (listed === nothingListed && !mayHaveRule(name)) {
+      headers.push(name, value);
+      continue;
+    }
     const { lower, ends, isProvenance } = ruleOf(name);
     if (isProvenance && !hop.trusted) continue;
     switch (lower) {
@@ -149,9 +167,12 @@ export function responseHeaders(raw: readonly string[], chunked: boolean): strin
   const listed = connectionListed(raw);
   const headers: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    const { lower, ends } = ruleOf(raw[i]!);
-    if (ends || listed.has(lower) || (lower === 'trailer' && !chunked)) continue;
-    headers.push(raw[i]!, raw[i + 1]!);
+    const name = raw[i]!;
+    if (listed !== nothingListed || mayHaveRule(name)) {
+      const { lower, ends } = ruleOf(name);
+      if (ends || listed.has(lower) || (lower === 'trailer' && !chunked)) continue;
+    }
+    headers.push(name, raw[i + 1]!);
   }
   return headers;
 }

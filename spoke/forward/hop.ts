@@ -47,7 +47,8 @@ export class HopReader {
       peer = { remoteAddress, trusted, protocol: socket.encrypted ? 'https' : 'http' };
       this.#peers.set(socket, peer);
     }
-    return { ...peer, host: headers.host, httpVersion };
+    const { remoteAddress, trusted, protocol } = peer;
+    return { remoteAddress, trusted, host: headers.host, protocol, httpVersion };
   }
 
   /** Whether a proxy at that plain address is believed. */

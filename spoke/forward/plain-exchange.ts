@@ -3,49 +3,61 @@ import { type Attempt, beginAnswer, type Cancellable, type ExchangeTimes, inform
 import type { Dialling } from './dialling.ts';
 import { trailers } from './headers.ts';
 
-export type PlainAgent = Agent;
-
 /** Beyond it node does not write text any faster than bytes. */
 const textBytesMax = 8 * 1024;
 
 /** Connections for {@link exchangePlainly}: kept alive, and one request at a time on each. */
-export function createPlainAgent(
-  times: ExchangeTimes,
-  dialling: Dialling,
-  connectionsMax: number,
-): PlainAgent {
-  return new Agent({
-    connect: dialling.connector(times.connectTimeoutMs),
-    headersTimeout: times.headersTimeoutMs,
-    bodyTimeout: times.idleTimeoutMs,
-    connections: connectionsMax,
-    pipelining: 1, // a pipelined request waits for a stranger's
-    allowH2: false,
-  });
+export class PlainAgent {
+  readonly #http: Agent;
+  readonly #https: Agent;
+
+  constructor(times: ExchangeTimes, dialling: Dialling, connectionsMax: number) {
+    const options = {
+      connect: dialling.connector(times.connectTimeoutMs),
+      headersTimeout: times.headersTimeoutMs,
+      bodyTimeout: times.idleTimeoutMs,
+      connections: connectionsMax,
+      pipelining: 1, // a pipelined request waits for a stranger's
+    };
+    this.#http = new Agent(options);
+    // Only TLS can agree on HTTP/2, and to say so makes undici write a name for the origin at each request.
+    this.#https = new Agent({ ...options, allowH2: false });
+  }
+
+  of(origin: string): Agent {
+    return origin.startsWith('https:') ? this.#https : this.#http;
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all([this.#http.destroy(), this.#https.destroy()]);
+  }
 }
 
 /**
  * The exchange of nearly every request, with undici. What it cannot do (upgrades, trailers of a request) is in
- * special-exchange.ts. Resolves when the client has the answer. Rejects with undici's or the socket's error;
- * `failureOf` tells what it means.
+ * special-exchange.ts. `settled` is called once: with nothing when the client has the answer, else with undici's or the
+ * socket's error; `failureOf` tells what it means.
  */
-export function exchangePlainly(agent: PlainAgent, attempt: Attempt): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const exchange = new PlainExchange(attempt, resolve, reject);
-    attempt.ending.listen(exchange);
-    if (attempt.ending.ended) return;
-    agent.dispatch(
-      {
-        origin: attempt.upstream.origin,
-        path: attempt.path,
-        method: attempt.incoming.method as Dispatcher.HttpMethod,
-        headers: attempt.headers as string[],
-        // Any async iterable will do; the types do not say so.
-        body: attempt.body?.whole ?? (attempt.body as unknown as Dispatcher.DispatchOptions['body']) ?? null,
-      },
-      exchange,
-    );
-  });
+export function exchangePlainly(
+  agent: PlainAgent,
+  attempt: Attempt,
+  settled: (error?: unknown) => void,
+): void {
+  const exchange = new PlainExchange(attempt, settled);
+  attempt.ending.listen(exchange);
+  if (attempt.ending.ended) return;
+  const { origin } = attempt.upstream;
+  agent.of(origin).dispatch(
+    {
+      origin,
+      path: attempt.path,
+      method: attempt.incoming.method as Dispatcher.HttpMethod,
+      headers: attempt.headers as string[],
+      // Any async iterable will do; the types do not say so.
+      body: attempt.body?.whole ?? (attempt.body as unknown as Dispatcher.DispatchOptions['body']) ?? null,
+    },
+    exchange,
+  );
 }
 
 /**
@@ -60,21 +72,25 @@ export function exchangePlainly(agent: PlainAgent, attempt: Attempt): Promise<vo
  */
 class PlainExchange implements Dispatcher.DispatchHandler, Cancellable {
   readonly #attempt: Attempt;
-  readonly #resolve: () => void;
-  readonly #reject: (error: unknown) => void;
+  readonly #settled: (error?: unknown) => void;
   #state: 'asking' | 'fresh' | 'streaming' | 'ended' | 'over' = 'asking';
   #controller: Dispatcher.DispatchController | undefined;
   /** The first piece of a fresh answer's body. */
   #held: Buffer | undefined;
 
-  constructor(attempt: Attempt, resolve: () => void, reject: (error: unknown) => void) {
+  constructor(attempt: Attempt, settled: (error?: unknown) => void) {
     this.#attempt = attempt;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#settled = settled;
   }
 
   cancel(): void {
     this.#fail(new errors.RequestAbortedError());
+  }
+
+  finished(): void {
+    if (this.#state !== 'ended') return;
+    this.#state = 'over';
+    this.#settled();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -118,7 +134,6 @@ class PlainExchange implements Dispatcher.DispatchHandler, Cancellable {
     const held = this.#held;
     this.#held = undefined;
     this.#state = 'ended';
-    outgoing.on('finish', this.#resolve);
     if (held === undefined) outgoing.end();
     // As text it goes into one piece with the headers, for which node has a shorter way to the kernel.
     else if (held.length <= textBytesMax && !outgoing.chunkedEncoding)
@@ -152,7 +167,7 @@ class PlainExchange implements Dispatcher.DispatchHandler, Cancellable {
     this.#state = 'over';
     this.#held = undefined;
     this.#controller?.abort(error); // which does nothing to a request that is over
-    this.#reject(error);
+    this.#settled(error);
   }
 }
 
