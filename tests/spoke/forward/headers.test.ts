@@ -266,6 +266,30 @@ test("what the client is sent is the upstream's headers without the hop's", () =
   ]);
 });
 
+/** RFC 9110 7.6.1 and 11.7, RFC 9113 8.2.2: nobody has to name these in `Connection`. */
+describe.each([
+  ...['Connection', 'Proxy-Connection', 'Keep-Alive', 'TE', 'Transfer-Encoding', 'Upgrade', 'HTTP2-Settings'],
+  ...['Proxy-Authenticate', 'Proxy-Authorization', 'Proxy-Authentication-Info'],
+])('%s, which Connection does not name', (name) => {
+  const spellings = [name, name.toLowerCase(), name.toUpperCase()];
+
+  test.each(spellings)('ends here as %s, whichever way it goes', (spelling) => {
+    expect(sent(spelling, 'close', 'X-Own', 'fine').filter(([sentName]) => sentName !== 'X-Own')).toEqual(
+      sent(),
+    );
+    expect(responseHeaders([spelling, 'close', 'X-Own', 'fine'], true)).toEqual(['X-Own', 'fine']);
+  });
+});
+
+test.each(['Expect', 'expect', 'Trailer', 'TRAILER', 'HOST'])('%s goes to no upstream', (name) => {
+  expect(sent(name, 'x')).toEqual(sent());
+});
+
+test.each(['Trailer', 'trailer'])('%s announces what only a chunked answer can have', (name) => {
+  expect(responseHeaders([name, 'x'], true)).toEqual([name, 'x']);
+  expect(responseHeaders([name, 'x'], false)).toEqual([]);
+});
+
 test("an upstream cannot put words into the gateway's mouth", () => {
   const raw = ['Spokecast-Tenant-Id', 'ten_evil', 'spokecast_key_id', 'aki_evil', 'X-Own', 'fine'];
   expect(responseHeaders(raw, true)).toEqual(['X-Own', 'fine']);
