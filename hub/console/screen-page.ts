@@ -9,6 +9,13 @@ import { answerHtml, pageHeaders } from './layout.ts';
 import { type Page, type PageCall, seeOther } from './page.ts';
 import { type Content, type Html, type Person, type Screen, ScreenProblem, type View } from './screen.ts';
 import { scopeEnded, scopeEndedPart, sessionEnded, sessionEndedPart } from './session-ended.ts';
+import {
+  askForPassword,
+  type Confirmation,
+  ConfirmationNeeded,
+  confirmable,
+  confirmationIn,
+} from './sign-in/confirming.ts';
 import { themeOf } from './theme.ts';
 import { problemContent, problemPart } from './trouble.ts';
 
@@ -36,15 +43,19 @@ async function show(screen: Screen, call: PageCall): Promise<Response> {
   }
   state.actorId = person.actor.id;
   const here = scopeKey(person.actor.tenantId);
+  const confirmation: Confirmation =
+    screen.method === 'POST' ? await confirmationIn(call, who) : { outcome: 'none' };
+  if (confirmation.outcome === 'right') person.actor.signedInAtMs = clock.now();
+  const api = apiInProcess(services, person.actor, state);
   const view: View = {
     ...{ person, url, form, part, theme, environment },
-    api: apiInProcess(services, person.actor, state),
+    api: screen.method === 'POST' ? confirmable(api, who, services) : api,
     params: call.params,
     nowMs: clock.now(),
     newIdempotencyKey: () => `${here}.${Buffer.from(random.bytes(16)).toString('hex')}`,
   };
-  const inFrame = (title: string, content: Content, status = 200) =>
-    answerHtml(frame(view, title, content), status);
+  const inFrame = (title: string, content: Content, status = 200, headers?: Record<string, string>) =>
+    answerHtml(frame(view, title, content), status, headers);
   const there = madeIn(form.get('idempotencyKey'));
   if (there !== undefined && there !== here) {
     const name = person.scopes.find(({ value }) => value === there)?.name;
@@ -63,6 +74,10 @@ async function show(screen: Screen, call: PageCall): Promise<Response> {
       },
     });
   } catch (error) {
+    if (error instanceof ConfirmationNeeded) {
+      const { title, content, status, headers } = askForPassword(call, who, confirmation);
+      return inFrame(title, content, status, headers);
+    }
     const problem: Problem = error instanceof ScreenProblem ? error.problem : toProblem(error).document;
     if (!(error instanceof ScreenProblem) && problem.code === 'INTERNAL') throw error;
     if (part !== undefined) return answerHtml(problemPart(problem, url), problem.status);

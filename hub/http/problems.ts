@@ -21,6 +21,11 @@ export const hubProblems = {
     'You are not allowed to do this',
     'The role or the scope of the application key, or of the person, does not cover the operation.',
   ],
+  SIGN_IN_AGAIN: [
+    403,
+    'You signed in a while ago',
+    'What this gives outlasts your session, so it is for who has signed in within the last ten minutes. Sign out, sign in, and do it again.',
+  ],
   CROSS_ORIGIN: [
     403,
     'The request comes from another site',

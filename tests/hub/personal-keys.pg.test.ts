@@ -226,13 +226,51 @@ describe("a person's application key", () => {
 
     await clock.advance(600_001);
     for (const personal of [true, false])
-      expect((await byApi('later', personal)).body).toMatchObject({ status: 403, code: 'FORBIDDEN' });
+      expect((await byApi('later', personal)).body).toMatchObject({ status: 403, code: 'SIGN_IN_AGAIN' });
     const typed = await browser.submit('/application-keys/new', { name: 'typed', role: 'viewer' });
     expect([typed.status, typed.text]).toEqual([403, expect.stringContaining('value="typed"')]);
-    expect(typed.text).toContain('You signed in a while ago');
+    expect(typed.text).toContain('you signed in a while ago');
     await keyOf(browser, 'viewer'); // with the password
     const rows = await sql`select name from application_keys where created_by = ${id} order by id`;
     expect(rows.map(({ name }) => name)).toEqual(['just now', 'mine']);
+  });
+
+  test('and what else outlasts a session, asks who sits there, and goes on with what was typed', async () => {
+    const { browser } = await person([{ role: 'owner' }]);
+    const { id: other } = await person([{ role: 'viewer' }]);
+    await clock.advance(600_001);
+    const memberships = [{ role: 'owner' }];
+    const asked: [method: string, path: string, body: object][] = [
+      ['POST', '/v1/users', { email: 'accomplice@example.com', memberships }],
+      ['POST', `/v1/users/${other}/links`, { purpose: 'password-reset' }],
+      ['PATCH', `/v1/users/${other}`, { memberships }],
+    ];
+    for (const [method, path, body] of asked)
+      expect((await browser.api(method, path, body)).body).toMatchObject({ code: 'SIGN_IN_AGAIN' });
+    // What gives nobody anything needs no more than the session.
+    expect((await browser.api('PATCH', `/v1/users/${other}`, { name: 'Another' })).status).toBe(200);
+
+    const form = { email: 'friend@example.com', role: 'viewer', idempotencyKey: 'platform.0123456789abcdef' };
+    const page = await browser.submit('/users/new', form);
+    expect([page.status, page.text]).toEqual([403, expect.stringContaining('Confirm that it is you')]);
+    const sentAgain = Object.fromEntries(
+      [...page.text.split('class="form"')[1]!.matchAll(/type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(
+        ([, name, value]) => [name!, value!],
+      ),
+    );
+    expect(sentAgain).toEqual(form);
+    const wrong = await browser.submit('/users/new', { ...sentAgain, present: 'a guess of some length' });
+    expect([wrong.status, wrong.text]).toEqual([401, expect.stringContaining('The password is wrong')]);
+    expect(wrong.text).toContain('friend@example.com');
+    expect(wrong.text).not.toContain('a guess of some length');
+    const invited = await browser.submit('/users/new', { ...sentAgain, present: goodPassword });
+    expect([invited.status, invited.text]).toEqual([200, expect.stringContaining('Hand this link')]);
+    // It was shown for that one form.
+    const next = await browser.submit('/users/new', { ...form, email: 'x@example.com', idempotencyKey: '' });
+    expect(next.status).toBe(403);
+    const found =
+      await sql`select email from users where email in ('accomplice@example.com', 'x@example.com')`;
+    expect(found).toEqual([]);
   });
 
   test("is the person's to see and revoke, and nobody else's", async () => {

@@ -1,8 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { covers } from '../../access.ts';
 import { role } from '../../auth/actor.ts';
+import { requireHolder } from '../../auth/holder.ts';
 import { hasTooManyKeys } from '../../auth/personal-keys.ts';
-import { signedInLately } from '../../auth/sessions.ts';
 import { checkedExpiry } from '../../data/expiry.ts';
 import { expiresAt, idOf, name } from '../../http/fields.ts';
 import { blame, fail } from '../../http/problems.ts';
@@ -30,9 +30,6 @@ const body = z
   })
   .openapi('ApplicationKeyCreate', { example: { role: 'admin', name: 'terraform' } });
 
-const signedInLongAgo =
-  'You signed in a while ago, and a key outlasts your session. Sign out, sign in, and do this again within ten minutes.';
-
 export const createApplicationKey = defineRoute({
   method: 'POST',
   path: '/v1/application-keys',
@@ -44,7 +41,7 @@ export const createApplicationKey = defineRoute({
   operation: 'application-keys.write',
   body,
   answer: { status: 201, description: 'The key with its secret.', schema: ApplicationKeyCreated },
-  problems: ['NOT_FOUND', 'TOO_MANY_KEYS'],
+  problems: ['NOT_FOUND', 'SIGN_IN_AGAIN', 'TOO_MANY_KEYS'],
   async handle(call) {
     const { db, actor, services } = call;
     const { role, name, tenantId = actor.tenantId } = call.body;
@@ -53,9 +50,7 @@ export const createApplicationKey = defineRoute({
     if (!covers(actor, { role, tenantId }))
       fail('FORBIDDEN', 'The new key would have rights that yours does not have.');
 
-    // A key outlasts the session: it is not for who found a browser open.
-    if (actor.signedInAtMs !== undefined && !signedInLately(actor.signedInAtMs, services))
-      fail('FORBIDDEN', signedInLongAgo);
+    requireHolder(actor, services);
 
     const userId = call.body.personal ? actor.userId : null;
     if (call.body.personal && userId === null)

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { newId } from '../../../contexts/ids.ts';
+import { requireHolder } from '../../auth/holder.ts';
 import { makeLink } from '../../auth/one-time-links.ts';
 import { writeAudit } from '../../data/audit.ts';
 import { hasEmail } from '../../data/where.ts';
@@ -35,14 +36,15 @@ export const createUser = defineRoute({
   tag: 'users',
   summary: 'Invite a person',
   description:
-    'The answer holds a link, this once: hand it to the person, who chooses a password there. Who has an account already accepts the memberships by it, having signed in. They give no rights before.',
+    'The answer holds a link, this once: hand it to the person, who chooses a password there. Who has an account already accepts the memberships by it, having signed in. They give no rights before. A person whom a session lets in must have signed in within the last ten minutes.',
   operation: 'users.write',
   body,
   answer: { status: 201, description: 'The person, invited, with the link.', schema: UserCreated },
-  problems: ['NOT_FOUND', 'ALREADY_MEMBER'],
+  problems: ['NOT_FOUND', 'SIGN_IN_AGAIN', 'ALREADY_MEMBER'],
   async handle(call) {
     const { db, actor, services } = call;
     const wanted = await checkedMemberships(call, call.body.memberships);
+    requireHolder(actor, services);
     await takeTurn(db);
     const { row, made } = await findOrInsert(db, call.body, services);
     const before = (await membershipsOf(db, [row.id])).get(row.id)!;

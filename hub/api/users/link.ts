@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { requireHolder } from '../../auth/holder.ts';
 import { makeLink } from '../../auth/one-time-links.ts';
 import { writeAudit } from '../../data/audit.ts';
 import { fail } from '../../http/problems.ts';
@@ -21,16 +22,17 @@ export const createUserLink = defineRoute({
   tag: 'users',
   summary: 'Make a one-time link for a person',
   description:
-    'For an invitation that was lost or has expired, or a password that was forgotten. An earlier link for the same stops working. A new password is for the platform to give, and for the tenant of who belongs to it alone.',
+    'For an invitation that was lost or has expired, or a password that was forgotten. An earlier link for the same stops working. A new password is for the platform to give, and for the tenant of who belongs to it alone. A person whom a session lets in must have signed in within the last ten minutes.',
   operation: 'users.write',
   params: userParams,
   body,
   answer: { status: 201, description: 'The link.', schema: UserLinkCreated },
-  problems: ['NOT_FOUND', 'NOTHING_TO_ACCEPT', 'USER_NOT_ACTIVE'],
+  problems: ['NOT_FOUND', 'SIGN_IN_AGAIN', 'NOTHING_TO_ACCEPT', 'USER_NOT_ACTIVE'],
   async handle(call) {
     const { db, actor, services } = call;
     const { purpose } = call.body;
     const person = await findUser(db, actor, call.params.id, 'lock');
+    requireHolder(actor, services);
     const userId = person.row.id;
     const pending = membershipsFor(person.all, actor).filter(({ acceptedAt }) => acceptedAt === null);
     if (purpose === 'invitation' && pending.length === 0) fail('NOTHING_TO_ACCEPT');

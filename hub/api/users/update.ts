@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { eq } from 'drizzle-orm';
+import { requireHolder } from '../../auth/holder.ts';
 import { endSessions } from '../../auth/sessions.ts';
 import { writeAudit } from '../../data/audit.ts';
 import { changesOf } from '../../data/changes.ts';
@@ -32,12 +33,13 @@ export const updateUser = defineRoute({
   operationId: 'updateUser',
   tag: 'users',
   summary: 'Change a person, what they belong to, or whether they may sign in',
-  description: 'Name and status are for the platform, and for the tenant of who belongs to it alone.',
+  description:
+    'Name and status are for the platform, and for the tenant of who belongs to it alone. To change memberships, a person whom a session lets in must have signed in within the last ten minutes.',
   operation: 'users.write',
   params: userParams,
   body,
   answer: { status: 200, description: 'The person as they are now.', schema: User },
-  problems: ['NOT_FOUND', 'LAST_OWNER', 'PRECONDITION_FAILED'],
+  problems: ['NOT_FOUND', 'SIGN_IN_AGAIN', 'LAST_OWNER', 'PRECONDITION_FAILED'],
   async handle(call) {
     const { db, actor } = call;
     await takeTurn(db);
@@ -68,7 +70,10 @@ export const updateUser = defineRoute({
       });
       if (changes.status === 'disabled') await endSessions(db, id);
     }
-    if (given) await replaceMemberships(call, person, await checkedMemberships(call, given));
+    if (given) {
+      requireHolder(actor, call.services);
+      await replaceMemberships(call, person, await checkedMemberships(call, given));
+    }
     await keepAnOwnerBeside(db, person);
     call.afterCommit(() => call.services.keys.clear());
     const user = toUser(await findUser(db, { ...actor, tenantId: null }, person.row.id), actor);

@@ -45,9 +45,13 @@ export function limitedAnswer(
   waitMs: number,
   page: (wrong: string[], status: number, more: Record<string, string>) => Promise<Response>,
 ): Promise<Response> {
-  const minutes = Math.ceil(waitMs / 60_000);
-  const wrong = [`Too many attempts. Try again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.`];
+  const wrong = [`Too many attempts. Try again in ${minutesOf(waitMs)}.`];
   return page(wrong, 429, { 'retry-after': String(Math.ceil(waitMs / 1000)) });
+}
+
+export function minutesOf(waitMs: number): string {
+  const minutes = Math.ceil(waitMs / 60_000);
+  return minutes === 1 ? 'a minute' : `${minutes} minutes`;
 }
 
 function answer(shown: {
