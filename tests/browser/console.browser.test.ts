@@ -347,7 +347,7 @@ describeWith('chromium', 'the console', () => {
 
   test('who is signed out while typing is told, and finds the text again after signing in', async () => {
     const email = 'carol@example.com';
-    const invited = await console.hub.owner.post('/v1/users', { email, memberships: [{ role: 'admin' }] });
+    const invited = await console.hub.owner.post('/v1/users', { email, memberships: [{ role: 'owner' }] });
     const carol = await console.stranger();
     const page = await carol.newPage();
     await page.goto(invited.body.secret);
@@ -376,6 +376,22 @@ describeWith('chromium', 'the console', () => {
     await page.click('text=Create cluster');
     expect(await heading(page)).toBe('typed for a long time');
     await everywhere(page);
+
+    // A session that was left open gives nothing away that outlasts it: who sits there shows the password.
+    await console.wheel.sql`
+      update sessions s set created_at = now() - interval '1 hour'
+      from users u where u.id = s.user_id and u.email = ${email}`;
+    await page.goto(`${console.hub.url}/application-keys/new`);
+    await page.fill('#name', 'for the pipeline');
+    await page.click('text=Create application key');
+    await page.locator('h1:text-is("Confirm that it is you")').waitFor();
+    await shoot(page, 'confirm');
+    await page.fill('#present', 'not it');
+    await page.click('text=Go on');
+    await page.locator('text=The password is wrong').waitFor();
+    await page.fill('#present', 'a long enough passphrase');
+    await page.click('text=Go on');
+    await page.locator('h1', { hasText: 'for the pipeline' }).waitFor();
 
     // What a page looks at by itself says so too.
     await page.goto(`${console.hub.url}/`);
