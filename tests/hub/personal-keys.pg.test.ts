@@ -254,7 +254,7 @@ describe("a person's application key", () => {
     const page = await browser.submit('/users/new', form);
     expect([page.status, page.text]).toEqual([403, expect.stringContaining('Confirm that it is you')]);
     const sentAgain = Object.fromEntries(
-      [...page.text.split('class="form"')[1]!.matchAll(/type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(
+      [...page.text.split('<main')[1]!.matchAll(/type="hidden" name="([^"]+)" value="([^"]*)"/g)].map(
         ([, name, value]) => [name!, value!],
       ),
     );

@@ -65,7 +65,7 @@ export function askForPassword(
     confirmation.outcome === 'wrong' ? confirmation : { status: 403, headers: {}, fault: undefined };
   return {
     title: 'Confirm that it is you',
-    content: html`${faults(fault === undefined ? [] : [fault])}<p>Nothing was done yet. What this gives outlasts your session, and you signed in a while ago: show that it is you who sits there.</p><form method="post" action="${url.pathname}${url.search}" class="form">${again.map(([name, value]) => hidden(name, value))}${hiddenEmail(user.email)}${passwordField('Your password', field)}<p class="actions"><button class="primary">Go on</button></p></form>`,
+    content: html`${faults(fault === undefined ? [] : [fault])}<p>Nothing was done yet. What this gives outlasts your session, and you signed in a while ago: show that it is you who sits there.</p><form method="post" action="${url.pathname}${url.search}">${again.map(([name, value]) => hidden(name, value))}${hiddenEmail(user.email)}${passwordField('Your password', field)}<p class="actions"><button class="primary">Go on</button></p></form>`,
     status,
     headers,
   };
