@@ -311,7 +311,8 @@ export class Forwarder implements AsyncDisposable {
       ongoing.tried.add(upstream);
     }
     this.#events.retried(failure);
-    this.#attempt(ongoing);
+    // Not within undici's telling of the failure: where it fails a connection, it asserts that nothing new is asked of it.
+    queueMicrotask(() => this.#attempt(ongoing));
   }
 
   #failed(forward: Forward, upstream: Upstream, error: unknown): FailedForward {

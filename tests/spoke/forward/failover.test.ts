@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { forwardWorld } from '../support/forward-world.ts';
 import { send, startUpstream } from '../support/upstream.ts';
 
@@ -149,5 +149,27 @@ describe('a cluster with one upstream', () => {
     const headers = { authorization: world.authorization, 'content-length': '500000' };
     const answer = await send(world.url, { method: 'POST', headers, body: 'x'.repeat(500_000) });
     expect([answer.status, answer.json().code]).toEqual([502, 'UPSTREAM_UNREACHABLE']);
+  });
+
+  test('is asked again over its only connection, when that fails before it is made', async () => {
+    const uncaught: Error[] = [];
+    const note = (error: Error) => uncaught.push(error);
+    process.on('uncaughtExceptionMonitor', note);
+    onTestFinished(() => void process.off('uncaughtExceptionMonitor', note));
+    let taken = 0;
+    await using reset = await startUpstream(() => {});
+    reset.server.removeAllListeners('connection').on('connection', (socket) => {
+      taken += 1;
+      socket.on('error', () => {}).once('data', () => socket.resetAndDestroy()); // the beginning of a handshake
+    });
+    await using world = await forwardWorld((_incoming, outgoing) => outgoing.end(), {
+      upstreamUrl: reset.url.replace('http:', 'https:'),
+      environment: { SPOKECAST_UPSTREAM_CONNECTIONS_MAX: '1' },
+    });
+    for (const asked of [2, 4]) {
+      const answer = await send(world.url, { headers: { authorization: world.authorization } });
+      expect([answer.status, answer.json().code, taken]).toEqual([502, 'UPSTREAM_BROKEN', asked]);
+    }
+    expect(uncaught).toEqual([]);
   });
 });
