@@ -9,13 +9,8 @@ import { answerHtml, pageHeaders } from './layout.ts';
 import { type Page, type PageCall, seeOther } from './page.ts';
 import { type Content, type Html, type Person, type Screen, ScreenProblem, type View } from './screen.ts';
 import { scopeEnded, scopeEndedPart, sessionEnded, sessionEndedPart } from './session-ended.ts';
-import {
-  askForPassword,
-  type Confirmation,
-  ConfirmationNeeded,
-  confirmable,
-  confirmationIn,
-} from './sign-in/confirming.ts';
+import { askForPassword, ConfirmationNeeded, confirmable } from './sign-in/confirming.ts';
+import { presentField, type Refuse, unlessKnowsPassword } from './sign-in/holder.ts';
 import { themeOf } from './theme.ts';
 import { problemContent, problemPart } from './trouble.ts';
 
@@ -43,9 +38,6 @@ async function show(screen: Screen, call: PageCall): Promise<Response> {
   }
   state.actorId = person.actor.id;
   const here = scopeKey(person.actor.tenantId);
-  const confirmation: Confirmation =
-    screen.method === 'POST' ? await confirmationIn(call, who) : { outcome: 'none' };
-  if (confirmation.outcome === 'right') person.actor.signedInAtMs = clock.now();
   const api = apiInProcess(services, person.actor, state);
   const view: View = {
     ...{ person, url, form, part, theme, environment },
@@ -56,6 +48,13 @@ async function show(screen: Screen, call: PageCall): Promise<Response> {
   };
   const inFrame = (title: string, content: Content, status = 200, headers?: Record<string, string>) =>
     answerHtml(frame(view, title, content), status, headers);
+  const ask: Refuse = (wrong, status, more) =>
+    inFrame('Confirm that it is you', askForPassword(call, who, wrong), status, more);
+  if (screen.method === 'POST' && form.get(presentField) !== '') {
+    const refusal = await unlessKnowsPassword(call, who, ask);
+    if (refusal) return refusal;
+    person.actor.signedInAtMs = clock.now(); // for this one form
+  }
   const there = madeIn(form.get('idempotencyKey'));
   if (there !== undefined && there !== here) {
     const name = person.scopes.find(({ value }) => value === there)?.name;
@@ -74,10 +73,7 @@ async function show(screen: Screen, call: PageCall): Promise<Response> {
       },
     });
   } catch (error) {
-    if (error instanceof ConfirmationNeeded) {
-      const { title, content, status, headers } = askForPassword(call, who, confirmation);
-      return inFrame(title, content, status, headers);
-    }
+    if (error instanceof ConfirmationNeeded) return ask([], 403);
     const problem: Problem = error instanceof ScreenProblem ? error.problem : toProblem(error).document;
     if (!(error instanceof ScreenProblem) && problem.code === 'INTERNAL') throw error;
     if (part !== undefined) return answerHtml(problemPart(problem, url), problem.status);

@@ -388,7 +388,7 @@ describeWith('chromium', 'the console', () => {
     await shoot(page, 'confirm');
     await page.fill('#present', 'not it');
     await page.click('text=Go on');
-    await page.locator('text=The password is wrong').waitFor();
+    await page.locator('text=The present password is wrong').waitFor();
     await page.fill('#present', 'a long enough passphrase');
     await page.click('text=Go on');
     await page.locator('h1', { hasText: 'for the pipeline' }).waitFor();

@@ -260,8 +260,14 @@ describe("a person's application key", () => {
     );
     expect(sentAgain).toEqual(form);
     const wrong = await browser.submit('/users/new', { ...sentAgain, present: 'a guess of some length' });
-    expect([wrong.status, wrong.text]).toEqual([401, expect.stringContaining('The password is wrong')]);
+    expect([wrong.status, wrong.text]).toEqual([
+      401,
+      expect.stringContaining('The present password is wrong'),
+    ]);
     expect(wrong.text).toContain('friend@example.com');
+    expect(page.text.split('<main')[1]!.match(/ name="[^"]*"/g)).toEqual(
+      [...Object.keys(form), 'present'].map((name) => ` name="${name}"`),
+    );
     expect(wrong.text).not.toContain('a guess of some length');
     const invited = await browser.submit('/users/new', { ...sentAgain, present: goodPassword });
     expect([invited.status, invited.text]).toEqual([200, expect.stringContaining('Hand this link')]);

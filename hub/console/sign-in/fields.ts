@@ -33,9 +33,9 @@ export function passwordField(label: string, name = 'password', id = name): Html
 <input id="${id}" name="${name}" type="password" autocomplete="current-password" required></p>`;
 }
 
-/** Tells password managers whose password it is. */
+/** Tells password managers whose password it is. Without a name it is not sent, and can be taken for no field of a form. */
 export function hiddenEmail(value: string): Html {
-  return html`<input type="email" name="email" autocomplete="username" value="${value}" readonly hidden>`;
+  return html`<input type="email" autocomplete="username" value="${value}" readonly hidden>`;
 }
 
 export function hiddenToken(token: string): Html {

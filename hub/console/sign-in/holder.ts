@@ -5,6 +5,9 @@ import type { PageCall } from '../page.ts';
 import { accountAnswer } from './account.ts';
 import { limitedAnswer } from './login.ts';
 
+/** The field of a form for {@link unlessKnowsPassword}. */
+export const presentField = 'present';
+
 /** The page that asks once more, and says what was wrong. */
 export type Refuse = (wrong: string[], status: number, more?: Record<string, string>) => Promise<Response>;
 
@@ -32,7 +35,7 @@ export async function unlessKnowsPassword(
   refuse: Refuse = onAccount(call, person),
 ): Promise<Response | undefined> {
   const { form, services, source } = call;
-  const guess = await checkPassword(person.user.email, form.get('present'), source, services);
+  const guess = await checkPassword(person.user.email, form.get(presentField), source, services);
   if (guess.outcome === 'limited') return limitedAnswer(guess.waitMs, refuse);
   return guess.outcome === 'refused' ? refuse(['The present password is wrong.'], 401) : undefined;
 }

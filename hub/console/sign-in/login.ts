@@ -45,13 +45,9 @@ export function limitedAnswer(
   waitMs: number,
   page: (wrong: string[], status: number, more: Record<string, string>) => Promise<Response>,
 ): Promise<Response> {
-  const wrong = [`Too many attempts. Try again in ${minutesOf(waitMs)}.`];
-  return page(wrong, 429, { 'retry-after': String(Math.ceil(waitMs / 1000)) });
-}
-
-export function minutesOf(waitMs: number): string {
   const minutes = Math.ceil(waitMs / 60_000);
-  return minutes === 1 ? 'a minute' : `${minutes} minutes`;
+  const wrong = [`Too many attempts. Try again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.`];
+  return page(wrong, 429, { 'retry-after': String(Math.ceil(waitMs / 1000)) });
 }
 
 function answer(shown: {
